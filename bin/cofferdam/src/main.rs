@@ -1,0 +1,3 @@
+//! The one program: it plays its parts by subcommand.
+
+fn main() {}

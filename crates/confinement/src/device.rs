@@ -1,0 +1,38 @@
+//! Device nodes of a container.
+
+use cofferdam_names::ContainerPath;
+use serde::{Deserialize, Serialize};
+
+/// What kind of node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeviceKind {
+    /// `c`, also `u`.
+    Character,
+    /// `b`
+    Block,
+    /// `p`: a named pipe; the numbers are not used.
+    Fifo,
+}
+
+/// One device node. In a user namespace of its own the node is bound from the host's node with the same path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Device {
+    /// Where it appears.
+    pub path: ContainerPath,
+    /// Its host node, where it is bound and not made (`--device /dev/sda:/dev/xvda`).
+    pub host_path: std::path::PathBuf,
+    /// What kind of node.
+    pub kind: DeviceKind,
+    /// Major number.
+    pub major: u32,
+    /// Minor number.
+    pub minor: u32,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner, as the container sees it.
+    pub uid: u32,
+    /// Group, as the container sees it.
+    pub gid: u32,
+}

@@ -1,0 +1,33 @@
+//! The plan: every isolation choice of one container, explicit, complete and pure data.
+//!
+//! A plan leaves no choice open: what applies it ([runtime], [microvm], [network]) adds nothing of its own, and what
+//! reads the kernel back compares with it and nothing else. This crate does no I/O.
+//!
+//! [runtime]: the crate `cofferdam-runtime`
+//! [microvm]: a later crate
+//! [network]: a later crate
+
+mod cgroup;
+mod device;
+mod hooks;
+mod identity;
+mod mount;
+mod namespaces;
+mod plan;
+mod process;
+pub mod resources;
+mod root;
+pub mod seccomp;
+
+pub use cgroup::{Cgroup, CgroupPath, InvalidCgroupPath};
+pub use device::{Device, DeviceKind};
+pub use hooks::{Hook, Hooks};
+pub use identity::{IdMapping, IdMaps, MapWriter, Setgroups};
+pub use mount::{AccessTime, Flag, Mount, MountFlags, MountIdMap, MountKind, Propagation};
+pub use namespaces::{ClockOffset, NamespaceSource, Namespaces};
+pub use plan::{Plan, SCHEMA_VERSION};
+pub use process::{
+    Capabilities, CpuAffinity, IoClass, IoPriority, Process, Rlimit, Scheduler, SchedulerPolicy, User,
+    WindowSize,
+};
+pub use root::{PivotMethod, Root, RootSource};

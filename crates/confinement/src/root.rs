@@ -1,0 +1,61 @@
+//! The root file system of a container.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Propagation;
+
+/// What the root is made of. Host paths: the engine made or checked them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum RootSource {
+    /// A folder as it is (an OCI bundle's rootfs).
+    Directory {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Read-only layers under a writable one.
+    Overlay {
+        /// Topmost first.
+        lower: Vec<PathBuf>,
+        /// The container's own writes.
+        upper: PathBuf,
+        /// Overlay's work folder, beside `upper`.
+        work: PathBuf,
+        /// An empty folder of the engine's; the overlay appears there in the container's mount namespace only.
+        mountpoint: PathBuf,
+        /// Map the layers with the container's id maps (each layer is mounted id-mapped below the overlay).
+        id_mapped: bool,
+        /// No syncing: for a container whose writes are thrown away.
+        volatile: bool,
+        /// `user.overlay.` attributes: for an overlay mounted inside a user namespace.
+        userxattr: bool,
+    },
+}
+
+/// How the container is locked into its root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PivotMethod {
+    /// pivot_root(2), and the old root is unmounted.
+    PivotRoot,
+    /// MS_MOVE and chroot: weaker; only where the caller asks for it because `/` is a ramdisk (`--no-pivot`).
+    MoveMount,
+    /// chroot alone: a container without a mount namespace of its own.
+    Chroot,
+}
+
+/// The root file system.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Root {
+    /// What it is made of.
+    pub source: RootSource,
+    /// Whether the container may not write to it.
+    pub readonly: bool,
+    /// Propagation of the host's mounts while the root is built (`linux.rootfsPropagation`), then of the root itself.
+    pub propagation: Propagation,
+    /// How the container is locked in.
+    pub pivot: PivotMethod,
+}

@@ -1,0 +1,1 @@
+//! The library that ties the parts together.

@@ -1,0 +1,9 @@
+//! Safe, typed doors to the Linux kernel.
+//!
+//! This is the only crate with `unsafe`: each module that needs it reopens it for itself and states the invariant
+//! that makes each block sound. It holds mechanism only: it knows system calls, `/proc` formats and the kernel's
+//! constants, and nothing of containers, zones or plans. Linux 5.19 or newer.
+
+pub mod capability;
+pub mod namespace;
+pub mod rlimit;

@@ -1,0 +1,61 @@
+//! The eight kinds of namespace (namespaces(7)).
+
+use serde::{Deserialize, Serialize};
+
+/// A kind of namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Namespace {
+    /// user_namespaces(7)
+    User,
+    /// mount_namespaces(7)
+    Mount,
+    /// pid_namespaces(7)
+    Pid,
+    /// network_namespaces(7)
+    Network,
+    /// ipc_namespaces(7)
+    Ipc,
+    /// uts_namespaces(7)
+    Uts,
+    /// cgroup_namespaces(7)
+    Cgroup,
+    /// time_namespaces(7)
+    Time,
+}
+
+impl Namespace {
+    /// All kinds; user first, because joining it first gives the rights to join the others.
+    pub const ALL: [Self; 8] =
+        [Self::User, Self::Mount, Self::Pid, Self::Network, Self::Ipc, Self::Uts, Self::Cgroup, Self::Time];
+
+    /// The name of its link under `/proc/PID/ns`.
+    #[must_use]
+    pub const fn link_name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Mount => "mnt",
+            Self::Pid => "pid",
+            Self::Network => "net",
+            Self::Ipc => "ipc",
+            Self::Uts => "uts",
+            Self::Cgroup => "cgroup",
+            Self::Time => "time",
+        }
+    }
+
+    /// Its `CLONE_NEW*` flag.
+    #[must_use]
+    pub const fn clone_flag(self) -> u64 {
+        (match self {
+            Self::User => linux_raw_sys::general::CLONE_NEWUSER,
+            Self::Mount => linux_raw_sys::general::CLONE_NEWNS,
+            Self::Pid => linux_raw_sys::general::CLONE_NEWPID,
+            Self::Network => linux_raw_sys::general::CLONE_NEWNET,
+            Self::Ipc => linux_raw_sys::general::CLONE_NEWIPC,
+            Self::Uts => linux_raw_sys::general::CLONE_NEWUTS,
+            Self::Cgroup => linux_raw_sys::general::CLONE_NEWCGROUP,
+            Self::Time => linux_raw_sys::general::CLONE_NEWTIME,
+        }) as u64
+    }
+}

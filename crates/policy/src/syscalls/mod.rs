@@ -1,0 +1,1 @@
+//! The built-in system call profiles, each call with its reason.

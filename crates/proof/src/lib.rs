@@ -1,0 +1,1 @@
+//! Reads the kernel back and compares it with the plan.

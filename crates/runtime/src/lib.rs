@@ -1,0 +1,4 @@
+//! Applies a plan to processes.
+
+pub mod cgroup;
+pub mod oci;

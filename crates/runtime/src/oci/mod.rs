@@ -1,0 +1,1 @@
+//! OCI bundles: `config.json` becomes a plan.

@@ -1,0 +1,1 @@
+//! The OCI runtime specification's shapes, as callers send them.
