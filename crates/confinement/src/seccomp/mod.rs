@@ -1,7 +1,10 @@
 //! The system call filter: a profile as pure data, compiled to a classic BPF program.
 
-use serde::{Deserialize, Serialize};
+mod arch;
+mod profile;
 
-/// Placeholder shape, replaced by the seccomp work.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Profile {}
+pub use arch::{Arch, UnknownArch};
+pub use profile::{
+    Action, ArgIndex, Comparison, Condition, Flags, InvalidAction, InvalidComparison, InvalidFlag, Listener,
+    NoSuchArgument, Profile, Rule,
+};
