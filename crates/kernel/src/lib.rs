@@ -5,5 +5,11 @@
 //! constants, and nothing of containers, zones or plans. Linux 5.19 or newer.
 
 pub mod capability;
+pub mod clone;
+pub mod credentials;
+pub mod exec;
+pub mod mount;
 pub mod namespace;
+pub mod ptrace;
 pub mod rlimit;
+pub mod task;
