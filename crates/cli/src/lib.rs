@@ -1,1 +1,4 @@
-//! The command line face.
+//! The command line face: parses, calls the engine, prints.
+
+mod suggest;
+mod template;

@@ -1,0 +1,70 @@
+//! `--format`: the part of Go's text/template language that people write on a container engine's command line.
+//!
+//! Fields, variables, pipelines, `if`/`else if`/`else`, `range`, `with`, comparison, white-space trimming and the
+//! functions that Docker adds (`json`, `join`, `lower`, ...). Not here: `define`, `template`, `block` and methods other than
+//! the ones that a caller brings. Values are JSON. A field that the value does not have is an error, never an empty string.
+
+mod error;
+mod eval;
+mod functions;
+mod lex;
+mod operand;
+mod parse;
+mod printf;
+mod value;
+
+use serde_json::Value;
+
+pub(crate) use error::TemplateError;
+pub(crate) use eval::Methods;
+
+/// A parsed template.
+#[derive(Debug)]
+pub(crate) struct Template {
+    nodes: Vec<parse::Node>,
+}
+
+impl Template {
+    /// Reads a template.
+    ///
+    /// # Errors
+    /// Names the column and what was expected there.
+    pub(crate) fn parse(text: &str) -> Result<Self, TemplateError> {
+        Ok(Self { nodes: parse::parse(text)? })
+    }
+
+    /// Fills it with one value.
+    ///
+    /// # Errors
+    /// A field that is not there, a function that cannot take its argument.
+    pub(crate) fn render(&self, data: &Value) -> Result<String, TemplateError> {
+        self.render_with(data, &|_, _| None)
+    }
+
+    /// Fills it with one value that also has methods (`.Label "key"`).
+    ///
+    /// # Errors
+    /// As [`Template::render`].
+    pub(crate) fn render_with(&self, data: &Value, methods: Methods<'_>) -> Result<String, TemplateError> {
+        eval::render(&self.nodes, data, methods)
+    }
+
+    /// The fields named directly on the top value, in order and without repeats: the columns of a table.
+    pub(crate) fn top_fields(&self) -> Vec<&str> {
+        let mut fields = Vec::new();
+        for node in &self.nodes {
+            let parse::Node::Action(pipeline) = node else { continue };
+            for name in
+                pipeline.commands.iter().flat_map(|command| &command.operands).filter_map(operand::top_field)
+            {
+                if !fields.contains(&name) {
+                    fields.push(name);
+                }
+            }
+        }
+        fields
+    }
+}
+
+#[cfg(test)]
+mod tests;
