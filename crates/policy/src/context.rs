@@ -1,0 +1,176 @@
+//! What a plan needs to know beside the zone and the request: facts that the engine gathered.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use cofferdam_confinement::{DeviceKind, IdMaps, Root, WindowSize};
+use cofferdam_kernel::capability::CapSet;
+use cofferdam_kernel::namespace::Namespace;
+use cofferdam_names::{ContainerId, ZoneName};
+use serde::{Deserialize, Serialize};
+
+/// What an image says of its containers (OCI image-spec, config.md).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ImageConfig {
+    /// `NAME=value`
+    pub env: Vec<String>,
+    /// `ENTRYPOINT`
+    pub entrypoint: Vec<String>,
+    /// `CMD`
+    pub cmd: Vec<String>,
+    /// `USER`; empty for root.
+    pub user: String,
+    /// `WORKDIR`; empty for `/`.
+    pub workdir: String,
+    /// `VOLUME`
+    pub volumes: Vec<String>,
+    /// `STOPSIGNAL`
+    pub stop_signal: Option<String>,
+    /// `LABEL`: shown, never read as configuration.
+    pub labels: BTreeMap<String, String>,
+    /// `EXPOSE`
+    pub exposed_ports: Vec<String>,
+}
+
+/// How cgroups are mounted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CgroupMode {
+    /// One hierarchy per controller (and perhaps a v2 tree beside them).
+    V1,
+    /// The unified hierarchy alone.
+    V2,
+    /// None is mounted.
+    None,
+}
+
+/// A range of ids on the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdRange {
+    /// Its first id.
+    pub first: u32,
+    /// How many.
+    pub size: u32,
+}
+
+/// What this host is and has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostFacts {
+    /// Major and minor version of the kernel.
+    pub kernel: (u32, u32),
+    /// How cgroups are mounted.
+    pub cgroup_mode: CgroupMode,
+    /// The controllers that the engine may use below its own part of the tree (`memory`, `cpu`, `pids`, ...).
+    pub cgroup_controllers: BTreeSet<String>,
+    /// Whether the engine may make cgroups: always as root, by delegation otherwise.
+    pub cgroup_delegated: bool,
+    /// Active security modules, from /sys/kernel/security/lsm.
+    pub lsms: Vec<String>,
+    /// Whether the engine is an ordinary user.
+    pub rootless: bool,
+    /// The engine's effective user.
+    pub uid: u32,
+    /// The engine's effective group.
+    pub gid: u32,
+    /// The engine's permitted capabilities.
+    pub capabilities: CapSet,
+    /// The engine's hard limit of open files.
+    pub nofile_hard: u64,
+    /// The engine's `oom_score_adj`.
+    pub oom_score_adj: i32,
+    /// Online processors.
+    pub cpus: u32,
+    /// Bytes of memory.
+    pub memory: u64,
+    /// Optional tools that were found (`newuidmap`, `newgidmap`, `apparmor_parser`, ...).
+    pub tools: BTreeSet<String>,
+}
+
+/// The ids set aside for the container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum IdAllocation {
+    /// Container ids 0 to size - 1 are the host's from `first` on, for users and groups alike (engine is root).
+    Range(IdRange),
+    /// Container id 0 is the engine's own user and group, and there is no other (rootless without ranges).
+    OwnId,
+    /// Container id 0 is the engine's own; the following are the subordinate ranges in order (rootless with
+    /// newuidmap(1), subuid(5)).
+    Subordinate {
+        /// From /etc/subuid.
+        uids: Vec<IdRange>,
+        /// From /etc/subgid.
+        gids: Vec<IdRange>,
+    },
+}
+
+/// A bind mount's source as the engine found it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BindSource {
+    /// Absolute, without symbolic links, `.` and `..`: what is checked against the zone and what is mounted.
+    pub canonical: PathBuf,
+    /// Whether it is a folder.
+    pub directory: bool,
+}
+
+/// A device file of the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "stat(2)'s fields")]
+pub struct HostDevice {
+    pub kind: DeviceKind,
+    pub major: u32,
+    pub minor: u32,
+    pub mode: u32,
+}
+
+/// Another container whose namespaces are to be shared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JoinedContainer {
+    /// Its id.
+    pub id: ContainerId,
+    /// Its zone.
+    pub zone: ZoneName,
+    /// The file of each of its namespaces.
+    pub namespaces: BTreeMap<Namespace, PathBuf>,
+    /// Its id maps.
+    pub id_maps: Option<IdMaps>,
+    /// Whether it was started with `--ipc shareable`.
+    pub ipc_shareable: bool,
+}
+
+/// Everything that a plan is made from, beside the zone and the request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanContext {
+    /// The new container's id.
+    pub container: ContainerId,
+    /// The ids set aside for it.
+    pub ids: IdAllocation,
+    /// The root that the engine made ready; whether it is read-only is the plan's choice.
+    pub root: Root,
+    /// What the image says.
+    pub image: ImageConfig,
+    /// The image's /etc/passwd; empty if it has none.
+    pub passwd: String,
+    /// The image's /etc/group; empty if it has none.
+    pub group: String,
+    /// Facts of the host.
+    pub host: HostFacts,
+    /// The container's folder on the host, in which the engine writes [`crate::EtcFiles`] as `hostname`, `hosts` and
+    /// `resolv.conf`; absolute.
+    pub state_dir: PathBuf,
+    /// What each source of [`crate::ContainerRequest::bind_sources`] is; those that do not exist are left out.
+    pub bind_sources: BTreeMap<PathBuf, BindSource>,
+    /// What each of [`crate::ContainerRequest::device_sources`] is; those that are no devices are left out.
+    pub host_devices: BTreeMap<PathBuf, HostDevice>,
+    /// What each of [`crate::ContainerRequest::joined_containers`] is; those that do not run are left out.
+    pub joined: BTreeMap<String, JoinedContainer>,
+    /// The client's terminal size where `-t` is given.
+    pub window: Option<WindowSize>,
+}
