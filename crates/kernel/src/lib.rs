@@ -10,6 +10,7 @@ pub mod credentials;
 pub mod exec;
 pub mod mount;
 pub mod namespace;
+pub mod proc;
 pub mod ptrace;
 pub mod rlimit;
 pub mod task;
