@@ -46,6 +46,8 @@ impl From<CgroupPath> for String {
 pub struct Cgroup {
     /// Its path in every hierarchy; none where the container stays in its caller's group (rootless without delegation).
     pub path: Option<CgroupPath>,
+    /// Host user who may make groups below it (v2 delegation), where the container may write to its own cgroup tree.
+    pub owner: Option<u32>,
     /// Its limits; a limit that the host cannot enforce stops the start.
     pub resources: Resources,
 }

@@ -132,6 +132,8 @@ pub enum MountKind {
     },
     /// The container's own view of the cgroup tree: the v2 tree, or one mount per v1 controller.
     Cgroup,
+    /// Nothing new: the attributes are changed of what is mounted at the target already (OCI `remount`).
+    Remount,
 }
 
 /// One mount inside a container.

@@ -36,12 +36,15 @@ pub struct Plan {
     pub hostname: Option<String>,
     /// NIS domain name in the UTS namespace.
     pub domainname: Option<String>,
-    /// Kernel parameters, dotted; only those that belong to one of the container's own namespaces.
+    /// Kernel parameters; only those that belong to one of the container's own namespaces. The parts of a name are
+    /// separated by dots, and a `/` stands for a dot within a part (`net.ipv4.conf.eth0/100.rp_filter`).
     pub sysctls: BTreeMap<String, String>,
     /// Whether the loopback link of a new network namespace is brought up.
     pub loopback_up: bool,
     /// Network devices of the host that move into the container (OCI 1.3 `linux.netDevices`): host name to new name.
     pub net_devices: BTreeMap<String, String>,
+    /// Whether the first process joins a session keyring of its own (keyrings(7)), so that it sees none of its caller's keys.
+    pub session_keyring: bool,
     /// Execution domain (personality(2)): the raw value, absent to leave it.
     pub personality: Option<u64>,
     /// Where the container is accounted and limited.
