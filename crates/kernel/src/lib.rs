@@ -13,4 +13,5 @@ pub mod namespace;
 pub mod proc;
 pub mod ptrace;
 pub mod rlimit;
+pub mod seccomp;
 pub mod task;
