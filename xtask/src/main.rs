@@ -1,3 +1,52 @@
 //! The project's own tools, run as `cargo xtask <tool>`.
+//!
+//! They judge the source (`layers`, `tidy`), run everything CI runs (`ci`), drive other people's test suites
+//! (`runc-suite`) and measure (`bench`). Nothing here is part of the product, and no crate may depend on it.
 
-fn main() {}
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "these are command-line tools: printing is their output"
+)]
+
+mod ci;
+mod layers;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+const USAGE: &str = "\
+usage: cargo xtask TOOL
+
+  layers      fail when a crate depends on one below it in the house's list
+  tidy        fail on what the house rules forbid in source files
+  ci          install what the tests need, check everything, run every test, count and report
+";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let tool = arguments.next();
+    let rest: Vec<String> = arguments.collect();
+    match run(tool.as_deref(), &rest) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(tool: Option<&str>, arguments: &[String]) -> Result<ExitCode> {
+    match (tool, arguments) {
+        (Some("layers"), []) => layers::run(),
+        (Some("tidy"), []) => tidy::run(),
+        (Some("ci"), []) => ci::run(),
+        _ => {
+            eprint!("{USAGE}");
+            Ok(ExitCode::from(2))
+        }
+    }
+}
