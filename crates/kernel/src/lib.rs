@@ -14,4 +14,5 @@ pub mod proc;
 pub mod ptrace;
 pub mod rlimit;
 pub mod seccomp;
+pub mod signal;
 pub mod task;

@@ -46,8 +46,8 @@ pub(super) struct Command {
 /// Blocks and parentheses inside of each other, at most: the tree is walked by recursion.
 const MAX_DEPTH: usize = 100;
 
-/// How a list of nodes ended.
-enum End {
+/// What a list of nodes ended with.
+enum Ending {
     Input,
     End,
     /// `{{else}}`, or `{{else if ...}}` with its condition.
@@ -67,7 +67,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Node>, TemplateError> {
     let mut parser = Parser { tokens: lex(text)?, at: 0, depth: 0, loops: 0 };
     let start = parser.column();
     match parser.nodes()? {
-        (nodes, End::Input) => Ok(nodes),
+        (nodes, Ending::Input) => Ok(nodes),
         _ => Err(TemplateError::new(start, "an {{end}} or {{else}} without a block before it")),
     }
 }
@@ -101,11 +101,11 @@ impl Parser {
         if self.depth > MAX_DEPTH { self.fail("nested too deeply") } else { Ok(()) }
     }
 
-    fn nodes(&mut self) -> Result<(Vec<Node>, End), TemplateError> {
+    fn nodes(&mut self) -> Result<(Vec<Node>, Ending), TemplateError> {
         let mut nodes = Vec::new();
         loop {
             match self.peek().cloned() {
-                None => return Ok((nodes, End::Input)),
+                None => return Ok((nodes, Ending::Input)),
                 Some(Token::Text(text)) => {
                     self.at += 1;
                     nodes.push(Node::Text(text));
@@ -122,7 +122,7 @@ impl Parser {
     }
 
     /// What stands between `{{` and `}}`: a node, or the end of the list around it.
-    fn action(&mut self) -> Result<Result<Node, End>, TemplateError> {
+    fn action(&mut self) -> Result<Result<Node, Ending>, TemplateError> {
         let word = match self.peek() {
             Some(Token::Word(word)) => word.clone(),
             _ => String::new(),
@@ -134,14 +134,14 @@ impl Parser {
             "end" => {
                 self.at += 1;
                 self.close()?;
-                Ok(Err(End::End))
+                Ok(Err(Ending::End))
             }
             "else" => {
                 self.at += 1;
                 let condition =
                     if self.take(&Token::Word("if".to_owned())) { Some(self.pipeline()?) } else { None };
                 self.close()?;
-                Ok(Err(End::Else(condition)))
+                Ok(Err(Ending::Else(condition)))
             }
             "break" | "continue" => {
                 if self.loops == 0 {
@@ -172,10 +172,10 @@ impl Parser {
             let last = condition.is_none();
             branches.push((condition, body));
             match end {
-                End::End => break,
-                End::Else(_) if last => return self.fail("nothing follows {{else}} but {{end}}"),
-                End::Else(next) => condition = next,
-                End::Input => return Err(TemplateError::new(start, "this {{if}} has no {{end}}")),
+                Ending::End => break,
+                Ending::Else(_) if last => return self.fail("nothing follows {{else}} but {{end}}"),
+                Ending::Else(next) => condition = next,
+                Ending::Input => return Err(TemplateError::new(start, "this {{if}} has no {{end}}")),
             }
         }
         self.depth -= 1;
@@ -207,13 +207,13 @@ impl Parser {
         let unfinished = || TemplateError::new(start, format!("this {{{{{word}}}}} has no {{{{end}}}}"));
         let (body, end) = self.nodes()?;
         let otherwise = match end {
-            End::End => Vec::new(),
-            End::Input => return Err(unfinished()),
-            End::Else(Some(_)) => {
+            Ending::End => Vec::new(),
+            Ending::Input => return Err(unfinished()),
+            Ending::Else(Some(_)) => {
                 return self.fail(format!("{{{{else if}}}} does not belong to {{{{{word}}}}}"));
             }
-            End::Else(None) => match self.nodes()? {
-                (nodes, End::End) => nodes,
+            Ending::Else(None) => match self.nodes()? {
+                (nodes, Ending::End) => nodes,
                 _ => return Err(unfinished()),
             },
         };

@@ -96,7 +96,7 @@ impl Verb {
                 Some(number) => format!("{number:.*}", self.precision.unwrap_or(6)),
                 None => return refused(),
             },
-            ('s' | 'q' | 't' | 'd' | 'x' | 'f', _) => return refused(),
+            ('t' | 'd' | 'x' | 'f', _) => return refused(),
             (other, _) => return Err(format!("printf knows no verb %{other}")),
         };
         Ok(self.padded(text, value.is_number()))
