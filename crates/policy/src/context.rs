@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use cofferdam_confinement::{DeviceKind, IdMaps, Root, WindowSize};
+use cofferdam_confinement::{DeviceKind, IdMaps, Mount, Root, WindowSize};
 use cofferdam_kernel::capability::CapSet;
 use cofferdam_kernel::namespace::Namespace;
 use cofferdam_names::{ContainerId, ZoneName};
@@ -154,6 +154,8 @@ pub struct PlanContext {
     pub ids: IdAllocation,
     /// The root that the engine made ready; whether it is read-only is the plan's choice.
     pub root: Root,
+    /// Mounts that belong to the image itself, before all others: image `host` has the host's `/usr` this way.
+    pub image_mounts: Vec<Mount>,
     /// What the image says.
     pub image: ImageConfig,
     /// The image's /etc/passwd; empty if it has none.
