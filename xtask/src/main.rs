@@ -10,7 +10,9 @@
 )]
 
 mod ci;
+mod command;
 mod layers;
+mod runc_suite;
 mod tidy;
 mod workspace;
 
@@ -24,6 +26,7 @@ usage: cargo xtask TOOL
   layers      fail when a crate depends on one below it in the house's list
   tidy        fail on what the house rules forbid in source files
   ci          install what the tests need, check everything, run every test, count and report
+  runc-suite  run runc's own tests: [--runtime cofferdam|runc|PATH] [--file NAME]... [--filter REGEX] [--output FILE]
 ";
 
 fn main() -> ExitCode {
@@ -44,6 +47,7 @@ fn run(tool: Option<&str>, arguments: &[String]) -> Result<ExitCode> {
         (Some("layers"), []) => layers::run(),
         (Some("tidy"), []) => tidy::run(),
         (Some("ci"), []) => ci::run(),
+        (Some("runc-suite"), arguments) => runc_suite::run(arguments),
         _ => {
             eprint!("{USAGE}");
             Ok(ExitCode::from(2))

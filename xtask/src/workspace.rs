@@ -32,6 +32,17 @@ pub(crate) struct Dependency {
 }
 
 impl Workspace {
+    /// Where `cargo build --release` puts the one program.
+    pub(crate) fn release_program(&self) -> PathBuf {
+        // `.cargo/config.toml` names the target, so cargo puts it into a folder of the target's name.
+        let target = format!(
+            "{}-unknown-linux-{}",
+            std::env::consts::ARCH,
+            if cfg!(target_env = "musl") { "musl" } else { "gnu" }
+        );
+        self.target.join(target).join("release/cofferdam")
+    }
+
     /// Asks cargo.
     pub(crate) fn load() -> Result<Self> {
         let output = Command::new(cargo())

@@ -3,7 +3,7 @@
 //! Installs what the tests need, checks the source, runs every test as root and those for ordinary users as one,
 //! looks for anything of ours that was left behind, and ends with a count in which a skip is never a pass.
 
-mod debian;
+pub(crate) mod debian;
 mod leaks;
 mod tally;
 mod test_run;

@@ -1,0 +1,113 @@
+//! Runs the `.bats` files one by one, each in namespaces of its own.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+
+use super::tap::{self, Case, Outcome};
+use crate::command::command;
+
+/// What runs inside the namespaces: loopback up, then bats on a terminal, as the suite demands one.
+const INSIDE: &str = r#"set -e
+ip link set lo up
+exec script -qefc "bats --tap $BATS_ARGUMENTS $BATS_FILE.bats" /dev/null"#;
+
+/// Runs the whole suite or the named files; the log of each file goes to `logs/` beside the source.
+pub(super) fn run(
+    source: &Path,
+    runtime: &Path,
+    filter: Option<&str>,
+    files: &[String],
+) -> Result<Vec<Case>> {
+    let folder = source.join("tests/integration");
+    let logs = source.join("logs");
+    fs::create_dir_all(&logs).with_context(|| format!("make {}", logs.display()))?;
+    let files = if files.is_empty() { all_files(&folder)? } else { files.to_vec() };
+    let cgroups_before = cgroups();
+    let mut cases = Vec::new();
+    for file in &files {
+        let started = Instant::now();
+        let log = logs.join(format!("{file}.tap"));
+        run_file(&folder, runtime, filter, file, &log)?;
+        let text = fs::read(&log).with_context(|| format!("read {}", log.display()))?;
+        let text = String::from_utf8_lossy(&text);
+        let found: Vec<Case> = text.lines().filter_map(|line| tap::parse(file, line.trim_end())).collect();
+        let count = |outcome| found.iter().filter(|case| case.outcome == outcome).count();
+        println!(
+            "{file:<22} {:>3} passed {:>3} failed {:>3} skipped  {:>4} s",
+            count(Outcome::Pass),
+            count(Outcome::Fail),
+            count(Outcome::Skip),
+            started.elapsed().as_secs()
+        );
+        cases.extend(found);
+    }
+    remove_cgroups(&cgroups_before);
+    ensure!(!cases.is_empty(), "no case ran: see {}", logs.display());
+    Ok(cases)
+}
+
+fn all_files(folder: &Path) -> Result<Vec<String>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| format!("list {}", folder.display()))? {
+        let path = entry.context("list the suite")?.path();
+        if path.extension().is_some_and(|extension| extension == "bats") {
+            files.extend(path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn run_file(folder: &Path, runtime: &Path, filter: Option<&str>, file: &str, log: &Path) -> Result<()> {
+    let output = File::create(log).with_context(|| format!("make {}", log.display()))?;
+    let filter = filter.map(|filter| format!("--filter '{filter}'")).unwrap_or_default();
+    // A namespace for pids makes sure that whatever a case leaves running ends with its file.
+    let namespaces = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"];
+    command("timeout", ["--kill-after=5", "900", "nice"])
+        .args(namespaces)
+        .args(["bash", "-c", INSIDE])
+        .current_dir(folder)
+        .env("RUNC", runtime)
+        .env("BATS_FILE", file)
+        .env("BATS_ARGUMENTS", filter)
+        .env("BATS_TEST_TIMEOUT", "60")
+        .env("TMPDIR", "/var/tmp")
+        .stdin(Stdio::null())
+        .stdout(output.try_clone().context("share the log")?)
+        .stderr(output)
+        .status()
+        .with_context(|| format!("run {file}.bats"))?;
+    Ok(())
+}
+
+/// Every cgroup on this machine.
+fn cgroups() -> BTreeSet<PathBuf> {
+    fn collect(folder: &Path, found: &mut BTreeSet<PathBuf>) {
+        let Ok(listing) = fs::read_dir(folder) else { return };
+        for entry in listing.filter_map(Result::ok) {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                collect(&entry.path(), found);
+                found.insert(entry.path());
+            }
+        }
+    }
+    let mut found = BTreeSet::new();
+    collect(Path::new("/sys/fs/cgroup"), &mut found);
+    found
+}
+
+/// Removes what the suite left: only groups that were not there before and that bear its name.
+fn remove_cgroups(before: &BTreeSet<PathBuf>) {
+    for group in cgroups().difference(before).collect::<Vec<_>>().into_iter().rev() {
+        let name = group.to_string_lossy();
+        if name.contains("runc-cgroups-integration-test") || name.contains("/test_") {
+            // A group that is still in use stays, as it would after any run of the suite.
+            let _ = fs::remove_dir(group);
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The Test Anything Protocol, as bats writes it.
+
+use serde::{Deserialize, Serialize};
+
+/// How one case ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Outcome {
+    /// It passed.
+    Pass,
+    /// It failed.
+    Fail,
+    /// The suite itself left it out, with a reason.
+    Skip,
+}
+
+/// One case of the suite.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Case {
+    /// The `.bats` file, without the ending.
+    pub(super) file: String,
+    /// The case's name in it.
+    pub(super) name: String,
+    /// How it ended.
+    pub(super) outcome: Outcome,
+    /// Why the suite skipped it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) reason: String,
+}
+
+/// Reads one line; `None` for what is not a result.
+pub(super) fn parse(file: &str, line: &str) -> Option<Case> {
+    let (outcome, rest) = match line.strip_prefix("not ok ") {
+        Some(rest) => (Outcome::Fail, rest),
+        None => (Outcome::Pass, line.strip_prefix("ok ")?),
+    };
+    let (number, name) = rest.split_once(' ')?;
+    number.parse::<u32>().ok()?;
+    let (name, outcome, reason) = match name.split_once(" # skip") {
+        Some((name, reason)) => (name, Outcome::Skip, reason.trim()),
+        None => (name, outcome, ""),
+    };
+    // bats adds the limit to the name of a case that ran out of time.
+    let name = name.split_once(" # timeout").map_or(name, |(name, _)| name);
+    Some(Case { file: file.to_owned(), name: name.trim().to_owned(), outcome, reason: reason.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Outcome, parse};
+
+    #[test]
+    fn each_kind_of_line_is_read() {
+        let case = |line| parse("run", line);
+        assert_eq!(case("1..3"), None);
+        assert_eq!(case("# runc run"), None);
+        assert_eq!(case("ok 1 runc run").map(|case| case.outcome), Some(Outcome::Pass));
+        assert_eq!(
+            case("not ok 2 runc run [x]").map(|case| (case.name, case.outcome)),
+            Some(("runc run [x]".into(), Outcome::Fail))
+        );
+        let skipped = case("ok 3 runc run # skip test requires rootless").expect("a result");
+        assert_eq!((skipped.outcome, skipped.reason.as_str()), (Outcome::Skip, "test requires rootless"));
+        assert_eq!(case("not ok 4 slow # timeout after 60s").map(|case| case.name), Some("slow".into()));
+    }
+}
