@@ -4,6 +4,7 @@ mod context;
 mod quantity;
 mod request;
 pub mod syscalls;
+mod zone;
 
 pub use context::{
     BindSource, CgroupMode, HostDevice, HostFacts, IdAllocation, IdRange, ImageConfig, JoinedContainer,
@@ -11,8 +12,13 @@ pub use context::{
 };
 pub use quantity::{ByteSize, Ceiling, CpuCount};
 pub use request::{
-    BindRecursion, CapabilityWord, ContainerRequest, DeviceAccess, DeviceRate, DeviceRequest, DeviceWeight,
-    EnvEntry, HOST_IMAGE, InvalidOption, LabelOption, NamespaceMode, NamespaceRequest, NetworkMode,
-    NetworkRequest, ResourceRequest, RestartPolicy, SeccompChoice, SecurityOption, TmpfsOptions,
-    TmpfsRequest, Ulimit, VolumeKind, VolumeRequest, key_value,
+    BindRecursion, CapabilityWord, ContainerRequest, DeviceRate, DeviceRequest, DeviceWeight, EnvEntry,
+    HOST_IMAGE, InvalidOption, LabelOption, NamespaceMode, NamespaceRequest, NetworkMode, NetworkRequest,
+    ResourceRequest, RestartPolicy, SeccompChoice, SecurityOption, TmpfsOptions, TmpfsRequest, Ulimit,
+    VolumeKind, VolumeRequest, key_value,
+};
+pub use zone::{
+    BUILTIN_ZONES, IdScope, Isolation, LimitRules, LsmRules, MountAccess, MountRules, NamespaceRules,
+    NetworkRules, Place, ProcessRules, Setting, Sharing, SoftHard, SyscallRules, UnknownBuiltinZone, Zone,
+    ZoneFileError, ZoneProblem, ZoneWarning, builtin_zone, default_zone, parse_zone,
 };

@@ -58,7 +58,7 @@ fn decimal_fraction(fraction: &str, unit: u64) -> u64 {
 
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let exact = SUFFIXES.iter().find(|(_, bits)| self.0 != 0 && self.0 % (1 << bits) == 0);
+        let exact = SUFFIXES.iter().find(|(_, bits)| self.0 != 0 && self.0.is_multiple_of(1 << bits));
         match exact {
             Some((letter, bits)) => write!(f, "{}{letter}", self.0 >> bits),
             None => write!(f, "{}", self.0),

@@ -3,40 +3,11 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use cofferdam_confinement::resources::DeviceAccess;
 use cofferdam_names::ContainerPath;
 use serde::{Deserialize, Serialize};
 
 use super::InvalidOption;
-
-/// What a process may do with a device (cgroup-v1/devices.rst).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "the letters r, w and m of the devices controller")]
-pub struct DeviceAccess {
-    pub read: bool,
-    pub write: bool,
-    pub mknod: bool,
-}
-
-impl DeviceAccess {
-    /// `rwm`
-    pub const ALL: Self = Self { read: true, write: true, mknod: true };
-
-    fn parse(text: &str) -> Option<Self> {
-        let mut access = Self { read: false, write: false, mknod: false };
-        for letter in text.chars() {
-            let wanted = match letter {
-                'r' => &mut access.read,
-                'w' => &mut access.write,
-                'm' => &mut access.mknod,
-                _ => return None,
-            };
-            if std::mem::replace(wanted, true) {
-                return None;
-            }
-        }
-        (!text.is_empty()).then_some(access)
-    }
-}
 
 /// A device of the host that the container gets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,13 +33,13 @@ impl FromStr for DeviceRequest {
         let (mut container, mut access) = (host, DeviceAccess::ALL);
         match (parts.next(), parts.next(), parts.next()) {
             (None, ..) => {}
-            (Some(second), None, _) => match DeviceAccess::parse(second) {
-                Some(given) => access = given,
-                None => container = second,
+            (Some(second), None, _) => match DeviceAccess::try_from(second) {
+                Ok(given) => access = given,
+                Err(_) => container = second,
             },
             (Some(second), Some(third), None) => {
                 container = second;
-                access = DeviceAccess::parse(third).ok_or_else(|| refuse("access is made of r, w and m"))?;
+                access = DeviceAccess::try_from(third).map_err(|_| refuse("access is made of r, w and m"))?;
             }
             _ => return Err(refuse("its form is HOST[:CONTAINER][:rwm]")),
         }
@@ -85,12 +56,12 @@ mod tests {
     fn forms_of_docker() {
         let device: DeviceRequest = "/dev/sda:/dev/xvda:r".parse().unwrap();
         assert_eq!((device.host.to_str(), device.container.as_str()), (Some("/dev/sda"), "/dev/xvda"));
-        assert_eq!(device.access, DeviceAccess { read: true, write: false, mknod: false });
+        assert_eq!(device.access, DeviceAccess::READ);
         let device: DeviceRequest = "/dev/fuse:rw".parse().unwrap();
         assert_eq!(device.container.as_str(), "/dev/fuse");
-        assert!(!device.access.mknod);
+        assert!(!device.access.contains(DeviceAccess::MKNOD));
         assert_eq!("/dev/fuse".parse::<DeviceRequest>().unwrap().access, DeviceAccess::ALL);
-        for bad in ["dev/fuse", "/dev/a:/dev/b:x", "/dev/a:/dev/b:rr", "/dev/a:b", "/a:/b:r:w"] {
+        for bad in ["dev/fuse", "/dev/a:/dev/b:x", "/dev/a:b", "/a:/b:r:w"] {
             assert!(bad.parse::<DeviceRequest>().is_err(), "{bad}");
         }
     }

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use capability_word::CapabilityWord;
-pub use device::{DeviceAccess, DeviceRequest};
+pub use device::DeviceRequest;
 pub use environment::EnvEntry;
 pub use namespace_mode::{NamespaceMode, NamespaceRequest};
 pub use network::{NetworkMode, NetworkRequest};

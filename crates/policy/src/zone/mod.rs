@@ -1,0 +1,242 @@
+//! A trust zone: the floor under every container in it. A container may be stricter than its zone, never looser.
+//!
+//! Each setting remembers the file and line that it comes from, so that a refusal can name them.
+
+mod builtin;
+mod check;
+mod mount_rules;
+mod parse;
+mod reader;
+mod sections;
+mod show;
+mod suggestion;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use cofferdam_confinement::resources::{DeviceAccess, Limit};
+use cofferdam_kernel::capability::CapSet;
+use cofferdam_kernel::namespace::Namespace;
+use cofferdam_kernel::rlimit::Resource;
+use cofferdam_names::ZoneName;
+
+pub use builtin::{BUILTIN_ZONES, UnknownBuiltinZone, builtin_zone, default_zone};
+pub use check::ZoneWarning;
+pub use mount_rules::{MountAccess, MountRules};
+pub use parse::{ZoneFileError, ZoneProblem, parse_zone};
+
+/// Where a setting is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The zone file, as messages show it: a path, or `<built in>/NAME.toml`.
+    pub file: Arc<str>,
+    /// Its line, from 1.
+    pub line: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// A value with the place where it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting<T> {
+    /// The value.
+    pub value: T,
+    /// Where it is written.
+    pub place: Place,
+}
+
+impl<T> Setting<T> {
+    /// Puts both together.
+    pub fn new(value: T, place: Place) -> Self {
+        Self { value, place }
+    }
+}
+
+/// How strongly containers are walled off. `vm` is read and refused: its enforcement is not built yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// Namespaces, filters and limits of one kernel.
+    Process,
+}
+
+/// Which containers share a range of host ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdScope {
+    /// None: each has its own.
+    PerContainer,
+    /// All of the zone.
+    PerZone,
+}
+
+/// The system call filter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SyscallRules {
+    /// Our default profile.
+    Default,
+    /// Our strict profile.
+    Strict,
+}
+
+/// The label of a security module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LsmRules {
+    /// Whatever the host gives by itself.
+    None,
+    /// An AppArmor profile by name, loaded on the host.
+    AppArmor(String),
+    /// An SELinux label (`user:role:type:level`).
+    Selinux(String),
+}
+
+/// Whose namespaces a container may join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// Nobody's.
+    None,
+    /// Those of containers in the same zone.
+    Zone,
+}
+
+/// `[process]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcessRules {
+    /// What a container has that asks for nothing.
+    pub capabilities: Setting<CapSet>,
+    /// The most that `--cap-add` may reach.
+    pub capabilities_max: Setting<CapSet>,
+    /// The loosest filter.
+    pub syscalls: Setting<SyscallRules>,
+    /// Whether the root file system may be written.
+    pub writable: Setting<bool>,
+    /// Whether set-user-id programs and file capabilities may give rights (no `PR_SET_NO_NEW_PRIVS`).
+    pub new_privileges: Setting<bool>,
+    /// The security module's label.
+    pub lsm: Setting<LsmRules>,
+}
+
+/// A soft and a hard resource limit; `u64::MAX` is "unlimited".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are getrlimit(2)'s")]
+pub struct SoftHard {
+    pub soft: u64,
+    pub hard: u64,
+}
+
+/// `[limits]`: what a container has that asks for nothing, and the most that it may ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitRules {
+    /// Bytes.
+    pub memory: Setting<Limit>,
+    /// Bytes.
+    pub memory_max: Setting<Limit>,
+    /// Billionths of a processor.
+    pub cpus: Setting<Limit>,
+    /// Billionths of a processor.
+    pub cpus_max: Setting<Limit>,
+    /// Tasks.
+    pub pids: Setting<Limit>,
+    /// Tasks.
+    pub pids_max: Setting<Limit>,
+    /// The lowest `oom_score_adj` that a container may have.
+    pub oom_score_adj_min: Setting<i32>,
+    /// Resource limits of the first process.
+    pub ulimits: Setting<BTreeMap<Resource, SoftHard>>,
+    /// How far `--ulimit` may go; a resource that is in neither table stays as the host has it.
+    pub ulimits_max: Setting<BTreeMap<Resource, u64>>,
+}
+
+/// `[namespaces]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamespaceRules {
+    /// Host namespaces that a container may share.
+    pub host: Setting<BTreeSet<Namespace>>,
+    /// Namespaces of other containers.
+    pub share: Setting<Sharing>,
+}
+
+/// `[network]`: `mode = "none"` is all that is enforced so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NetworkRules {
+    /// Only the container's own loopback.
+    None,
+}
+
+/// A zone, complete and valid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Zone {
+    /// Its name.
+    pub name: Setting<ZoneName>,
+    /// What it is for, in a line.
+    pub about: Setting<String>,
+    /// How strongly its containers are walled off.
+    pub isolation: Setting<Isolation>,
+    /// `[identity] ids`
+    pub ids: Setting<IdScope>,
+    /// `[process]`
+    pub process: ProcessRules,
+    /// `[limits]`
+    pub limits: LimitRules,
+    /// `[mounts]`
+    pub mounts: MountRules,
+    /// `[namespaces]`
+    pub namespaces: NamespaceRules,
+    /// `[devices.access]`: devices of the host that a container may ask for.
+    pub devices: Setting<BTreeMap<PathBuf, Setting<DeviceAccess>>>,
+    /// `[network] mode`
+    pub network: Setting<NetworkRules>,
+    /// `[images] allowed`: patterns of image names, `*` for any text.
+    pub images: Setting<Vec<String>>,
+}
+
+impl Zone {
+    /// Whether the zone lets this image run.
+    #[must_use]
+    pub fn allows_image(&self, image: &str) -> bool {
+        self.images.value.iter().any(|pattern| matches_pattern(pattern, image))
+    }
+}
+
+/// Whether a text fits a pattern in which `*` stands for any text.
+fn matches_pattern(pattern: &str, text: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(mut left) = text.strip_prefix(head) else { return false };
+    let mut parts = rest.split('*').peekable();
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return left.ends_with(part);
+        }
+        match left.find(part) {
+            Some(at) => left = &left[at + part.len()..],
+            None => return false,
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        for (pattern, text, fits) in [
+            ("host", "host", true),
+            ("host", "hosts", false),
+            ("*", "", true),
+            ("a*", "abc", true),
+            ("*c", "abc", true),
+            ("a*b*c", "a1b2c", true),
+            ("a*b*c", "a1c2b", false),
+            ("ab*b", "ab", false),
+            ("reg.example/*:1", "reg.example/x:1", true),
+        ] {
+            assert_eq!(matches_pattern(pattern, text), fits, "{pattern} {text}");
+        }
+    }
+}
