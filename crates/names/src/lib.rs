@@ -8,10 +8,12 @@ mod container;
 mod digest;
 mod path;
 mod text;
+mod timestamp;
 mod zone;
 
 pub use container::{ContainerId, ContainerName};
 pub use digest::Digest;
 pub use path::ContainerPath;
 pub use text::InvalidName;
+pub use timestamp::Timestamp;
 pub use zone::ZoneName;
