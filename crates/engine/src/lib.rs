@@ -1,1 +1,20 @@
-//! The library that ties the parts together.
+//! Containers, state, events: the only place that knows all the parts.
+//!
+//! A face opens an [`Engine`], calls one method per command and prints what comes back. The engine knows no terminal's
+//! colours and no flag's spelling; it starts no thread, because the start of a container clones the calling process.
+
+mod container;
+mod engine;
+mod error;
+mod options;
+mod paths;
+
+pub use cofferdam_shim::{ContainerState, ExitStatus, Status};
+pub use container::{ContainerDetails, ContainerSummary, ListFilters};
+pub use engine::{AttachStream, Engine, EventReader, ExecSession, LogReader, Started};
+pub use error::{Error, ExitClass, Result};
+pub use options::{
+    Attach, Change, ChangeKind, Event, EventQuery, ExecRequest, LogQuery, LogRecord, PruneReport, RelayEnd,
+    RelayOptions, RemoveOptions, RunOptions, StatsSample, StopOptions, UpdateRequest, WaitCondition,
+};
+pub use paths::{NoStateFolder, Paths};

@@ -1,0 +1,214 @@
+//! The engine: one value per client process, one method per command.
+
+use cofferdam_confinement::{Plan, WindowSize};
+use cofferdam_kernel::signal::Signal;
+use cofferdam_names::{ContainerId, ContainerName};
+use cofferdam_policy::ContainerRequest;
+use cofferdam_shim::ExitStatus;
+
+use crate::{
+    Attach, Change, ContainerDetails, ContainerSummary, Error, Event, EventQuery, ExecRequest, ListFilters,
+    LogQuery, LogRecord, Paths, ProcessRow, PruneReport, RemoveOptions, Result, RunOptions, StatsSample,
+    StopOptions, UpdateRequest, WaitCondition,
+};
+
+/// Containers and what belongs to them, below one state folder.
+#[derive(Debug)]
+pub struct Engine {
+    paths: Paths,
+}
+
+#[allow(clippy::unused_self, clippy::missing_errors_doc, reason = "being built")]
+impl Engine {
+    /// Opens the state, made where it is missing.
+    pub fn open(paths: Paths) -> Result<Self> {
+        Ok(Self { paths })
+    }
+
+    /// Where the state is.
+    #[must_use]
+    pub fn paths(&self) -> &Paths {
+        &self.paths
+    }
+
+    /// The container that a person means: a whole id, a name, or the beginning of one id only.
+    pub fn resolve(&self, _word: &str) -> Result<ContainerId> {
+        Err(Error::NotBuilt("find a container"))
+    }
+
+    /// The plan that `create` would make: no effects, and no rights needed.
+    pub fn plan(&self, _request: &ContainerRequest, _window: Option<WindowSize>) -> Result<Plan> {
+        Err(Error::NotBuilt("plan a container"))
+    }
+
+    /// Makes a container without starting it.
+    pub fn create(&self, _request: &ContainerRequest, _window: Option<WindowSize>) -> Result<ContainerId> {
+        Err(Error::NotBuilt("create a container"))
+    }
+
+    /// Makes a container and starts it; with [`RunOptions::attach`] the answer carries its streams.
+    pub fn run(&self, _request: &ContainerRequest, _options: &RunOptions) -> Result<Started> {
+        Err(Error::NotBuilt("run a container"))
+    }
+
+    /// Starts a container that does not run.
+    pub fn start(&self, _id: &ContainerId, _attach: Option<Attach>) -> Result<Started> {
+        Err(Error::NotBuilt("start a container"))
+    }
+
+    /// Connects to the streams of a running container.
+    pub fn attach(&self, _id: &ContainerId, _attach: Attach) -> Result<AttachStream> {
+        Err(Error::NotBuilt("attach to a container"))
+    }
+
+    /// What `ps` shows, newest first.
+    pub fn list(&self, _filters: &ListFilters) -> Result<Vec<ContainerSummary>> {
+        Err(Error::NotBuilt("list containers"))
+    }
+
+    /// Everything about one container.
+    pub fn inspect(&self, _id: &ContainerId) -> Result<ContainerDetails> {
+        Err(Error::NotBuilt("inspect a container"))
+    }
+
+    /// Ends its first process with a signal, then with SIGKILL.
+    pub fn stop(&self, _id: &ContainerId, _options: &StopOptions) -> Result<()> {
+        Err(Error::NotBuilt("stop a container"))
+    }
+
+    /// Sends a signal to its first process.
+    pub fn kill(&self, _id: &ContainerId, _signal: Signal) -> Result<()> {
+        Err(Error::NotBuilt("kill a container"))
+    }
+
+    /// Stops it if it runs, and starts it.
+    pub fn restart(&self, _id: &ContainerId, _options: &StopOptions) -> Result<()> {
+        Err(Error::NotBuilt("restart a container"))
+    }
+
+    /// Freezes all its processes.
+    pub fn pause(&self, _id: &ContainerId) -> Result<()> {
+        Err(Error::NotBuilt("pause a container"))
+    }
+
+    /// Lets them go on.
+    pub fn unpause(&self, _id: &ContainerId) -> Result<()> {
+        Err(Error::NotBuilt("unpause a container"))
+    }
+
+    /// Removes a container with all that belongs to it.
+    pub fn remove(&self, _id: &ContainerId, _options: &RemoveOptions) -> Result<()> {
+        Err(Error::NotBuilt("remove a container"))
+    }
+
+    /// Waits until the condition holds; answers how the container ended.
+    pub fn wait(&self, _id: &ContainerId, _condition: WaitCondition) -> Result<ExitStatus> {
+        Err(Error::NotBuilt("wait for a container"))
+    }
+
+    /// Its counters now.
+    pub fn stats(&self, _id: &ContainerId) -> Result<StatsSample> {
+        Err(Error::NotBuilt("read a container's counters"))
+    }
+
+    /// Its processes.
+    pub fn top(&self, _id: &ContainerId) -> Result<Vec<ProcessRow>> {
+        Err(Error::NotBuilt("list a container's processes"))
+    }
+
+    /// Starts one more process in a running container: the caller becomes its parent. With `detach` there is no
+    /// session to relay.
+    pub fn exec(&self, _id: &ContainerId, _request: &ExecRequest) -> Result<Option<ExecSession>> {
+        Err(Error::NotBuilt("execute in a container"))
+    }
+
+    /// The lines of its log; with [`LogQuery::follow`] it waits for more until the container ends.
+    pub fn logs(&self, _id: &ContainerId, _query: &LogQuery) -> Result<LogReader> {
+        Err(Error::NotBuilt("read a container's log"))
+    }
+
+    /// What happened, and what happens from now on.
+    pub fn events(&self, _query: &EventQuery) -> Result<EventReader> {
+        Err(Error::NotBuilt("read events"))
+    }
+
+    /// What it changed in its root.
+    pub fn diff(&self, _id: &ContainerId) -> Result<Vec<Change>> {
+        Err(Error::NotBuilt("compare a container with its image"))
+    }
+
+    /// Gives it another name.
+    pub fn rename(&self, _id: &ContainerId, _name: &ContainerName) -> Result<()> {
+        Err(Error::NotBuilt("rename a container"))
+    }
+
+    /// Changes its limits, also while it runs.
+    pub fn update(&self, _id: &ContainerId, _request: &UpdateRequest) -> Result<()> {
+        Err(Error::NotBuilt("update a container"))
+    }
+
+    /// Removes all containers that do not run.
+    pub fn prune(&self) -> Result<PruneReport> {
+        Err(Error::NotBuilt("prune containers"))
+    }
+}
+
+/// A container that has been started.
+#[derive(Debug)]
+pub struct Started {
+    /// Its id.
+    pub id: ContainerId,
+    /// Its streams, where they were asked for.
+    pub stream: Option<AttachStream>,
+}
+
+/// The lines of a log, one after another.
+#[derive(Debug)]
+pub struct LogReader {}
+
+impl Iterator for LogReader {
+    type Item = Result<LogRecord>;
+    fn next(&mut self) -> Option<Self::Item> {
+        None
+    }
+}
+
+/// Events, one after another.
+#[derive(Debug)]
+pub struct EventReader {}
+
+impl Iterator for EventReader {
+    type Item = Result<Event>;
+    fn next(&mut self) -> Option<Self::Item> {
+        None
+    }
+}
+
+/// A process that `exec` started.
+#[derive(Debug)]
+pub struct ExecSession {}
+
+impl ExecSession {
+    /// As [`AttachStream::relay`].
+    ///
+    /// # Errors
+    /// A stream failed.
+    pub fn relay(self, _options: &crate::RelayOptions<'_>) -> Result<crate::RelayEnd> {
+        Err(Error::NotBuilt("relay streams"))
+    }
+}
+
+/// A connection to the streams of a container's first process.
+#[derive(Debug)]
+pub struct AttachStream {}
+
+impl AttachStream {
+    /// Passes bytes, sizes and signals until the process ends or the client detaches. The terminal is as before
+    /// afterwards, whatever happens.
+    ///
+    /// # Errors
+    /// The connection was lost, or a stream of the client's failed.
+    pub fn relay(self, _options: &crate::RelayOptions<'_>) -> Result<crate::RelayEnd> {
+        Err(Error::NotBuilt("relay streams"))
+    }
+}
