@@ -14,7 +14,8 @@ pub use container::{ContainerDetails, ContainerSummary, ListFilters};
 pub use engine::{AttachStream, Engine, EventReader, ExecSession, LogReader, Started};
 pub use error::{Error, ExitClass, Result};
 pub use options::{
-    Attach, Change, ChangeKind, Event, EventQuery, ExecRequest, LogQuery, LogRecord, PruneReport, RelayEnd,
-    RelayOptions, RemoveOptions, RunOptions, StatsSample, StopOptions, UpdateRequest, WaitCondition,
+    Attach, Change, ChangeKind, Event, EventQuery, ExecRequest, LogQuery, LogRecord, ProcessRow, PruneReport,
+    RelayEnd, RelayOptions, RemoveOptions, RunOptions, StatsSample, StopOptions, UpdateRequest,
+    WaitCondition,
 };
 pub use paths::{NoStateFolder, Paths};
