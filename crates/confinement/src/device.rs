@@ -36,3 +36,14 @@ pub struct Device {
     /// Group, as the container sees it.
     pub gid: u32,
 }
+
+/// The links that every container's `/dev` has (OCI runtime-spec, runtime-linux.md, "Dev symbolic links", and the
+/// multiplexer of the container's own devpts): name below `/dev`, target.
+pub const DEV_LINKS: [(&str, &str); 6] = [
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+    ("ptmx", "pts/ptmx"),
+    ("core", "/proc/kcore"),
+];

@@ -20,7 +20,7 @@ mod root;
 pub mod seccomp;
 
 pub use cgroup::{Cgroup, CgroupPath, InvalidCgroupPath};
-pub use device::{Device, DeviceKind};
+pub use device::{DEV_LINKS, Device, DeviceKind};
 pub use hooks::{Hook, Hooks};
 pub use identity::{IdMapping, IdMaps, MapWriter, Setgroups};
 pub use mount::{AccessTime, Flag, Mount, MountFlags, MountIdMap, MountKind, Propagation};

@@ -23,9 +23,10 @@ pub enum RootSource {
         upper: PathBuf,
         /// Overlay's work folder, beside `upper`.
         work: PathBuf,
-        /// An empty folder of the engine's; the overlay appears there in the container's mount namespace only.
+        /// An empty folder of the engine's, for a mount of the root outside of a running container (`cp`, `diff`).
         mountpoint: PathBuf,
-        /// Map the layers with the container's id maps (each layer is mounted id-mapped below the overlay).
+        /// Map the lower layers with the container's id maps (each is mounted id-mapped below the overlay). What the
+        /// container writes has its host ids on disk.
         id_mapped: bool,
         /// No syncing: for a container whose writes are thrown away.
         volatile: bool,

@@ -8,6 +8,7 @@ pub mod capability;
 pub mod clone;
 pub mod credentials;
 pub mod exec;
+pub mod link;
 pub mod mount;
 pub mod namespace;
 pub mod proc;

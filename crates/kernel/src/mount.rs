@@ -95,6 +95,24 @@ impl Attributes {
         self.set == 0 && self.clear == 0
     }
 
+    /// Without what is to be cleared: a new mount has nothing to clear, and fsmount(2) only sets.
+    #[must_use]
+    pub const fn only_set(self) -> Self {
+        Self { set: self.set, clear: 0 }
+    }
+
+    /// The same without read-only.
+    #[must_use]
+    pub const fn writable(self) -> Self {
+        Self { set: self.set & !Attribute::Rdonly.bit(), clear: self.clear }
+    }
+
+    /// Whether it sets this one.
+    #[must_use]
+    pub const fn sets(self, attribute: Attribute) -> bool {
+        self.set & attribute.bit() != 0
+    }
+
     /// The attributes to set, as fsmount(2) takes them.
     fn for_fsmount(self) -> MountAttrFlags {
         MountAttrFlags::from_bits_retain(u32::try_from(self.set).unwrap_or(u32::MAX))

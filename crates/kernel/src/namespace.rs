@@ -1,4 +1,8 @@
-//! The eight kinds of namespace (namespaces(7)).
+//! The eight kinds of namespace (namespaces(7)): their names and flags, making and joining them.
+#![allow(unsafe_code, reason = "setns and unshare have no safe wrapper for all kinds")]
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use serde::{Deserialize, Serialize};
 
@@ -58,4 +62,18 @@ impl Namespace {
             Self::Time => linux_raw_sys::general::CLONE_NEWTIME,
         }) as u64
     }
+}
+
+/// Moves the calling thread, the only one of its process, into an existing namespace (setns(2)).
+pub fn join(kind: Namespace, file: BorrowedFd<'_>) -> io::Result<()> {
+    let flag = libc::c_int::try_from(kind.clone_flag()).map_err(io::Error::other)?;
+    // SAFETY: plain numbers only; the descriptor is open for the whole call.
+    if unsafe { libc::setns(file.as_raw_fd(), flag) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Gives the calling thread, the only one of its process, a new namespace (unshare(2)).
+pub fn unshare(kind: Namespace) -> io::Result<()> {
+    let flag = libc::c_int::try_from(kind.clone_flag()).map_err(io::Error::other)?;
+    // SAFETY: plain numbers only; CLONE_FILES is not among the flags, so that no descriptor changes its meaning.
+    if unsafe { libc::unshare(flag) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

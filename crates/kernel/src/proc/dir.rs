@@ -199,6 +199,13 @@ impl ProcDir {
         self.target_id(&format!("ns/{}", kind.link_name()))
     }
 
+    /// Opens one of its namespaces, for setns(2) and for id-mapped mounts.
+    pub fn open_namespace(&self, kind: Namespace) -> Result<OwnedFd, ProcError> {
+        let name = format!("ns/{}", kind.link_name());
+        rustix::fs::openat(&self.dir, &name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+            .map_err(|errno| ProcError::Open { path: format!("{}/{name}", self.name), source: errno.into() })
+    }
+
     /// Opens what `root` or `cwd` lead to, as a starting point for openat2(2): the process's own view of its mounts.
     pub fn open_link(&self, name: &str) -> Result<OwnedFd, ProcError> {
         rustix::fs::openat(&self.dir, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())

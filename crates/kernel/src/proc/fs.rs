@@ -73,6 +73,22 @@ impl ProcError {
     }
 }
 
+impl From<ProcError> for io::Error {
+    /// Keeps the kernel's error number, which decides exit codes; what has none keeps its words.
+    fn from(error: ProcError) -> Self {
+        match error {
+            ProcError::Open { source, .. }
+            | ProcError::Read { source, .. }
+            | ProcError::Write { source, .. }
+                if source.raw_os_error().is_some() =>
+            {
+                source
+            }
+            other => Self::other(other),
+        }
+    }
+}
+
 /// A procfs whose root is held open.
 #[derive(Debug)]
 pub struct ProcFs {

@@ -1,0 +1,154 @@
+//! The init side of a start: a fresh clone of this process that builds the container around itself and becomes its
+//! program. It runs as ordinary code, since the process it was cloned from had one thread.
+//!
+//! Each step stands where it does because of what the steps after it take away; see the comments.
+
+mod namespaces;
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+
+use cofferdam_confinement::Plan;
+use cofferdam_kernel::clone::exit_now;
+use cofferdam_kernel::task::{close_on_exec_from, reset_signals};
+use rustix::net::{SocketFlags, accept_with};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+
+use crate::channel::{Channel, Message};
+use crate::process::credentials::{self, Moment, seal};
+use crate::process::filter::Filter;
+use crate::process::lsm::Label;
+use crate::process::program::{Program, enter_working_directory};
+use crate::process::{settings, terminal};
+use crate::rootfs::{Maker, Sources, assemble, pivot};
+use crate::start::owned_group::Joiner;
+use crate::start::{ContainerState, Status, Stdio, Supervision, run_hooks};
+use crate::step::{Step, StepError};
+
+/// What the parent side leaves to init, by being copied into its address space.
+pub(crate) struct Init<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) channel: Channel,
+    pub(crate) group: Joiner,
+    pub(crate) filter: Filter,
+    /// Whether init opens the root and the mounts itself: the parent has no rights to.
+    pub(crate) makes_sources: bool,
+    pub(crate) stdio: Option<Stdio>,
+    pub(crate) preserved_fds: u32,
+    pub(crate) supervision: Supervision,
+    pub(crate) start_socket: Option<OwnedFd>,
+    pub(crate) bundle: PathBuf,
+}
+
+/// The life of init. It never returns: it becomes the container's program, or says why not and ends.
+pub(crate) fn run(mut init: Init<'_>) -> ! {
+    let Err(error) = build_and_execute(&mut init);
+    let _ = init.channel.send(&Message::from(&error), &[]);
+    exit_now(1)
+}
+
+enum Never {}
+
+fn build_and_execute(init: &mut Init<'_>) -> Result<Never, StepError> {
+    let plan = init.plan;
+    reset_signals();
+    // Its own session: no controlling terminal of the caller's, from which keys could be pushed (TIOCSTI).
+    Step::Handshake.run("new session", || Ok(rustix::process::setsid()?))?;
+    // The parent's first message comes after the id maps are written.
+    let mut sources = Sources::receive(&init.channel, plan)?;
+    // From here on no process in a joined pid namespace may trace init or open its /proc/PID/exe, which still is the
+    // host's program (CVE-2016-9962, CVE-2019-5736). Not before the maps: an ordinary user could not write them.
+    Step::Handshake.run("not dumpable", || Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?))?;
+    // Before the cgroup namespace, whose root is the group at the time it is made.
+    Step::JoinCgroup.run("", || init.group.join())?;
+    namespaces::enter(plan)?;
+    if init.makes_sources && plan.namespaces.mount.is_new() {
+        sources = Sources::make(plan, Maker { id_map: None, may_make_nodes: false })?;
+    }
+    // While the host's procfs is in sight: a container's own could be a fake (CVE-2025-52881, CVE-2019-19921).
+    let label = Label::open(&plan.process)?;
+    enter_root(init, &mut sources)?;
+    settings::apply(plan, &plan.process)?;
+    Step::Handshake.run("that init is ready", || init.channel.send(&Message::Ready, &[]))?;
+    wait_for_start(init)?;
+    execute(init, &label)
+}
+
+/// Builds the root, runs the hooks that want to see it, and moves into it.
+fn enter_root(init: &mut Init<'_>, sources: &mut Sources) -> Result<(), StepError> {
+    let plan = init.plan;
+    let assembled = if plan.namespaces.mount.is_new() { Some(assemble(plan, sources)?) } else { None };
+    if !(plan.hooks.prestart.is_empty() && plan.hooks.create_runtime.is_empty()) {
+        Step::Handshake.run("of the hooks", || init.channel.send(&Message::RuntimeHooks, &[]))?;
+        init.channel.expect(&Message::Proceed)?;
+    }
+    if !plan.hooks.create_container.is_empty() {
+        let own_pid = Some(rustix::process::getpid());
+        let state = ContainerState::new(plan, Status::Creating, own_pid, &init.bundle);
+        run_hooks("createContainer", &plan.hooks.create_container, &state)?;
+    }
+    let Some(assembled) = assembled else {
+        return attach_streams(init, None);
+    };
+    let console =
+        if plan.process.terminal { Some(terminal::open(&plan.process, &assembled.root)?) } else { None };
+    if let Some(console) = &console {
+        terminal::bind_console(console, &assembled.root)?;
+    }
+    pivot(plan, &assembled)?;
+    attach_streams(init, console)
+}
+
+fn attach_streams(init: &mut Init<'_>, console: Option<terminal::Terminal>) -> Result<(), StepError> {
+    if let Some(console) = console {
+        Step::Terminal.run("master", || init.channel.send(&Message::Terminal, &[console.master.as_fd()]))?;
+        return terminal::enter(&console.slave);
+    }
+    match init.stdio.take() {
+        Some(stdio) => {
+            terminal::become_stdio([stdio.stdin.as_fd(), stdio.stdout.as_fd(), stdio.stderr.as_fd()])
+        }
+        None => Ok(()),
+    }
+}
+
+/// Waits for the word to start: of this start's own parent, or of another process on the start socket.
+fn wait_for_start(init: &mut Init<'_>) -> Result<(), StepError> {
+    if let Some(socket) = init.start_socket.take() {
+        let connection = Step::Handshake.run("of the start", || {
+            loop {
+                match accept_with(&socket, SocketFlags::CLOEXEC) {
+                    Err(rustix::io::Errno::INTR) => {}
+                    other => break Ok(other?),
+                }
+            }
+        })?;
+        init.channel = Channel::from_socket(connection);
+    }
+    init.channel.expect(&Message::Exec).map(drop)
+}
+
+/// Gives up everything that is not the container's, and becomes its program.
+fn execute(init: &Init<'_>, label: &Label) -> Result<Never, StepError> {
+    let plan = init.plan;
+    let process = &plan.process;
+    if !plan.hooks.start_container.is_empty() {
+        let state = ContainerState::new(plan, Status::Created, Some(rustix::process::getpid()), &init.bundle);
+        run_hooks("startContainer", &plan.hooks.start_container, &state)?;
+    }
+    if process.create_cwd {
+        enter_working_directory(&process.cwd, true)?;
+    }
+    // Descriptors are closed by the exec itself, so that the channel can still tell of a failure.
+    let first = i32::try_from(init.preserved_fds).unwrap_or(i32::MAX).saturating_add(3);
+    Step::Exec.run("close descriptors on exec", || close_on_exec_from(first))?;
+    label.apply()?;
+    let setgroups = plan.namespaces.id_maps.as_ref().map(|maps| maps.setgroups);
+    seal(process, &init.filter, Moment::BeforeCredentials, &init.channel)?;
+    credentials::take_on(process, setgroups, init.supervision)?;
+    // With the final user: a folder or program that this user may not reach is not entered on root's behalf.
+    enter_working_directory(&process.cwd, false)?;
+    let program = Program::find(process)?;
+    seal(process, &init.filter, Moment::AfterCredentials, &init.channel)?;
+    Err(program.execute())
+}

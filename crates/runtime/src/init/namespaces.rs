@@ -1,0 +1,76 @@
+//! Fills the new namespaces: root's id, clocks, links, names, kernel parameters.
+
+use std::io;
+
+use cofferdam_confinement::{ClockOffset, Plan};
+use cofferdam_kernel::credentials::{set_gid, set_groups, set_uid};
+use cofferdam_kernel::link::bring_loopback_up;
+use cofferdam_kernel::namespace::{Namespace, join, unshare};
+use cofferdam_kernel::proc::ProcFs;
+
+use crate::step::{Step, StepError};
+
+/// Does everything that the namespaces need besides the mounts.
+pub(super) fn enter(plan: &Plan) -> Result<(), StepError> {
+    let namespaces = &plan.namespaces;
+    if let Some(maps) = &namespaces.id_maps {
+        Step::BecomeRoot.run("", || {
+            set_gid(0)?;
+            set_uid(0)?;
+            if maps.setgroups == cofferdam_confinement::Setgroups::Allow { set_groups(&[]) } else { Ok(()) }
+        })?;
+    }
+    if namespaces.cgroup.is_new() {
+        Step::CgroupNamespace.run("", || unshare(Namespace::Cgroup))?;
+    }
+    if namespaces.time.is_new() {
+        make_time_namespace(namespaces.monotonic_offset, namespaces.boottime_offset)?;
+    }
+    if plan.loopback_up {
+        Step::Loopback.run("lo", bring_loopback_up)?;
+    }
+    if let Some(hostname) = &plan.hostname {
+        Step::Hostname.run(hostname, || Ok(rustix::system::sethostname(hostname.as_bytes())?))?;
+    }
+    if let Some(domainname) = &plan.domainname {
+        Step::Hostname.run(domainname, || Ok(rustix::system::setdomainname(domainname.as_bytes())?))?;
+    }
+    write_sysctls(plan)
+}
+
+/// The offsets can be written only while no process is in the namespace; the caller then moves in itself.
+fn make_time_namespace(
+    monotonic: Option<ClockOffset>,
+    boottime: Option<ClockOffset>,
+) -> Result<(), StepError> {
+    Step::TimeNamespace.run("", || {
+        unshare(Namespace::Time)?;
+        let this = ProcFs::open()?.this_process()?;
+        let lines: String = [("monotonic", monotonic), ("boottime", boottime)]
+            .into_iter()
+            .filter_map(|(clock, offset)| Some((clock, offset?)))
+            .map(|(clock, offset)| format!("{clock} {} {}\n", offset.secs, offset.nanosecs))
+            .collect();
+        if !lines.is_empty() {
+            this.write("timens_offsets", lines.as_bytes())?;
+        }
+        let children = rustix::fs::open(
+            "/proc/self/ns/time_for_children",
+            rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC,
+            rustix::fs::Mode::empty(),
+        )?;
+        join(Namespace::Time, std::os::fd::AsFd::as_fd(&children))
+    })
+}
+
+/// Through the host's procfs, checked to be one (CVE-2025-52881); the kernel gives the view of the caller's namespaces.
+fn write_sysctls(plan: &Plan) -> Result<(), StepError> {
+    if plan.sysctls.is_empty() {
+        return Ok(());
+    }
+    let proc = Step::Sysctl.run("/proc", || ProcFs::open().map_err(io::Error::from))?;
+    for (name, value) in &plan.sysctls {
+        Step::Sysctl.run(format_args!("{name}={value}"), || Ok(proc.set_sysctl(name, value)?))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! Scheduling, keyring and execution domain of the container's process.
+
+use std::ffi::CString;
+use std::io;
+
+use cofferdam_confinement::{IoClass, Plan, Process, SchedulerPolicy};
+use cofferdam_kernel::task::{
+    SchedAttr, join_new_session_keyring, set_io_priority, set_personality, set_scheduler,
+};
+
+use crate::step::{Step, StepError};
+
+/// Applies what needs rights that the container's own credentials lack.
+pub(crate) fn apply(plan: &Plan, process: &Process) -> Result<(), StepError> {
+    if plan.session_keyring {
+        Step::Keyring.run("", || {
+            let name = CString::new(format!("_ses.{}", plan.container)).map_err(io::Error::other)?;
+            match join_new_session_keyring(&name) {
+                // A kernel without keyrings has none to keep from the container.
+                Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => Ok(()),
+                other => other,
+            }
+        })?;
+    }
+    if let Some(persona) = plan.personality {
+        Step::Personality.run(format_args!("{persona:#x}"), || set_personality(persona))?;
+    }
+    if let Some(scheduler) = &process.scheduler {
+        let attr = SchedAttr {
+            policy: policy_number(scheduler.policy),
+            flags: scheduler.flags,
+            nice: scheduler.nice,
+            priority: scheduler.priority,
+            runtime: scheduler.runtime,
+            deadline: scheduler.deadline,
+            period: scheduler.period,
+            ..SchedAttr::default()
+        };
+        Step::Scheduler.run(format_args!("{:?}", scheduler.policy), || set_scheduler(attr))?;
+    }
+    if let Some(priority) = process.io_priority {
+        let class = match priority.class {
+            IoClass::RealTime => 1,
+            IoClass::BestEffort => 2,
+            IoClass::Idle => 3,
+        };
+        Step::IoPriority
+            .run(format_args!("{:?}", priority.class), || set_io_priority(class, priority.level))?;
+    }
+    Ok(())
+}
+
+/// `SCHED_*` of `<linux/sched.h>`.
+fn policy_number(policy: SchedulerPolicy) -> u32 {
+    match policy {
+        SchedulerPolicy::Other => 0,
+        SchedulerPolicy::Fifo => 1,
+        SchedulerPolicy::Rr => 2,
+        SchedulerPolicy::Batch => 3,
+        SchedulerPolicy::Idle => 5,
+        SchedulerPolicy::Deadline => 6,
+    }
+}

@@ -1,0 +1,251 @@
+//! The init side puts the root file system together and moves into it.
+//!
+//! Every target is resolved below the root's descriptor and every mount is attached by descriptor, so that a link
+//! swapped meanwhile leads nowhere outside (CVE-2021-30465, CVE-2024-45310). The host's mounts stay reachable until
+//! the switch, because the kernel lets a user namespace mount a new procfs only where it can see a whole one.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use cofferdam_confinement::{Mount, MountKind, PivotMethod, Plan, Propagation};
+use cofferdam_kernel::mount::{
+    Attribute, Attributes, Depth, PropagationType, attach, clone_tree, new_filesystem, set_attributes,
+    set_propagation,
+};
+use rustix::fs::{FileType, Mode, OFlags, fstat};
+use rustix::mount::{UnmountFlags, unmount};
+
+use super::attributes::{attributes, propagation};
+use super::root_dir::RootDir;
+use super::sources::Sources;
+use super::{cgroup_mount, copy_up, dev_tree};
+use crate::step::{Step, StepError};
+
+/// A root with everything in place, not yet entered.
+pub(crate) struct Assembled {
+    pub(crate) root: RootDir,
+}
+
+/// Attaches the root over the host's `/` of this mount namespace and everything else below it.
+pub(crate) fn assemble(plan: &Plan, sources: &mut Sources) -> Result<Assembled, StepError> {
+    let host_root = open_host_root()?;
+    cut_propagation(plan, &host_root)?;
+    let root_mount = sources.root.take().ok_or_else(|| Step::Root.refused("", "no root was made"))?;
+    Step::Root.run("/", || {
+        // A fresh detached mount may still share events with its origin.
+        set_propagation(&root_mount, Depth::Tree, PropagationType::Slave)?;
+        set_propagation(&root_mount, Depth::One, PropagationType::Private)?;
+        attach(&root_mount, &host_root)
+    })?;
+    let root = RootDir::new(root_mount);
+    for (index, mount) in plan.mounts.iter().enumerate() {
+        let source = sources.mounts.get_mut(index).and_then(Option::take);
+        mount_one(plan, mount, source, &root)?;
+    }
+    place_devices(plan, sources, &root)?;
+    for path in &plan.readonly_paths {
+        make_readonly(path.as_str(), &root)?;
+    }
+    mask_paths(plan, sources, &root)?;
+    Ok(Assembled { root })
+}
+
+fn open_host_root() -> Result<OwnedFd, StepError> {
+    Step::Root.run("/", || Ok(rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?))
+}
+
+/// No mount made here may appear on the host. What the host mounts later may appear here only where the plan says
+/// so; the mount at `/` itself is private always, since the container's root is attached to it.
+fn cut_propagation(plan: &Plan, host_root: &OwnedFd) -> Result<(), StepError> {
+    Step::Propagation.run("/", || {
+        let shared = matches!(plan.root.propagation, Propagation::Shared | Propagation::Rshared);
+        if !shared {
+            let kind = match plan.root.propagation {
+                Propagation::Private | Propagation::Rprivate => PropagationType::Private,
+                _ => PropagationType::Slave,
+            };
+            set_propagation(host_root, Depth::Tree, kind)?;
+        }
+        set_propagation(host_root, Depth::One, PropagationType::Private)
+    })
+}
+
+fn mount_one(plan: &Plan, mount: &Mount, source: Option<OwnedFd>, root: &RootDir) -> Result<(), StepError> {
+    let (detached, target) = match (&mount.kind, source) {
+        (MountKind::Cgroup, _) => return cgroup_mount::mount(plan, mount, root),
+        (MountKind::Remount, _) => return change(mount, root),
+        (MountKind::Bind { .. }, None) => {
+            return Err(Step::Mount.refused(&mount.target, "its source was not opened"));
+        }
+        (MountKind::Bind { .. }, Some(source)) => {
+            let target = target_like(&source, mount, root)?;
+            (source, target)
+        }
+        (MountKind::Filesystem { .. }, Some(made)) => (made, folder(mount, root)?),
+        (MountKind::Filesystem { fstype, source, options, copy_up }, None) => {
+            let target = folder(mount, root)?;
+            let options = options.iter().map(String::as_str);
+            let made = Step::Mount.run(format_args!("{} ({fstype})", mount.target), || {
+                new_filesystem(fstype, source, options, attributes(&mount.flags).only_set())
+            })?;
+            if *copy_up {
+                Step::Mount
+                    .run(format_args!("{} (copy up)", mount.target), || copy_up::copy(&target, &made))?;
+            }
+            (made, target)
+        }
+    };
+    Step::Mount.run(&mount.target, || {
+        attach(&detached, &target)?;
+        for &wanted in &mount.propagation {
+            let (kind, depth) = propagation(wanted);
+            set_propagation(&detached, depth, kind)?;
+        }
+        Ok(())
+    })
+}
+
+/// Changes the attributes of what is mounted at the target already.
+fn change(mount: &Mount, root: &RootDir) -> Result<(), StepError> {
+    Step::Mount.run(&mount.target, || {
+        let target = root.open_path(&mount.target)?;
+        set_attributes(&target, Depth::One, attributes(&mount.flags))?;
+        set_attributes(&target, Depth::Tree, attributes(&mount.recursive_flags))
+    })
+}
+
+fn folder(mount: &Mount, root: &RootDir) -> Result<OwnedFd, StepError> {
+    Step::Mount.run(&mount.target, || root.make_dir_all(&mount.target))
+}
+
+/// A file is mounted on a file and a folder on a folder; what is missing is made.
+fn target_like(source: &OwnedFd, mount: &Mount, root: &RootDir) -> Result<OwnedFd, StepError> {
+    Step::Mount.run(&mount.target, || {
+        let kind = FileType::from_raw_mode(fstat(source)?.st_mode);
+        if kind == FileType::Directory {
+            root.make_dir_all(&mount.target)
+        } else {
+            root.make_file(&mount.target)
+        }
+    })
+}
+
+fn place_devices(plan: &Plan, sources: &mut Sources, root: &RootDir) -> Result<(), StepError> {
+    if plan.devices.is_empty() {
+        return Ok(());
+    }
+    if sources.devices.iter().all(Option::is_none) {
+        dev_tree::make_nodes(plan, root, sources.dev_tree)?;
+    } else {
+        for (device, node) in plan.devices.iter().zip(&mut sources.devices) {
+            let node =
+                node.take().ok_or_else(|| Step::Device.refused(&device.path, "its node was not opened"))?;
+            Step::Device.run(&device.path, || attach(&node, root.make_file(&device.path)?))?;
+        }
+    }
+    if sources.dev_tree { Ok(()) } else { dev_tree::make_links(root) }
+}
+
+/// Mounts a path over itself, read-only with all that is below. A path that is missing needs no protection.
+fn make_readonly(path: &str, root: &RootDir) -> Result<(), StepError> {
+    Step::ReadonlyPath.run(path, || {
+        let Some(target) = existing(path, root)? else { return Ok(()) };
+        let over = clone_tree(&target, "", Depth::Tree)?;
+        set_attributes(&over, Depth::Tree, Attributes::NONE.with(Attribute::Rdonly))?;
+        attach(&over, &target)
+    })
+}
+
+fn existing(path: &str, root: &RootDir) -> io::Result<Option<OwnedFd>> {
+    match root.open(path.trim_start_matches('/'), OFlags::PATH) {
+        Ok(target) => Ok(Some(target)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Hides files behind the host's `/dev/null`, opened before any of the container's paths (CVE-2025-31133), and
+/// folders behind one empty read-only tmpfs.
+fn mask_paths(plan: &Plan, sources: &mut Sources, root: &RootDir) -> Result<(), StepError> {
+    let mut over_files = sources.null_device.take().map(Cover::new);
+    let mut over_folders = None;
+    for path in &plan.masked_paths {
+        Step::MaskPath.run(path, || {
+            let Some(target) = existing(path.as_str(), root)? else { return Ok(()) };
+            let is_folder = FileType::from_raw_mode(fstat(&target)?.st_mode) == FileType::Directory;
+            if is_folder && over_folders.is_none() {
+                over_folders = Some(Cover::new(empty_folder()?));
+            }
+            let cover = if is_folder { &mut over_folders } else { &mut over_files };
+            cover
+                .as_mut()
+                .ok_or_else(|| io::Error::other("there is nothing to hide it behind"))?
+                .put_over(&target)
+        })?;
+    }
+    Ok(())
+}
+
+/// A mount that is put over several paths: itself over the first, and copies of that over the others. (Before Linux
+/// 6.15 only a mount that is attached can be copied.)
+struct Cover {
+    mount: OwnedFd,
+    attached: bool,
+}
+
+impl Cover {
+    fn new(mount: OwnedFd) -> Self {
+        Self { mount, attached: false }
+    }
+
+    fn put_over(&mut self, target: &OwnedFd) -> io::Result<()> {
+        if self.attached {
+            return attach(clone_tree(&self.mount, "", Depth::One)?, target);
+        }
+        attach(&self.mount, target)?;
+        self.attached = true;
+        Ok(())
+    }
+}
+
+fn empty_folder() -> io::Result<OwnedFd> {
+    let attributes = Attributes::NONE
+        .with(Attribute::Rdonly)
+        .with(Attribute::Nosuid)
+        .with(Attribute::Nodev)
+        .with(Attribute::Noexec);
+    new_filesystem("tmpfs", "tmpfs", ["size=0", "nr_inodes=2", "mode=755"], attributes)
+}
+
+/// Makes the assembled root the root of the mount namespace, and lets go of the old one.
+pub(crate) fn pivot(plan: &Plan, assembled: &Assembled) -> Result<(), StepError> {
+    Step::Pivot.run("", || {
+        rustix::process::fchdir(&assembled.root)?;
+        match plan.root.pivot {
+            PivotMethod::PivotRoot => {
+                // pivot_root(2), "pivot_root(\".\", \".\")": the old root is stacked on the new one and taken off it.
+                rustix::process::pivot_root(".", ".")?;
+                unmount(".", UnmountFlags::DETACH)?;
+            }
+            PivotMethod::MoveMount => {
+                rustix::mount::mount_move(".", "/")?;
+                rustix::process::chroot(".")?;
+            }
+            PivotMethod::Chroot => rustix::process::chroot(".")?,
+        }
+        rustix::process::chdir("/")?;
+        Ok(())
+    })?;
+    Step::Pivot.run("/", || {
+        let (kind, depth) = propagation(plan.root.propagation);
+        if plan.root.pivot == PivotMethod::PivotRoot {
+            set_propagation(&assembled.root, depth, kind)?;
+        }
+        if plan.root.readonly {
+            set_attributes(&assembled.root, Depth::One, Attributes::NONE.with(Attribute::Rdonly))?;
+        }
+        Ok(())
+    })
+}

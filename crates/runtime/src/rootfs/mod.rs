@@ -1,0 +1,12 @@
+//! The container's root file system: where its parts come from, and how they are put together.
+
+mod assemble;
+mod attributes;
+mod cgroup_mount;
+mod copy_up;
+mod dev_tree;
+pub mod root_dir;
+mod sources;
+
+pub(crate) use assemble::{assemble, pivot};
+pub(crate) use sources::{Maker, Sources};

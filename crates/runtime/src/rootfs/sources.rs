@@ -1,0 +1,282 @@
+//! What is mounted, opened or made before it is attached: the root, binds of the host, the device folder.
+//!
+//! Where the engine has the host's rights the parent side makes them: it may read paths that the container's ids may
+//! not, id-map mounts and make device nodes, and the container's side never sees a host path. An ordinary user's
+//! init makes them itself, inside its own user namespace.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use cofferdam_confinement::{Device, IdMaps, Mount, MountIdMap, MountKind, Plan, RootSource};
+use cofferdam_kernel::mount::{Attributes, Depth, clone_tree, new_filesystem, set_attributes, set_id_map};
+use rustix::fs::{CWD, Gid, Mode, OFlags, Uid};
+
+use super::attributes::attributes;
+use super::dev_tree;
+use crate::channel::{Channel, MAX_FDS, Message};
+use crate::start::id_map::user_namespace_with;
+use crate::step::{Step, StepError};
+
+/// Which part of the plan a descriptor fills.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Slot {
+    /// The root file system.
+    Root,
+    /// The host's `/dev/null`, for masking files.
+    NullDevice,
+    /// `plan.mounts[i]`
+    Mount(usize),
+    /// `plan.devices[i]`, bound from the host.
+    Device(usize),
+}
+
+impl Slot {
+    fn encode(self) -> u32 {
+        let index = |base: u32, i: usize| base.saturating_add(u32::try_from(i).unwrap_or(u32::MAX / 4));
+        match self {
+            Self::Root => 0,
+            Self::NullDevice => 1,
+            Self::Mount(i) => index(0x1000_0000, i),
+            Self::Device(i) => index(0x2000_0000, i),
+        }
+    }
+
+    fn decode(number: u32) -> Option<Self> {
+        match number {
+            0 => Some(Self::Root),
+            1 => Some(Self::NullDevice),
+            0x1000_0000..0x2000_0000 => usize::try_from(number - 0x1000_0000).ok().map(Self::Mount),
+            0x2000_0000..0x3000_0000 => usize::try_from(number - 0x2000_0000).ok().map(Self::Device),
+            _ => None,
+        }
+    }
+}
+
+/// The detached mounts of a plan.
+#[derive(Debug, Default)]
+pub(crate) struct Sources {
+    pub(crate) root: Option<OwnedFd>,
+    pub(crate) null_device: Option<OwnedFd>,
+    pub(crate) mounts: Vec<Option<OwnedFd>>,
+    pub(crate) devices: Vec<Option<OwnedFd>>,
+    /// Whether `mounts` holds a `/dev` that has its nodes already.
+    pub(crate) dev_tree: bool,
+}
+
+/// With which rights sources are made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Maker<'a> {
+    /// The container's user namespace, where the maker has the host's rights and the plan has one of its own.
+    pub(crate) id_map: Option<(BorrowedFd<'a>, &'a IdMaps)>,
+    /// Whether the maker may make device nodes that work.
+    pub(crate) may_make_nodes: bool,
+}
+
+impl Sources {
+    /// Opens and makes everything that the plan mounts and that does not belong to a namespace of the container.
+    pub(crate) fn make(plan: &Plan, maker: Maker<'_>) -> Result<Self, StepError> {
+        let mut sources = Self { root: Some(root(plan, maker)?), ..Self::default() };
+        let dev = if maker.may_make_nodes { dev_tree::position(plan) } else { None };
+        sources.dev_tree = dev.is_some();
+        for (index, mount) in plan.mounts.iter().enumerate() {
+            let source = match &mount.kind {
+                _ if dev == Some(index) => {
+                    Some(dev_tree::make(plan, mount, maker.id_map.map(|(_, maps)| maps))?)
+                }
+                MountKind::Bind { source, recursive, id_map } => {
+                    Some(bind(mount, source, *recursive, id_map, maker)?)
+                }
+                MountKind::Filesystem { .. } | MountKind::Cgroup | MountKind::Remount => None,
+            };
+            sources.mounts.push(source);
+        }
+        // Without the right to make nodes that work, the host's own nodes are bound.
+        if !maker.may_make_nodes {
+            for device in &plan.devices {
+                sources.devices.push(Some(host_device(device)?));
+            }
+        }
+        if !plan.masked_paths.is_empty() {
+            let null = Step::MaskPath.run("/dev/null", || clone_tree(CWD, "/dev/null", Depth::One))?;
+            sources.null_device = Some(null);
+        }
+        Ok(sources)
+    }
+
+    /// Sends the descriptors to the init side.
+    pub(crate) fn send(&self, channel: &Channel) -> Result<(), StepError> {
+        let fixed = [(Slot::Root, &self.root), (Slot::NullDevice, &self.null_device)];
+        let mounts = self.mounts.iter().enumerate().map(|(i, fd)| (Slot::Mount(i), fd));
+        let devices = self.devices.iter().enumerate().map(|(i, fd)| (Slot::Device(i), fd));
+        let all: Vec<(u32, BorrowedFd<'_>)> = fixed
+            .into_iter()
+            .chain(mounts)
+            .chain(devices)
+            .filter_map(|(slot, fd)| Some((slot.encode(), fd.as_ref()?.as_fd())))
+            .collect();
+        let mut chunks = all.chunks(MAX_FDS).peekable();
+        loop {
+            let chunk = chunks.next().unwrap_or_default();
+            let (slots, fds): (Vec<u32>, Vec<BorrowedFd<'_>>) = chunk.iter().copied().unzip();
+            let more = chunks.peek().is_some();
+            let message = Message::Sources { slots, more };
+            Step::Handshake.run("of the mounts", || channel.send(&message, &fds))?;
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Receives what [`Sources::send`] sent.
+    pub(crate) fn receive(channel: &Channel, plan: &Plan) -> Result<Self, StepError> {
+        let mut sources = Self {
+            mounts: plan.mounts.iter().map(|_| None).collect(),
+            devices: plan.devices.iter().map(|_| None).collect(),
+            ..Self::default()
+        };
+        loop {
+            let (message, fds) = channel.next()?;
+            let Message::Sources { slots, more } = message else {
+                return Err(Step::Handshake.refused("of the mounts", format!("unexpected {message:?}")));
+            };
+            for (number, fd) in slots.into_iter().zip(fds) {
+                let place = match Slot::decode(number) {
+                    Some(Slot::Root) => Some(&mut sources.root),
+                    Some(Slot::NullDevice) => Some(&mut sources.null_device),
+                    Some(Slot::Mount(i)) => sources.mounts.get_mut(i),
+                    Some(Slot::Device(i)) => sources.devices.get_mut(i),
+                    None => None,
+                };
+                *place.ok_or_else(|| Step::Handshake.refused("of the mounts", "unknown slot"))? = Some(fd);
+            }
+            if !more {
+                sources.dev_tree = dev_tree::position(plan)
+                    .is_some_and(|dev| sources.mounts.get(dev).is_some_and(Option::is_some));
+                return Ok(sources);
+            }
+        }
+    }
+}
+
+fn depth(recursive: bool) -> Depth {
+    if recursive { Depth::Tree } else { Depth::One }
+}
+
+/// The root file system, detached.
+fn root(plan: &Plan, maker: Maker<'_>) -> Result<OwnedFd, StepError> {
+    match &plan.root.source {
+        RootSource::Directory { path } => {
+            Step::Root.run(path.display(), || clone_tree(open_host(path)?, "", Depth::Tree))
+        }
+        RootSource::Overlay { lower, upper, work, mountpoint: _, id_mapped, volatile, userxattr } => {
+            let id_map = if *id_mapped { maker.id_map } else { None };
+            let layers = Layers { id_map: id_map.map(|(userns, _)| userns) };
+            let lower = lower.iter().map(|path| layers.open(path)).collect::<Result<Vec<_>, _>>()?;
+            if let Some((_, maps)) = id_map {
+                give_to_container_root(upper, maps)?;
+            }
+            let upper = Step::Root.run(upper.display(), || open_host(upper))?;
+            let work = Step::Root.run(work.display(), || open_host(work))?;
+            let mut options = lower_options(&lower);
+            options.push(format!("upperdir={}", fd_path(&upper)));
+            options.push(format!("workdir={}", fd_path(&work)));
+            options.extend(volatile.then(|| "volatile".to_owned()));
+            options.extend(userxattr.then(|| "userxattr".to_owned()));
+            let options = options.iter().map(String::as_str);
+            Step::Root.run("overlay", || new_filesystem("overlay", "overlay", options, Attributes::NONE))
+        }
+    }
+}
+
+/// The container's own writes keep host ids on disk: overlayfs writes to its upper layer as the one who mounted it,
+/// whose ids an id map of the upper layer would not hold. No other container shares these ids.
+fn give_to_container_root(upper: &Path, maps: &IdMaps) -> Result<(), StepError> {
+    Step::Root.run(upper.display(), || {
+        let ids = maps.host_uid(0).zip(maps.host_gid(0));
+        let (uid, gid) =
+            ids.ok_or_else(|| std::io::Error::other("the id maps do not cover the container's root"))?;
+        Ok(rustix::fs::chown(upper, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?)
+    })
+}
+
+/// The lower layers as overlay options: one list where it fits into the 256 bytes that fsconfig(2) takes, and one
+/// option a layer (`lowerdir+`, Linux 6.5) where it does not.
+fn lower_options(lower: &[OwnedFd]) -> Vec<String> {
+    let paths: Vec<String> = lower.iter().map(fd_path).collect();
+    let joined = format!("lowerdir={}", paths.join(":"));
+    if joined.len() < 256 {
+        vec![joined]
+    } else {
+        paths.iter().map(|path| format!("lowerdir+={path}")).collect()
+    }
+}
+
+/// The path under which the kernel finds an open descriptor of this process.
+fn fd_path(fd: &OwnedFd) -> String {
+    use std::os::fd::AsRawFd;
+    format!("/proc/self/fd/{}", fd.as_raw_fd())
+}
+
+/// The layers of an overlay, each mapped to the container's ids where the plan says so.
+struct Layers<'a> {
+    id_map: Option<BorrowedFd<'a>>,
+}
+
+impl Layers<'_> {
+    fn open(&self, path: &Path) -> Result<OwnedFd, StepError> {
+        Step::Root.run(path.display(), || {
+            let Some(userns) = self.id_map else { return open_host(path) };
+            let layer = clone_tree(open_host(path)?, "", Depth::One)?;
+            set_id_map(&layer, Depth::One, userns)?;
+            Ok(layer)
+        })
+    }
+}
+
+/// Opens a path of the host, links followed: the engine or the user's own command line named it.
+fn open_host(path: &Path) -> std::io::Result<OwnedFd> {
+    Ok(rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+fn bind(
+    mount: &Mount,
+    source: &Path,
+    recursive: bool,
+    id_map: &MountIdMap,
+    maker: Maker<'_>,
+) -> Result<OwnedFd, StepError> {
+    let fd =
+        Step::MountSource.run(source.display(), || clone_tree(open_host(source)?, "", depth(recursive)))?;
+    let subject = || format!("{} from {}", mount.target, source.display());
+    match (id_map, maker.id_map) {
+        (MountIdMap::None, _) => {}
+        (MountIdMap::Container { recursive }, Some((userns, _))) => {
+            Step::MountSource.run(subject(), || set_id_map(&fd, depth(*recursive), userns))?;
+        }
+        (MountIdMap::Own { uids, gids, recursive }, _) => {
+            let userns = user_namespace_with(uids, gids)?;
+            Step::MountSource.run(subject(), || set_id_map(&fd, depth(*recursive), &userns))?;
+        }
+        (MountIdMap::Container { .. }, None) => {
+            return Err(Step::MountSource.refused(
+                subject(),
+                "an id-mapped mount needs the host's CAP_SYS_ADMIN and a user namespace of the container's own",
+            ));
+        }
+    }
+    // Still detached: nobody can see the mount before it has its attributes.
+    Step::MountSource.run(subject(), || {
+        set_attributes(&fd, Depth::One, attributes(&mount.flags))?;
+        set_attributes(&fd, Depth::Tree, attributes(&mount.recursive_flags))
+    })?;
+    Ok(fd)
+}
+
+/// A host's device node, checked to be the device that the plan means (CVE-2025-31133 is a swapped one).
+fn host_device(device: &Device) -> Result<OwnedFd, StepError> {
+    Step::Device.run(device.host_path.display(), || {
+        let node = open_host(&device.host_path)?;
+        dev_tree::check_node(&node, device)?;
+        clone_tree(&node, "", Depth::One)
+    })
+}

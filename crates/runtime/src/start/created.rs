@@ -1,0 +1,222 @@
+//! A container's first process before it runs: waiting, then held at the gate.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use cofferdam_confinement::Plan;
+use cofferdam_kernel::credentials::set_rlimit;
+use cofferdam_kernel::ptrace::{Stop, Tracee};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+
+use super::hooks::{ContainerState, Status, run_hooks};
+use super::owned_group::OwnedGroup;
+use crate::channel::{Channel, Message};
+use crate::step::{Step, StepError};
+
+/// A process of ours that is killed and reaped when it is dropped, unless it was let go.
+#[derive(Debug)]
+struct Held {
+    pid: Pid,
+    pidfd: Option<OwnedFd>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(pidfd) = &self.pidfd {
+            let _ = pidfd_send_signal(pidfd, Signal::KILL);
+            // Not our child (an OCI `start` of what `create` made): there is nothing to reap.
+            let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
+        }
+    }
+}
+
+/// A container that is set up: its first process waits with the container's namespaces and root, its own
+/// credentials not yet taken on. Dropping it undoes the start.
+#[derive(Debug)]
+pub struct Created {
+    // Dropped in this order: the process ends before its group is removed.
+    held: Held,
+    channel: Channel,
+    group: OwnedGroup,
+    terminal: Option<OwnedFd>,
+    listener: Option<OwnedFd>,
+}
+
+impl Created {
+    pub(super) fn new(pid: Pid, pidfd: OwnedFd, channel: Channel, group: OwnedGroup) -> Self {
+        Self { held: Held { pid, pidfd: Some(pidfd) }, channel, group, terminal: None, listener: None }
+    }
+
+    /// A container that another process created: its init waits on the other end of `channel`.
+    #[must_use]
+    pub fn adopt(pid: Pid, pidfd: OwnedFd, channel: OwnedFd, group: OwnedGroup) -> Self {
+        Self::new(pid, pidfd, Channel::from_socket(channel), group)
+    }
+
+    /// The first process.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        self.held.pid
+    }
+
+    pub(super) fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
+    /// The master side of the container's terminal, to be taken once.
+    pub fn take_terminal(&mut self) -> Option<OwnedFd> {
+        self.terminal.take()
+    }
+
+    /// The listener of a seccomp filter that notifies, to be taken once.
+    pub fn take_seccomp_listener(&mut self) -> Option<OwnedFd> {
+        self.listener.take()
+    }
+
+    /// The container's cgroup.
+    #[must_use]
+    pub fn group(&self) -> &OwnedGroup {
+        &self.group
+    }
+
+    /// Answers init until it is ready.
+    pub(super) fn serve(&mut self, plan: &Plan, bundle: &Path) -> Result<(), StepError> {
+        loop {
+            let (message, fds) = self.channel.next()?;
+            match message {
+                Message::RuntimeHooks => {
+                    let state = ContainerState::new(plan, Status::Creating, Some(self.held.pid), bundle);
+                    run_hooks("prestart", &plan.hooks.prestart, &state)?;
+                    run_hooks("createRuntime", &plan.hooks.create_runtime, &state)?;
+                    Step::Handshake.run("of the hooks", || self.channel.send(&Message::Proceed, &[]))?;
+                }
+                Message::Terminal => self.terminal = fds.into_iter().next(),
+                Message::Ready => break,
+                other => return Err(Step::Handshake.refused("of the start", format!("unexpected {other:?}"))),
+            }
+        }
+        for limit in &plan.process.rlimits {
+            Step::Rlimit.run(limit.resource.name(), || {
+                set_rlimit(Some(self.held.pid), limit.resource, limit.soft, limit.hard)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Lets the container outlive this process, as `create` of an OCI runtime does: nothing is undone on drop.
+    #[must_use]
+    pub fn leave(mut self) -> (Pid, Option<OwnedFd>) {
+        let pidfd = self.held.pidfd.take();
+        self.group.leave();
+        (self.held.pid, pidfd)
+    }
+
+    /// Lets init take on its credentials and execute its program, and holds it there: no instruction of the program
+    /// has run when this returns. If the program cannot be executed the error says why.
+    pub fn exec_to_gate(mut self) -> Result<Gated, StepError> {
+        let tracee = Step::Gate.run("trace init", || Tracee::seize(self.held.pid))?;
+        Step::Handshake.run("of the exec", || self.channel.send(&Message::Exec, &[]))?;
+        loop {
+            match Step::Gate.run("wait for the exec", || tracee.wait())? {
+                Stop::Exec => break,
+                Stop::Interrupted => Step::Gate.run("resume init", || tracee.resume(0))?,
+                Stop::Signal(signal) => Step::Gate.run("resume init", || tracee.resume(signal))?,
+                Stop::Ended(_) => return Err(self.why_ended()),
+            }
+        }
+        // What init said before its exec: the listener of its filter, if it has one.
+        self.collect_listener()?;
+        Ok(Gated { created: self, tracee })
+    }
+
+    fn collect_listener(&mut self) -> Result<(), StepError> {
+        match self.channel.receive() {
+            Ok((Message::SeccompListener, fds)) => {
+                self.listener = fds.into_iter().next();
+                Ok(())
+            }
+            // The channel's other end was closed by the exec.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
+            Err(error) => Err(Step::Handshake.failed("of the exec", error)),
+            Ok((message, _)) => match message.into_failure() {
+                Err(failure) => Err(failure),
+                Ok(other) => Err(Step::Handshake.refused("of the exec", format!("unexpected {other:?}"))),
+            },
+        }
+    }
+
+    /// Init ended before its exec: its last message says why.
+    fn why_ended(&mut self) -> StepError {
+        loop {
+            match self.channel.receive() {
+                Ok((Message::SeccompListener, _)) => {}
+                Ok((message, _)) => {
+                    return match message.into_failure() {
+                        Err(failure) => failure,
+                        Ok(other) => Step::Exec.refused("", format!("init ended after {other:?}")),
+                    };
+                }
+                Err(_) => {
+                    return Step::Exec
+                        .refused("", "init ended without a word; its filter may have killed it");
+                }
+            }
+        }
+    }
+}
+
+/// A container whose program has been executed and is stopped before its first instruction: everything that will
+/// confine it is in force and can be read back. Dropping it kills it.
+#[derive(Debug)]
+pub struct Gated {
+    created: Created,
+    tracee: Tracee,
+}
+
+impl Gated {
+    /// The first process, stopped and traced by this thread.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        self.created.held.pid
+    }
+
+    /// Its pidfd.
+    #[must_use]
+    pub fn pidfd(&self) -> Option<BorrowedFd<'_>> {
+        self.created.held.pidfd.as_ref().map(AsFd::as_fd)
+    }
+
+    /// The container's cgroup.
+    #[must_use]
+    pub fn group(&self) -> &OwnedGroup {
+        &self.created.group
+    }
+
+    /// The listener of a seccomp filter that notifies, to be taken once.
+    pub fn take_seccomp_listener(&mut self) -> Option<OwnedFd> {
+        self.created.listener.take()
+    }
+
+    /// Opens the gate: the program runs. Gives its pid, its pidfd and its cgroup.
+    pub fn release(self) -> Result<Released, StepError> {
+        let Self { created, tracee } = self;
+        Step::Gate.run("let the program go", || tracee.detach(0))?;
+        let Created { mut held, mut group, .. } = created;
+        group.leave();
+        let pidfd = held.pidfd.take();
+        let pidfd = pidfd.ok_or_else(|| Step::Gate.refused("", "the process has no handle"))?;
+        Ok(Released { pid: held.pid, pidfd, group })
+    }
+}
+
+/// A running container's first process and its cgroup, now the caller's to look after.
+#[derive(Debug)]
+pub struct Released {
+    /// The first process.
+    pub pid: Pid,
+    /// Its handle.
+    pub pidfd: OwnedFd,
+    /// Its cgroup.
+    pub group: OwnedGroup,
+}

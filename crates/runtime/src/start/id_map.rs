@@ -1,0 +1,107 @@
+//! Writes the id maps of a new user namespace (user_namespaces(7)).
+
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::Command;
+
+use cofferdam_confinement::{IdMapping, IdMaps, MapWriter, Setgroups};
+use cofferdam_kernel::clone::{CloneRequest, Cloned, clone3, exit_now};
+use cofferdam_kernel::namespace::Namespace;
+use cofferdam_kernel::proc::{ProcDir, ProcFs};
+use rustix::process::Pid;
+
+use crate::step::{Step, StepError};
+
+/// The lines of a map as the kernel reads them: all in one write.
+fn lines(map: &[IdMapping]) -> String {
+    map.iter().map(|line| format!("{} {} {}\n", line.container, line.host, line.size)).collect()
+}
+
+/// Writes both maps of the process's user namespace, and its setgroups file where the plan says so.
+pub(super) fn write(process: &ProcDir, pid: Pid, maps: &IdMaps) -> Result<(), StepError> {
+    if maps.setgroups == Setgroups::Deny {
+        write_file(process, "setgroups", "deny")?;
+    }
+    match maps.writer {
+        MapWriter::Direct => {
+            write_file(process, "uid_map", &lines(&maps.uids))?;
+            write_file(process, "gid_map", &lines(&maps.gids))
+        }
+        MapWriter::Newuidmap => {
+            run_helper("newuidmap", pid, &maps.uids)?;
+            run_helper("newgidmap", pid, &maps.gids)
+        }
+    }
+}
+
+fn write_file(process: &ProcDir, name: &str, text: &str) -> Result<(), StepError> {
+    Step::IdMaps.run(name, || Ok(process.write(name, text.as_bytes())?))
+}
+
+/// Runs newuidmap(1) or newgidmap(1): set-user-ID programs that check /etc/subuid for an ordinary user.
+fn run_helper(program: &str, pid: Pid, map: &[IdMapping]) -> Result<(), StepError> {
+    Step::IdMaps.run(program, || {
+        let mut command = Command::new(program);
+        command.arg(pid.as_raw_nonzero().to_string());
+        for line in map {
+            command.args([line.container.to_string(), line.host.to_string(), line.size.to_string()]);
+        }
+        let output = command.output()?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(io::Error::other(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+    })
+}
+
+/// A user namespace with maps of its own, for an id-mapped mount (OCI `uidMappings` of a mount).
+pub(crate) fn user_namespace_with(uids: &[IdMapping], gids: &[IdMapping]) -> Result<OwnedFd, StepError> {
+    let (wait, go) =
+        Step::IdMaps.run("mount", || Ok(rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?))?;
+    let request = CloneRequest { namespaces: Namespace::User.clone_flag(), ..CloneRequest::default() };
+    match Step::IdMaps.run("mount", || clone3(&request))? {
+        Cloned::Child => {
+            // It only keeps the namespace open until the other end of the pipe is closed.
+            drop(go);
+            let _ = rustix::io::read(&wait, &mut [0u8; 1]);
+            exit_now(0)
+        }
+        Cloned::Parent { pid, pidfd } => {
+            drop(wait);
+            let written = write_for_mount(pid, uids, gids);
+            // Ending the helper: its read returns when this end is closed.
+            std::fs::File::from(go).flush().ok();
+            let wait_for = rustix::process::WaitId::PidFd(pidfd.as_fd());
+            let _ = rustix::process::waitid(wait_for, rustix::process::WaitIdOptions::EXITED);
+            written
+        }
+    }
+}
+
+fn write_for_mount(pid: Pid, uids: &[IdMapping], gids: &[IdMapping]) -> Result<OwnedFd, StepError> {
+    Step::IdMaps.run("mount", || {
+        let process = ProcFs::open().and_then(|proc| proc.process(pid))?;
+        process.write("uid_map", lines(uids).as_bytes())?;
+        process.write("gid_map", lines(gids).as_bytes())?;
+        Ok(process.open_namespace(Namespace::User)?)
+    })
+}
+
+/// The file of a process's user namespace, for id-mapped mounts.
+pub(super) fn open_user_namespace(process: &ProcDir) -> Result<OwnedFd, StepError> {
+    Step::IdMaps.run("ns/user", || Ok(process.open_namespace(Namespace::User)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_map_is_one_text() {
+        let map = [
+            IdMapping { container: 0, host: 1000, size: 1 },
+            IdMapping { container: 1, host: 100_000, size: 65_536 },
+        ];
+        assert_eq!(lines(&map), "0 1000 1\n1 100000 65536\n");
+    }
+}

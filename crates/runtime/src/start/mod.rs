@@ -1,0 +1,135 @@
+//! The parent side of a start: from a plan to a process that is held at the gate.
+
+mod created;
+mod hooks;
+pub(crate) mod id_map;
+mod join;
+pub(crate) mod owned_group;
+
+pub use created::{Created, Gated, Released};
+pub use hooks::{ContainerState, Status, run_hooks};
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+
+use cofferdam_confinement::{NamespaceSource, Plan};
+use cofferdam_kernel::capability::Capability;
+use cofferdam_kernel::namespace::Namespace;
+use cofferdam_kernel::proc::ProcFs;
+
+use crate::channel::{Channel, Message};
+use crate::init::Init;
+use crate::process::filter::Filter;
+use crate::rootfs::{Maker, Sources};
+use crate::step::{Step, StepError};
+pub use owned_group::OwnedGroup;
+
+/// The standard streams of the container's first process, where it has no terminal.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "plain")]
+pub struct Stdio {
+    pub stdin: OwnedFd,
+    pub stdout: OwnedFd,
+    pub stderr: OwnedFd,
+}
+
+/// What binds the container's life to this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Supervision {
+    /// The kernel kills the container's first process when this thread ends.
+    DieWithParent,
+    /// The container outlives this process (`create` of an OCI runtime).
+    Detached,
+}
+
+/// Everything besides the plan that a start is given.
+#[derive(Debug)]
+pub struct StartIo {
+    /// Standard streams; unused where the plan has a terminal.
+    pub stdio: Option<Stdio>,
+    /// How many descriptors from 3 on the container inherits (`--preserve-fds`).
+    pub preserved_fds: u32,
+    /// What binds the container's life to this process.
+    pub supervision: Supervision,
+    /// A listening SOCK_SEQPACKET socket on which init waits for another process to start it; without one it waits
+    /// for this process.
+    pub start_socket: Option<OwnedFd>,
+    /// The bundle's folder, which hooks are told.
+    pub bundle: PathBuf,
+}
+
+/// Makes the container's cgroup, namespaces, root and first process, which waits before its credentials change.
+/// Whatever had been made is undone if a step fails.
+pub fn create(plan: &Plan, io: StartIo) -> Result<Created, StepError> {
+    let filter = Filter::compile(plan.process.seccomp.as_ref())?;
+    let group = OwnedGroup::create(&plan.cgroup)?;
+    let (ours, theirs) = Step::Channel.run("between runtime and init", Channel::pair)?;
+    let privileged = has_host_rights();
+    let in_child = Init {
+        plan,
+        channel: theirs,
+        group: group.joiner(),
+        filter,
+        makes_sources: !privileged,
+        stdio: io.stdio,
+        preserved_fds: io.preserved_fds,
+        supervision: io.supervision,
+        start_socket: io.start_socket,
+        bundle: io.bundle.clone(),
+    };
+    let joined = join::open(&plan.namespaces)?;
+    let flags = new_namespaces(plan);
+    let (pid, pidfd) = join::clone_init(&joined, flags, group.clone_folder(), &ours, in_child)?;
+    let mut created = Created::new(pid, pidfd, ours, group);
+    set_up(plan, &mut created, privileged, &io.bundle)?;
+    Ok(created)
+}
+
+/// What only this side can do for the waiting init: id maps, limits above its own rights, sources, hooks.
+fn set_up(
+    plan: &Plan,
+    created: &mut Created,
+    privileged: bool,
+    bundle: &std::path::Path,
+) -> Result<(), StepError> {
+    let process = Step::Handshake
+        .run("/proc of init", || Ok(ProcFs::open().and_then(|proc| proc.process(created.pid()))?))?;
+    if let Some(maps) = &plan.namespaces.id_maps {
+        id_map::write(&process, created.pid(), maps)?;
+    }
+    if let Some(score) = plan.process.oom_score_adj {
+        Step::OomScore.run(score, || Ok(process.write("oom_score_adj", score.to_string().as_bytes())?))?;
+    }
+    if privileged && plan.namespaces.mount.is_new() {
+        let userns = match plan.namespaces.user {
+            NamespaceSource::Host => None,
+            _ => Some(id_map::open_user_namespace(&process)?),
+        };
+        let id_map = userns.as_ref().map(AsFd::as_fd).zip(plan.namespaces.id_maps.as_ref());
+        Sources::make(plan, Maker { id_map, may_make_nodes: true })?.send(created.channel())?;
+    } else {
+        let message = Message::Sources { slots: Vec::new(), more: false };
+        Step::Handshake.run("of the mounts", || created.channel().send(&message, &[]))?;
+    }
+    created.serve(plan, bundle)
+}
+
+/// Whether this process may mount, map ids and make nodes on the host's behalf.
+fn has_host_rights() -> bool {
+    let in_first_userns = std::fs::read_to_string("/proc/self/uid_map")
+        .is_ok_and(|map| map.split_ascii_whitespace().eq(["0", "0", "4294967295"]));
+    in_first_userns
+        && rustix::thread::capabilities(None)
+            .is_ok_and(|sets| sets.effective.bits() & (1 << Capability::SYS_ADMIN.number()) != 0)
+}
+
+/// The `CLONE_NEW*` flags of the plan. The cgroup namespace is made after the cgroup was joined, since its root is
+/// the group at that moment; the time namespace after its offsets are written.
+fn new_namespaces(plan: &Plan) -> u64 {
+    Namespace::ALL
+        .into_iter()
+        .filter(|kind| !matches!(kind, Namespace::Cgroup | Namespace::Time))
+        .filter(|&kind| plan.namespaces.source(kind).is_new())
+        .map(Namespace::clone_flag)
+        .fold(0, |flags, flag| flags | flag)
+}

@@ -1,0 +1,192 @@
+//! The privileged steps of a start, each with a name: what an error names, and where a fault can be injected.
+
+use std::fmt;
+use std::io;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+macro_rules! steps {
+    ($($(#[$doc:meta])* $variant:ident => $name:literal,)+) => {
+        /// One step of a start, an exec or a clean-up.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum Step {
+            $($(#[$doc])* $variant,)+
+        }
+
+        impl Step {
+            /// All steps, in the order in which a start meets them.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The step's name as messages and fault injection use it.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+        }
+    };
+}
+
+steps! {
+    /// Opening the channel between the two sides.
+    Channel => "open channel",
+    /// Opening the namespaces that are joined.
+    OpenNamespace => "open namespace",
+    /// Cloning the init process.
+    Clone => "clone process",
+    /// Joining namespaces.
+    JoinNamespace => "join namespace",
+    /// Writing uid_map, gid_map and setgroups.
+    IdMaps => "write id maps",
+    /// Writing oom_score_adj.
+    OomScore => "set oom_score_adj",
+    /// Becoming root of the new user namespace.
+    BecomeRoot => "become namespace root",
+    /// Joining the cgroup.
+    JoinCgroup => "join cgroup",
+    /// Making the cgroup namespace.
+    CgroupNamespace => "unshare cgroup namespace",
+    /// Making the time namespace and writing its offsets.
+    TimeNamespace => "set up time namespace",
+    /// Bringing up the loopback link.
+    Loopback => "bring up loopback",
+    /// Moving network devices in.
+    NetDevice => "move network device",
+    /// Setting host and domain name.
+    Hostname => "set hostname",
+    /// Writing kernel parameters.
+    Sysctl => "write sysctl",
+    /// Cutting the propagation of the host's mounts.
+    Propagation => "set mount propagation",
+    /// Making the root file system.
+    Root => "prepare root",
+    /// Opening or making what is mounted.
+    MountSource => "prepare mount",
+    /// Attaching mounts.
+    Mount => "mount",
+    /// Making device nodes.
+    Device => "make device",
+    /// Hiding paths.
+    MaskPath => "mask path",
+    /// Making paths read-only.
+    ReadonlyPath => "make path read-only",
+    /// Running a hook.
+    Hook => "run hook",
+    /// Switching the root.
+    Pivot => "switch root",
+    /// Opening the terminal.
+    Terminal => "open terminal",
+    /// Making a session keyring.
+    Keyring => "join session keyring",
+    /// Setting resource limits.
+    Rlimit => "set resource limit",
+    /// Scheduling policy.
+    Scheduler => "set scheduler",
+    /// I/O priority.
+    IoPriority => "set io priority",
+    /// Processor affinity.
+    Affinity => "set cpu affinity",
+    /// Execution domain.
+    Personality => "set personality",
+    /// Entering the working directory.
+    WorkingDirectory => "change to working directory",
+    /// Groups, user and capabilities.
+    Credentials => "set credentials",
+    /// The AppArmor profile or SELinux label.
+    LsmLabel => "set LSM label",
+    /// no_new_privs.
+    NoNewPrivileges => "set no_new_privs",
+    /// Compiling or installing the system call filter.
+    Seccomp => "install seccomp filter",
+    /// Tracing the init process up to its exec.
+    Gate => "hold at the gate",
+    /// Executing the program.
+    Exec => "exec",
+    /// Waiting for the other side.
+    Handshake => "wait for the other side",
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A step that failed, on either side of the clone.
+#[derive(Debug, Error)]
+#[error("{step} {subject}")]
+pub struct StepError {
+    /// Which step.
+    pub step: Step,
+    /// What it was done to: a path, a namespace, a program.
+    pub subject: String,
+    /// Why.
+    #[source]
+    pub source: io::Error,
+}
+
+impl StepError {
+    /// The kernel's error number, where there is one.
+    #[must_use]
+    pub fn errno(&self) -> Option<i32> {
+        self.source.raw_os_error()
+    }
+}
+
+impl Step {
+    /// Runs the work of this step; a failure carries the step's name and the subject.
+    pub fn run<T>(
+        self,
+        subject: impl fmt::Display,
+        work: impl FnOnce() -> io::Result<T>,
+    ) -> Result<T, StepError> {
+        fault::before(self).and_then(|()| work()).map_err(|source| self.failed(subject, source))
+    }
+
+    /// A failure of this step.
+    #[must_use]
+    pub fn failed(self, subject: impl fmt::Display, source: io::Error) -> StepError {
+        StepError { step: self, subject: subject.to_string(), source }
+    }
+
+    /// A failure of this step that has a reason in words only.
+    #[must_use]
+    pub fn refused(self, subject: impl fmt::Display, reason: impl Into<String>) -> StepError {
+        self.failed(subject, io::Error::other(reason.into()))
+    }
+}
+
+/// Faults on demand, in builds for tests only.
+mod fault {
+    use std::io;
+
+    use super::Step;
+
+    #[cfg(not(feature = "fault-injection"))]
+    pub(super) fn before(_: Step) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Fails the step that `COFFERDAM_FAIL_AT` names.
+    #[cfg(feature = "fault-injection")]
+    pub(super) fn before(step: Step) -> io::Result<()> {
+        match std::env::var("COFFERDAM_FAIL_AT") {
+            Ok(name) if name == step.name() => Err(io::Error::other("injected fault")),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_has_its_own_name() {
+        let mut names: Vec<_> = Step::ALL.iter().map(|step| step.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Step::ALL.len());
+    }
+}
