@@ -45,7 +45,9 @@ fn list(moment: &str, hooks: &[wire::Hook]) -> Result<Vec<Hook>, ConfigError> {
                     u32::try_from(seconds).ok().filter(|seconds| *seconds > 0).ok_or_else(|| {
                         ConfigError::new(
                             format!("{field}.timeout"),
-                            format!("{seconds}: it is a number of seconds above 0; leave it out for no limit"),
+                            format!(
+                                "{seconds}: it is a number of seconds above 0; leave it out for no limit"
+                            ),
                         )
                     })
                 })

@@ -3,8 +3,11 @@
 //! Where the specification is silent, what runc does is followed, because bundles are written against it. Where the
 //! specification or a caller asks for something that cannot be enforced here, the answer is an error, never a shrug.
 
+mod bundle;
+mod default_spec;
 mod devices;
 mod error;
+mod features;
 mod hooks;
 mod mount_option;
 mod mounts;
@@ -23,8 +26,11 @@ use cofferdam_confinement::{
 use cofferdam_names::ContainerId;
 use cofferdam_wire_oci as wire;
 
+pub use bundle::{BundleError, DocumentError, load, read_document};
+pub use default_spec::{SpecFor, default_spec};
 pub use error::ConfigError;
 use error::at;
+pub use features::features;
 use mounts::MountContext;
 pub use process::process;
 pub use resources::resources;
@@ -80,7 +86,10 @@ pub fn plan(
 ) -> Result<Converted, ConfigError> {
     check_version(&spec.oci_version)?;
     if spec.vm.is_some() {
-        return Err(ConfigError::new("vm", "this runtime isolates processes; virtual machines are not supported"));
+        return Err(ConfigError::new(
+            "vm",
+            "this runtime isolates processes; virtual machines are not supported",
+        ));
     }
     let default_linux = wire::Linux::default();
     let linux = spec.linux.as_ref().unwrap_or(&default_linux);
@@ -90,11 +99,13 @@ pub fn plan(
     let namespaces = namespaces::namespaces(linux, caller)?;
     check_dependencies(spec, linux, &namespaces)?;
     let Some(wire_process) = &spec.process else {
-        return Err(ConfigError::new("process", "process property must not be empty: there is nothing to run"));
+        return Err(ConfigError::new(
+            "process",
+            "process property must not be empty: there is nothing to run",
+        ));
     };
     let seccomp = linux.seccomp.as_ref().map(seccomp::seccomp).transpose()?;
-    let process =
-        process("process", wire_process, namespaces.id_maps.as_ref(), seccomp, &mut warnings)?;
+    let process = process("process", wire_process, namespaces.id_maps.as_ref(), seccomp, &mut warnings)?;
     let context = MountContext {
         bundle: options.bundle,
         user_namespace: namespaces.user != NamespaceSource::Host,
@@ -171,7 +182,9 @@ fn check_dependencies(
             if !text.is_empty() {
                 return Err(ConfigError::new(
                     field,
-                    format!("unable to set {field} without a private UTS namespace: it would rename the host"),
+                    format!(
+                        "unable to set {field} without a private UTS namespace: it would rename the host"
+                    ),
                 ));
             }
         }
@@ -282,7 +295,8 @@ fn cgroup(
         None => cofferdam_confinement::resources::Resources::default(),
     };
     // Without privileges no device node can be made and no device filter loaded: file permissions decide alone.
-    limits.devices = if caller.is_rootless() { Vec::new() } else { resources::with_default_devices(limits.devices) };
+    limits.devices =
+        if caller.is_rootless() { Vec::new() } else { resources::with_default_devices(limits.devices) };
     let path = cgroup_path(container, &linux.cgroups_path, caller, &limits)?;
     let own_writable_tree = namespaces.cgroup.is_new()
         && mounts.iter().any(|mount| {
@@ -313,11 +327,16 @@ fn cgroup_path(
     } else if !text.contains('/') && text.matches(':').count() == 2 {
         return Err(ConfigError::new(
             field,
-            format!("{text:?} is of the systemd driver's form, and this runtime has only the cgroupfs driver: configure the caller for it"),
+            format!(
+                "{text:?} is of the systemd driver's form, and this runtime has only the cgroupfs driver: configure the caller for it"
+            ),
         ));
     } else {
         clean(text).ok_or_else(|| {
-            ConfigError::new(field, format!("{text:?} names the root of the hierarchy, not a group of the container's own"))
+            ConfigError::new(
+                field,
+                format!("{text:?} names the root of the hierarchy, not a group of the container's own"),
+            )
         })?
     };
     CgroupPath::try_from(text).map(Some).map_err(at(field))

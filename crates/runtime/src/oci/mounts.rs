@@ -61,7 +61,11 @@ fn mount(
             id_map,
         }
     } else if wire.kind == "cgroup" {
-        refuse_data(field, &options, "the container's own view of its cgroup takes no option of a file system")?;
+        refuse_data(
+            field,
+            &options,
+            "the container's own view of its cgroup takes no option of a file system",
+        )?;
         MountKind::Cgroup
     } else {
         filesystem(field, wire, &options, context.label)?
@@ -108,19 +112,10 @@ fn filesystem(
         data.push(format!("context={label}"));
     }
     let source = if wire.source.is_empty() { wire.kind.clone() } else { wire.source.clone() };
-    Ok(MountKind::Filesystem {
-        fstype: wire.kind.clone(),
-        source,
-        options: data,
-        copy_up: options.copy_up,
-    })
+    Ok(MountKind::Filesystem { fstype: wire.kind.clone(), source, options: data, copy_up: options.copy_up })
 }
 
-fn bind_source(
-    field: &str,
-    wire: &wire::Mount,
-    bundle: &Path,
-) -> Result<std::path::PathBuf, ConfigError> {
+fn bind_source(field: &str, wire: &wire::Mount, bundle: &Path) -> Result<std::path::PathBuf, ConfigError> {
     if wire.source.is_empty() {
         return Err(ConfigError::new(
             format!("{field}.source"),
@@ -139,11 +134,7 @@ fn refuse_data(field: &str, options: &Options, why: &str) -> Result<(), ConfigEr
     }
 }
 
-fn destination(
-    field: &str,
-    text: &str,
-    warnings: &mut Vec<String>,
-) -> Result<ContainerPath, ConfigError> {
+fn destination(field: &str, text: &str, warnings: &mut Vec<String>) -> Result<ContainerPath, ConfigError> {
     let field = format!("{field}.destination");
     if text.is_empty() {
         return Err(ConfigError::new(field, "missing: it is the absolute path inside the container"));
@@ -195,10 +186,7 @@ fn id_map(
             gids: id_lines(&format!("{field}.gidMappings"), gids)?,
             recursive,
         }),
-        _ => Err(ConfigError::new(
-            place,
-            "id-mapped mounts must have both uid and gid mappings specified",
-        )),
+        _ => Err(ConfigError::new(place, "id-mapped mounts must have both uid and gid mappings specified")),
     }
 }
 
@@ -229,7 +217,10 @@ pub(super) fn id_lines(field: &str, lines: &[wire::IdMapping]) -> Result<Vec<IdM
                     && u64::from(b) < u64::from(a) + u64::from(line.size)
             };
             if meets(line.container_id, other.container_id) || meets(line.host_id, other.host_id) {
-                return Err(ConfigError::new(field(), format!("the range overlaps that of line {other_index}")));
+                return Err(ConfigError::new(
+                    field(),
+                    format!("the range overlaps that of line {other_index}"),
+                ));
             }
         }
     }

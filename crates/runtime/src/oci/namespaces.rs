@@ -101,9 +101,8 @@ fn id_maps(
             ));
         }
     }
-    let single = |lines: &[IdMapping], own: u32| {
-        matches!(lines, [line] if line.size == 1 && line.host == own)
-    };
+    let single =
+        |lines: &[IdMapping], own: u32| matches!(lines, [line] if line.size == 1 && line.host == own);
     let (writer, setgroups) = match caller {
         Caller::Privileged => (MapWriter::Direct, Setgroups::Allow),
         // The one map that the kernel lets everyone write: one's own id, with setgroups(2) given up.
@@ -138,11 +137,13 @@ fn same_maps(
     let process = process.ok_or_else(differs)?;
     for (file, lines) in [("uid_map", uids), ("gid_map", gids)] {
         let text = std::fs::read_to_string(process.join(file)).map_err(|error| {
-            ConfigError::new("linux.namespaces", format!("cannot read {file} beside {}: {error}", path.display()))
+            ConfigError::new(
+                "linux.namespaces",
+                format!("cannot read {file} beside {}: {error}", path.display()),
+            )
         })?;
         let wanted = lines.unwrap_or_default().iter();
-        let wanted: Vec<[u32; 3]> =
-            wanted.map(|line| [line.container_id, line.host_id, line.size]).collect();
+        let wanted: Vec<[u32; 3]> = wanted.map(|line| [line.container_id, line.host_id, line.size]).collect();
         if read_map(&text) != Some(wanted) {
             return Err(differs());
         }
@@ -189,7 +190,10 @@ fn time(linux: &wire::Linux, namespaces: &mut Namespaces) -> Result<(), ConfigEr
             "monotonic" => namespaces.monotonic_offset = value,
             "boottime" => namespaces.boottime_offset = value,
             _ => {
-                return Err(ConfigError::new(field, "unknown clock: the kernel shifts monotonic and boottime"));
+                return Err(ConfigError::new(
+                    field,
+                    "unknown clock: the kernel shifts monotonic and boottime",
+                ));
             }
         }
     }

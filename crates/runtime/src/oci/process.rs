@@ -24,7 +24,10 @@ pub fn process(
     warnings: &mut Vec<String>,
 ) -> Result<Process, ConfigError> {
     if wire.args.is_empty() {
-        return Err(ConfigError::new(format!("{field}.args"), "args must not be empty: it names the program"));
+        return Err(ConfigError::new(
+            format!("{field}.args"),
+            "args must not be empty: it names the program",
+        ));
     }
     for (list, texts) in [("args", &wire.args), ("env", &wire.env)] {
         for (index, text) in texts.iter().enumerate() {
@@ -89,7 +92,9 @@ fn user(field: &str, wire: &wire::User, id_maps: Option<&IdMaps>) -> Result<User
         let unmapped = |name: String, kind: &str, id: u32| {
             ConfigError::new(
                 format!("{field}.user.{name}"),
-                format!("{kind} {id} is not mapped in the container's user namespace: map it, or use another"),
+                format!(
+                    "{kind} {id} is not mapped in the container's user namespace: map it, or use another"
+                ),
             )
         };
         if maps.host_uid(wire.uid).is_none() {
@@ -160,7 +165,8 @@ fn capabilities(
     }
     let raisable = capabilities.permitted.intersection(capabilities.inheritable);
     for lost in capabilities.ambient.difference(raisable).iter() {
-        warnings.push(format!("can't raise ambient capability {lost}: it is not both permitted and inheritable"));
+        warnings
+            .push(format!("can't raise ambient capability {lost}: it is not both permitted and inheritable"));
     }
     capabilities.ambient = capabilities.ambient.intersection(raisable);
     Ok(capabilities)
@@ -174,7 +180,10 @@ fn rlimits(field: &str, wire: &[wire::Rlimit]) -> Result<Vec<Rlimit>, ConfigErro
         let Some(resource) = known else {
             return Err(ConfigError::new(
                 format!("{field}.type"),
-                format!("unknown resource limit {:?}: it is one of getrlimit(2), such as RLIMIT_NOFILE", limit.kind),
+                format!(
+                    "unknown resource limit {:?}: it is one of getrlimit(2), such as RLIMIT_NOFILE",
+                    limit.kind
+                ),
             ));
         };
         if limit.soft > limit.hard {
@@ -215,7 +224,8 @@ fn label(field: &str, text: &str) -> Result<Option<String>, ConfigError> {
 
 fn scheduler(field: &str, wire: &wire::Scheduler) -> Result<Scheduler, ConfigError> {
     use wire::SchedulerPolicy as P;
-    let refuse = |name: &str, problem: String| Err(ConfigError::new(format!("{field}.scheduler.{name}"), problem));
+    let refuse =
+        |name: &str, problem: String| Err(ConfigError::new(format!("{field}.scheduler.{name}"), problem));
     let policy = match wire.policy {
         P::SchedOther => SchedulerPolicy::Other,
         P::SchedFifo => SchedulerPolicy::Fifo,

@@ -22,10 +22,8 @@ pub fn resources(
     warnings: &mut Vec<String>,
 ) -> Result<Resources, ConfigError> {
     let of = |name: &str| format!("{field}.{name}");
-    let mut converted = Resources {
-        devices: device_rules(&of("devices"), &wire.devices)?,
-        ..Resources::default()
-    };
+    let mut converted =
+        Resources { devices: device_rules(&of("devices"), &wire.devices)?, ..Resources::default() };
     if let Some(memory) = &wire.memory {
         converted.memory = self::memory(&of("memory"), memory, warnings)?;
     }
@@ -118,22 +116,20 @@ fn device_rules(field: &str, wire: &[wire::DeviceRule]) -> Result<Vec<DeviceRule
         .collect()
 }
 
-fn memory(
-    field: &str,
-    wire: &wire::Memory,
-    warnings: &mut Vec<String>,
-) -> Result<Memory, ConfigError> {
+fn memory(field: &str, wire: &wire::Memory, warnings: &mut Vec<String>) -> Result<Memory, ConfigError> {
     if wire.kernel.is_some_and(|limit| limit > 0) || wire.kernel_tcp.is_some_and(|limit| limit > 0) {
-        warnings.push(format!("{field}: kernel memory limits are ignored, as the specification says: Linux dropped them"));
+        warnings.push(format!(
+            "{field}: kernel memory limits are ignored, as the specification says: Linux dropped them"
+        ));
     }
     let (limit, swap) = (wire.limit.and_then(set), wire.swap.and_then(set));
-    if let (Some(limit), Some(swap)) = (limit, swap) {
-        if swap < limit {
-            return Err(ConfigError::new(
-                format!("{field}.swap"),
-                format!("memory and swap together ({swap}) cannot be less than memory alone ({limit})"),
-            ));
-        }
+    if let (Some(limit), Some(swap)) = (limit, swap)
+        && swap < limit
+    {
+        return Err(ConfigError::new(
+            format!("{field}.swap"),
+            format!("memory and swap together ({swap}) cannot be less than memory alone ({limit})"),
+        ));
     }
     Ok(Memory {
         limit,
@@ -223,10 +219,7 @@ fn block_io(field: &str, wire: &wire::BlockIo) -> Result<BlockIo, ConfigError> {
 }
 
 fn network(field: &str, wire: &wire::Network) -> Result<Network, ConfigError> {
-    let mut network = Network {
-        class_id: wire.class_id.filter(|class| *class != 0),
-        ..Network::default()
-    };
+    let mut network = Network { class_id: wire.class_id.filter(|class| *class != 0), ..Network::default() };
     for (index, priority) in wire.priorities.iter().enumerate() {
         let name = InterfaceName::try_from(priority.name.as_str())
             .map_err(at(format!("{field}.priorities[{index}].name")))?;

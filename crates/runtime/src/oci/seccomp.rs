@@ -31,7 +31,9 @@ pub(super) fn seccomp(wire: &wire::Seccomp) -> Result<Profile, ConfigError> {
             .architectures
             .iter()
             .enumerate()
-            .map(|(index, arch)| text(arch).parse::<Arch>().map_err(at(format!("{field}.architectures[{index}]"))))
+            .map(|(index, arch)| {
+                text(arch).parse::<Arch>().map_err(at(format!("{field}.architectures[{index}]")))
+            })
             .collect::<Result<_, _>>()?,
         flags: flags(field, wire.flags.as_deref())?,
         listener,
@@ -58,7 +60,10 @@ fn action(
 
 fn rule(field: &str, wire: &wire::SeccompSyscall) -> Result<Rule, ConfigError> {
     if wire.names.is_empty() {
-        return Err(ConfigError::new(format!("{field}.names"), "empty: a rule names at least one system call"));
+        return Err(ConfigError::new(
+            format!("{field}.names"),
+            "empty: a rule names at least one system call",
+        ));
     }
     for (index, name) in wire.names.iter().enumerate() {
         let place = format!("{field}.names[{index}]");
@@ -102,11 +107,7 @@ fn flags(field: &str, wire: Option<&[wire::SeccompFlag]>) -> Result<Flags, Confi
     Ok(flags)
 }
 
-fn listener(
-    field: &str,
-    wire: &wire::Seccomp,
-    rules: &[Rule],
-) -> Result<Option<Listener>, ConfigError> {
+fn listener(field: &str, wire: &wire::Seccomp, rules: &[Rule]) -> Result<Option<Listener>, ConfigError> {
     let place = format!("{field}.listenerPath");
     if wire.listener_path.is_empty() {
         if rules.iter().any(|rule| rule.action == Action::Notify) {
@@ -127,8 +128,5 @@ fn listener(
     if !wire.listener_path.starts_with('/') {
         return Err(ConfigError::new(place, format!("{:?} is not an absolute path", wire.listener_path)));
     }
-    Ok(Some(Listener {
-        path: PathBuf::from(&wire.listener_path),
-        metadata: wire.listener_metadata.clone(),
-    }))
+    Ok(Some(Listener { path: PathBuf::from(&wire.listener_path), metadata: wire.listener_metadata.clone() }))
 }

@@ -33,8 +33,9 @@ pub(super) fn sysctls(
     let mut sysctls = BTreeMap::new();
     for (name, value) in wire {
         let field = format!("linux.sysctl[{name:?}]");
-        let dotted = dotted(name)
-            .ok_or_else(|| ConfigError::new(&field, "not a kernel parameter's name, such as net.core.somaxconn"))?;
+        let dotted = dotted(name).ok_or_else(|| {
+            ConfigError::new(&field, "not a kernel parameter's name, such as net.core.somaxconn")
+        })?;
         allowed(&dotted, namespaces).map_err(|problem| ConfigError::new(&field, problem))?;
         if value.len() > MAX_VALUE || value.bytes().any(|byte| byte == 0 || byte == b'\n') {
             return Err(ConfigError::new(
@@ -77,7 +78,9 @@ fn dotted(name: &str) -> Option<String> {
 fn allowed(name: &str, namespaces: &Namespaces) -> Result<(), String> {
     if IPC.contains(&name) || name.starts_with("fs.mqueue.") {
         return if namespaces.ipc == NamespaceSource::Host {
-            Err(format!("sysctl {name:?} is not allowed in the hosts ipc namespace: give the container one of its own"))
+            Err(format!(
+                "sysctl {name:?} is not allowed in the hosts ipc namespace: give the container one of its own"
+            ))
         } else {
             Ok(())
         };
@@ -88,7 +91,11 @@ fn allowed(name: &str, namespaces: &Namespaces) -> Result<(), String> {
             NamespaceSource::New => false,
             NamespaceSource::Join(path) => is_own_network(path)?,
         };
-        return if host { Err(format!("sysctl {name:?} not allowed in host network namespace")) } else { Ok(()) };
+        return if host {
+            Err(format!("sysctl {name:?} not allowed in host network namespace"))
+        } else {
+            Ok(())
+        };
     }
     if namespaces.uts != NamespaceSource::Host {
         match name {
@@ -130,7 +137,10 @@ mod tests {
 
     #[test]
     fn a_name_stays_below_its_folder() {
-        for bad in ["", "kernel", "net..x", ".net.x", "net.x.", "net.//.x", "net/../x", "net/./x", "net.a b", "net.a\0"] {
+        for bad in [
+            "", "kernel", "net..x", ".net.x", "net.x.", "net.//.x", "net/../x", "net/./x", "net.a b",
+            "net.a\0",
+        ] {
             assert_eq!(dotted(bad), None, "{bad:?}");
         }
     }
@@ -142,7 +152,10 @@ mod tests {
         let one = |name: &str, value: &str| {
             sysctls(&BTreeMap::from([(name.to_owned(), value.to_owned())]), &namespaces)
         };
-        assert!(one("kernel.shm_rmid_forced", "1+kernel.core_pattern=|/evil").is_ok(), "written as it is, to one file");
+        assert!(
+            one("kernel.shm_rmid_forced", "1+kernel.core_pattern=|/evil").is_ok(),
+            "written as it is, to one file"
+        );
         assert!(one("kernel.shm_rmid_forced", "1\nkernel.core_pattern=|/evil").is_err());
         assert!(one("kernel.shm_rmid_forced=1+kernel.core_pattern", "|/evil").is_err());
         assert!(one("kernel.core_pattern", "|/evil").is_err());
