@@ -67,6 +67,31 @@ impl Tracee {
         request(libc::PTRACE_DETACH, self.pid, 0, usize::try_from(signal).unwrap_or(0)).map(drop)
     }
 
+    /// Waits for the next stop or the end of the task, at most this long. None: it has not stopped, is still traced, and
+    /// is let go when the calling thread ends.
+    pub fn wait_at_most(&self, limit: std::time::Duration) -> io::Result<Option<Stop>> {
+        const PAUSE: std::time::Duration = std::time::Duration::from_micros(200);
+        let start = std::time::Instant::now();
+        loop {
+            let mut status = 0;
+            // SAFETY: `status` is live for the call, which writes at most one int.
+            let result = unsafe {
+                libc::waitpid(self.pid.as_raw_nonzero().get(), &raw mut status, libc::__WALL | libc::WNOHANG)
+            };
+            match result {
+                -1 => {
+                    let error = io::Error::last_os_error();
+                    if error.kind() != io::ErrorKind::Interrupted {
+                        return Err(error);
+                    }
+                }
+                0 if start.elapsed() >= limit => return Ok(None),
+                0 => std::thread::sleep(PAUSE),
+                _ => return Ok(Some(read_stop(status))),
+            }
+        }
+    }
+
     /// Waits for the next stop or the end of the task.
     pub fn wait(&self) -> io::Result<Stop> {
         let mut status = 0;

@@ -30,6 +30,22 @@ pub fn set_scheduler(mut attr: SchedAttr) -> io::Result<()> {
     checked(unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0) })
 }
 
+/// The scheduling policy of a process (sched_getattr(2)).
+pub fn scheduler(pid: rustix::process::Pid) -> io::Result<SchedAttr> {
+    let mut attr = SchedAttr::default();
+    // SAFETY: `attr` is live for the call, which writes at most the 48 bytes that it is told of, its whole size.
+    checked(unsafe {
+        libc::syscall(
+            libc::SYS_sched_getattr,
+            pid.as_raw_nonzero().get(),
+            &raw mut attr,
+            size_of::<SchedAttr>(),
+            0,
+        )
+    })?;
+    Ok(attr)
+}
+
 /// Sets the I/O priority of the calling process (ioprio_set(2)); class 1 to 3, level 0 to 7.
 pub fn set_io_priority(class: u8, level: u8) -> io::Result<()> {
     const WHO_PROCESS: libc::c_int = 1;
@@ -37,6 +53,15 @@ pub fn set_io_priority(class: u8, level: u8) -> io::Result<()> {
     let value = (libc::c_int::from(class) << CLASS_SHIFT) | libc::c_int::from(level);
     // SAFETY: plain numbers only.
     checked(unsafe { libc::syscall(libc::SYS_ioprio_set, WHO_PROCESS, 0, value) })
+}
+
+/// The I/O priority of a process as ioprio_get(2) gives it: class << 13 | level.
+pub fn io_priority(pid: rustix::process::Pid) -> io::Result<u16> {
+    const WHO_PROCESS: libc::c_int = 1;
+    // SAFETY: plain numbers only.
+    let value = unsafe { libc::syscall(libc::SYS_ioprio_get, WHO_PROCESS, pid.as_raw_nonzero().get()) };
+    checked(value)?;
+    u16::try_from(value).map_err(io::Error::other)
 }
 
 /// Sets the execution domain (personality(2)).

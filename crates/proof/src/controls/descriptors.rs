@@ -1,0 +1,61 @@
+//! What is open: nothing but the three standard descriptors and those that were handed over, and no folder of the
+//! host's (CVE-2024-21626).
+
+use std::collections::BTreeSet;
+
+use cofferdam_confinement::Plan;
+use cofferdam_kernel::proc::Descriptor;
+use rustix::fs::FileType;
+
+use crate::judge::Judge;
+use crate::observation::{Moment, Observation, Reading};
+
+/// The mounts that the container can reach from its root.
+fn own_mounts(observation: &Observation) -> Reading<BTreeSet<u64>> {
+    observation
+        .mounts
+        .as_ref()
+        .map(|mounts| mounts.iter().map(|mount| mount.id).collect())
+        .map_err(Clone::clone)
+}
+
+fn is_folder(descriptor: &Descriptor) -> bool {
+    FileType::from_raw_mode(descriptor.mode) == FileType::Directory
+}
+
+pub(super) fn compare(_plan: &Plan, observation: &Observation, judge: &mut Judge) {
+    let allowed = 3 + observation.preserved_fds;
+    let planned = match (observation.moment, observation.preserved_fds) {
+        (Moment::Start, 0) => "only 0, 1 and 2, no folder of the host".to_owned(),
+        (Moment::Start, more) => format!("only 0 to {}, no folder of the host", 2 + more),
+        (Moment::Verify, _) => "no folder of the host".to_owned(),
+    };
+    let read = observation.files.as_ref().map_err(Clone::clone).and_then(|files| files.descriptors.clone());
+    let (descriptors, mounts) = match (read, own_mounts(observation)) {
+        (Ok(descriptors), Ok(mounts)) => (descriptors, mounts),
+        (Err(why), _) | (_, Err(why)) => return judge.whole().planned(planned).unknown(why.to_string()),
+    };
+    let mut bad = 0;
+    for descriptor in &descriptors {
+        let foreign = match descriptor.info.mount_id {
+            Some(mount) => is_folder(descriptor) && !mounts.contains(&mount),
+            None => is_folder(descriptor),
+        };
+        let leaked = observation.moment == Moment::Start && descriptor.number >= allowed;
+        if foreign || leaked {
+            bad += 1;
+            let why = if foreign { "a folder from outside of the container" } else { "left open over exec" };
+            let item = judge.item(descriptor.number.to_string()).planned("not open");
+            item.differs_because(descriptor.target.display().to_string(), why);
+        }
+    }
+    if bad == 0 {
+        let mut numbers: Vec<u32> = descriptors.iter().map(|descriptor| descriptor.number).collect();
+        numbers.sort_unstable();
+        let seen = match observation.moment {
+            Moment::Start => numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+            Moment::Verify => format!("{} open", numbers.len()),
+        };
+        judge.whole().planned(planned).holds(seen);
+    }
+}

@@ -1,0 +1,64 @@
+//! Each of the eight namespaces is new, joined or the host's, as planned.
+
+use cofferdam_confinement::{NamespaceSource, Plan};
+use cofferdam_kernel::namespace::Namespace;
+use cofferdam_kernel::proc::FileId;
+
+use crate::judge::Judge;
+use crate::observation::{NamespaceIds, Observation, Reading};
+
+pub(super) fn compare(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+    for kind in Namespace::ALL {
+        let source = plan.namespaces.source(kind);
+        let item = judge.item(kind.link_name()).planned(match source {
+            NamespaceSource::Host => "the host's".to_owned(),
+            NamespaceSource::New => "new".to_owned(),
+            NamespaceSource::Join(path) => format!("joined: {}", path.display()),
+        });
+        let Some(ids) = observation.namespaces.get(&kind) else {
+            item.unknown("not read");
+            continue;
+        };
+        let (own, holds) = match relation(source, ids) {
+            Ok(known) => known,
+            Err(why) => {
+                item.unknown(why.to_string());
+                continue;
+            }
+        };
+        let seen = format!("{}:[{}]", kind.link_name(), own.ino);
+        match (holds, source) {
+            (true, _) => item.holds(seen),
+            (false, NamespaceSource::New) => item.differs_because(seen, "it is the host's"),
+            (false, NamespaceSource::Host) => item.differs_because(seen, "it is not the host's"),
+            (false, NamespaceSource::Join(_)) => item.differs_because(seen, "it is not the joined one"),
+        }
+    }
+}
+
+/// The process's namespace, and whether it stands to the host's, or the joined one, as it should.
+fn relation(source: &NamespaceSource, ids: &NamespaceIds) -> Reading<(FileId, bool)> {
+    let own = ids.own.clone()?;
+    Ok(match (source, &ids.joined) {
+        (NamespaceSource::Host, _) => (own, own == ids.host.clone()?),
+        (NamespaceSource::New, _) => (own, own != ids.host.clone()?),
+        (NamespaceSource::Join(_), Some(joined)) => (own, own == joined.clone()?),
+        (NamespaceSource::Join(_), None) => (own, false),
+    })
+}
+
+/// In a new pid namespace the container's first process is number 1: whatever it starts is reaped and ends with it.
+pub(super) fn first_process(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+    if !plan.namespaces.pid.is_new() {
+        return;
+    }
+    let item = judge.whole().planned("process 1 of its pid namespace");
+    match &observation.status {
+        Err(why) => item.unknown(why.to_string()),
+        Ok(status) => match status.ns_pid.last() {
+            Some(1) => item.holds("1"),
+            Some(other) => item.differs(other.to_string()),
+            None => item.unknown("this kernel does not tell the number inside the namespace"),
+        },
+    }
+}

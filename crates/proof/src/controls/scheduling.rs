@@ -1,0 +1,89 @@
+//! How the process is treated beside others: out-of-memory score, scheduling, I/O priority, execution domain.
+
+use cofferdam_confinement::{IoClass, Plan, SchedulerPolicy};
+use cofferdam_kernel::task::SchedAttr;
+
+use crate::judge::Judge;
+use crate::observation::{Moment, Observation};
+
+pub(super) fn oom_score_adj(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+    let Some(planned) = plan.process.oom_score_adj else { return };
+    let item = judge.whole().planned(planned.to_string());
+    match &observation.oom_score_adj {
+        Err(why) => item.unknown(why.to_string()),
+        Ok(observed) if *observed == planned => item.holds(observed.to_string()),
+        // proc_pid_oom_score_adj(5): raising it is free, lowering it below the start's value is not.
+        Ok(observed) if observation.moment == Moment::Verify && *observed > planned => {
+            item.holds_with(observed.to_string(), "raised by the container itself: it is killed the sooner");
+        }
+        Ok(observed) => item.differs(observed.to_string()),
+    }
+}
+
+/// `SCHED_*` (sched(7)).
+const fn policy_number(policy: SchedulerPolicy) -> u32 {
+    match policy {
+        SchedulerPolicy::Other => 0,
+        SchedulerPolicy::Fifo => 1,
+        SchedulerPolicy::Rr => 2,
+        SchedulerPolicy::Batch => 3,
+        SchedulerPolicy::Idle => 5,
+        SchedulerPolicy::Deadline => 6,
+    }
+}
+
+/// What of the attributes means something under their policy.
+fn show_scheduler(attr: &SchedAttr) -> String {
+    match attr.policy {
+        0 | 3 => format!("policy {}, nice {}", attr.policy, attr.nice),
+        1 | 2 => format!("policy {}, priority {}", attr.policy, attr.priority),
+        6 => format!("policy 6, {}/{}/{} ns", attr.runtime, attr.deadline, attr.period),
+        other => format!("policy {other}"),
+    }
+}
+
+/// Compared at the start only: a running process may change it as far as the kernel lets it.
+pub(super) fn scheduler(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+    let Some(planned) = &plan.process.scheduler else { return };
+    if observation.moment == Moment::Verify {
+        return;
+    }
+    let planned = show_scheduler(&SchedAttr {
+        size: 0,
+        policy: policy_number(planned.policy),
+        flags: planned.flags,
+        nice: planned.nice,
+        priority: planned.priority,
+        runtime: planned.runtime,
+        deadline: planned.deadline,
+        period: planned.period,
+    });
+    let observed = observation.scheduler.as_ref().map(show_scheduler).map_err(Clone::clone);
+    judge.whole().equal(&planned, &observed, Clone::clone);
+}
+
+/// Compared at the start only, as scheduling is.
+pub(super) fn io_priority(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+    let Some(planned) = plan.process.io_priority else { return };
+    if observation.moment == Moment::Verify {
+        return;
+    }
+    let class: u16 = match planned.class {
+        IoClass::RealTime => 1,
+        IoClass::BestEffort => 2,
+        IoClass::Idle => 3,
+    };
+    let value = (class << 13) | u16::from(planned.level);
+    judge.whole().equal(&value, &observation.io_priority, |value| {
+        format!("class {}, level {}", value >> 13, value & 7)
+    });
+}
+
+/// Compared at the start only: personality(2) is open to every process unless its filter closes it.
+pub(super) fn personality(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+    let Some(planned) = plan.personality else { return };
+    if observation.moment == Moment::Verify {
+        return;
+    }
+    judge.whole().equal(&planned, &observation.personality, |value| format!("{value:#x}"));
+}

@@ -1,0 +1,74 @@
+//! The system call filter: that one is in force, and that it is the planned one, instruction by instruction.
+
+use cofferdam_confinement::Plan;
+use cofferdam_kernel::proc::SeccompMode;
+
+use crate::judge::Judge;
+use crate::observation::{Moment, Observation};
+use crate::planned_filter::planned_filter;
+
+pub(super) fn mode(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+    let planned = plan.process.seccomp.is_some();
+    let item = judge.whole().planned(if planned { "filter" } else { "none" });
+    let status = match &observation.status {
+        Ok(status) => status,
+        Err(why) => return item.unknown(why.to_string()),
+    };
+    let count = status.seccomp_filters.map_or_else(String::new, |count| format!(", {count} in force"));
+    match (status.seccomp, planned) {
+        (SeccompMode::Filter, true) => item.holds(format!("filter{count}")),
+        (SeccompMode::Disabled, false) => item.holds("none"),
+        (SeccompMode::Filter, false) => {
+            item.holds_with(format!("filter{count}"), "stricter than planned");
+        }
+        (SeccompMode::Strict, _) => item.holds_with("strict mode", "stricter than planned"),
+        (SeccompMode::Disabled, true) => item.differs("none"),
+        (SeccompMode::Other(mode), _) => item.unknown(format!("mode {mode} is not known")),
+    }
+}
+
+pub(super) fn filter(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+    let Some(profile) = &plan.process.seccomp else { return };
+    let item = judge.whole();
+    let planned = match planned_filter(profile) {
+        Ok(program) => program,
+        Err(error) => {
+            return item.planned("a filter").unknown(format!("cannot compile the profile: {error}"));
+        }
+    };
+    let digest = planned.digest();
+    let item = item.planned(format!("{digest}, {} instructions", planned.instructions().len()));
+    match &observation.filters.installed {
+        Ok(installed) => {
+            let digests: Vec<String> = installed.iter().map(|program| program.digest().to_string()).collect();
+            let seen = if digests.is_empty() { "none".to_owned() } else { digests.join(" ") };
+            let found = installed.contains(&planned);
+            match (found, installed.len()) {
+                (true, 1) => item.holds(seen),
+                // Every filter can only take away (seccomp(2)): more of them are stricter.
+                (true, _) if observation.moment == Moment::Verify => {
+                    item.holds_with(seen, "stricter: the container has added filters");
+                }
+                (true, _) => item.holds_with(seen, "stricter: a filter of the caller's is in force too"),
+                (false, _) => item.differs(seen),
+            }
+        }
+        Err(why) => match &observation.filters.witnessed {
+            Some(witness) if witness.program == digest && still_there(observation, witness.filters) => item
+                .holds_with(
+                    digest.to_string(),
+                    format!("seen by the tracer when it was installed; a filter cannot be removed ({why})"),
+                ),
+            Some(witness) => {
+                item.differs_because(witness.program.to_string(), "as seen when it was installed")
+            }
+            None => item.unknown(why.to_string()),
+        },
+    }
+}
+
+fn still_there(observation: &Observation, filters: u32) -> bool {
+    observation.status.as_ref().is_ok_and(|status| {
+        status.seccomp == SeccompMode::Filter && status.seccomp_filters.is_some_and(|count| count >= filters)
+    })
+}

@@ -1,0 +1,188 @@
+//! Which line of a container's mountinfo is there for which part of the plan.
+
+use std::path::{Path, PathBuf};
+
+use cofferdam_confinement::{Mount, MountKind, Plan};
+use cofferdam_kernel::proc::MountEntry;
+use cofferdam_names::ContainerPath;
+
+use crate::observation::{Observation, PathState, Unreadable};
+
+/// Why a mount is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The root itself.
+    Root,
+    /// `plan.mounts` at this place.
+    Planned(usize),
+    /// Below a folder that is bound with everything below it.
+    Below(usize),
+    /// One of the v1 hierarchies of a planned cgroup mount.
+    Hierarchy(usize),
+    /// A device bound from the host.
+    Device,
+    /// Over a masked path.
+    Mask,
+    /// Over a read-only path.
+    Readonly,
+    /// The container's terminal.
+    Console,
+    /// The plan does not know it.
+    Extra,
+}
+
+/// The mounts of a container, each with its role.
+pub(crate) struct MountRoles<'a> {
+    pub(crate) entries: &'a [MountEntry],
+    pub(crate) roles: Vec<Role>,
+    observation: &'a Observation,
+}
+
+impl<'a> MountRoles<'a> {
+    /// Finds all roles; mounts that were not read are an error.
+    pub(crate) fn find(plan: &Plan, observation: &'a Observation) -> Result<Self, Unreadable> {
+        let entries = observation.mounts.as_deref().map_err(Clone::clone)?;
+        let mut found = Self { entries, roles: vec![Role::Extra; entries.len()], observation };
+        found.give_root();
+        for (place, mount) in plan.mounts.iter().enumerate() {
+            if mount.kind != MountKind::Remount {
+                found.give_planned(plan, place, mount);
+            }
+        }
+        for (at, entry) in entries.iter().enumerate() {
+            if found.roles[at] == Role::Extra {
+                found.roles[at] = found.side_role(plan, entry);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The mount that has this role.
+    pub(crate) fn entry(&self, role: Role) -> Option<&'a MountEntry> {
+        self.with_roles().find(|(_, have)| *have == role).map(|(entry, _)| entry)
+    }
+
+    /// All mounts with their roles.
+    pub(crate) fn with_roles(&self) -> impl Iterator<Item = (&'a MountEntry, Role)> + '_ {
+        self.entries.iter().zip(self.roles.iter().copied())
+    }
+
+    /// The mount on which something at this path stands.
+    pub(crate) fn by_id(&self, id: u64) -> Option<&'a MountEntry> {
+        self.entries.iter().find(|entry| entry.id == id)
+    }
+
+    fn give_root(&mut self) {
+        let held = self.observation.files.as_ref().ok().and_then(|files| files.root.as_ref().ok());
+        let at = match held {
+            Some(root) => self.entries.iter().position(|entry| entry.id == root.mount),
+            None => self.entries.iter().rposition(|entry| entry.mount_point == Path::new("/")),
+        };
+        if let Some(at) = at {
+            self.roles[at] = Role::Root;
+        }
+    }
+
+    /// Where a path of the plan really is, as mountinfo writes it: links in the image were followed.
+    fn place_of(&self, path: &ContainerPath) -> PathBuf {
+        if let Some(Ok(PathState::Present { mount, mount_root: true, .. })) = self.observation.paths.get(path)
+            && let Some(entry) = self.by_id(*mount)
+        {
+            return entry.mount_point.clone();
+        }
+        normal(path.as_str())
+    }
+
+    /// Several planned mounts at one place stand one above the other, in the plan's order.
+    fn give_planned(&mut self, plan: &Plan, place: usize, mount: &Mount) {
+        let point = self.place_of(&mount.target);
+        let before = plan.mounts[..place]
+            .iter()
+            .filter(|other| other.kind != MountKind::Remount && self.place_of(&other.target) == point)
+            .count();
+        if let Some(at) = self.stack(&point).get(before)
+            && self.roles[*at] == Role::Extra
+        {
+            self.roles[*at] = Role::Planned(place);
+        }
+    }
+
+    /// The mounts at one place, lowest first.
+    fn stack(&self, point: &Path) -> Vec<usize> {
+        let mut rest: Vec<usize> =
+            (0..self.entries.len()).filter(|at| self.entries[*at].mount_point == point).collect();
+        let mut stack = Vec::with_capacity(rest.len());
+        while !rest.is_empty() {
+            let stands_on = |at: &usize| {
+                rest.iter().any(|other| other != at && self.entries[*other].id == self.entries[*at].parent)
+            };
+            let lowest = rest.iter().position(|at| !stands_on(at)).unwrap_or(0);
+            stack.push(rest.remove(lowest));
+        }
+        stack
+    }
+
+    fn side_role(&self, plan: &Plan, entry: &MountEntry) -> Role {
+        let at = |path: &ContainerPath| self.place_of(path) == entry.mount_point;
+        if plan.masked_paths.iter().any(at) {
+            return Role::Mask;
+        }
+        if plan.devices.iter().any(|device| at(&device.path)) {
+            return Role::Device;
+        }
+        let below = |path: &ContainerPath| entry.mount_point.starts_with(self.place_of(path));
+        if entry.has("ro") && plan.readonly_paths.iter().any(below) {
+            return Role::Readonly;
+        }
+        if plan.process.terminal && entry.mount_point == Path::new("/dev/console") && entry.fstype == "devpts"
+        {
+            return Role::Console;
+        }
+        // The last one that covers it: the mounts of the plan are made in its order.
+        let mut planned = plan.mounts.iter().enumerate().rev().filter(|(_, mount)| below(&mount.target));
+        planned.find_map(|(place, mount)| self.part_of(place, mount, entry)).unwrap_or(Role::Extra)
+    }
+
+    fn part_of(&self, place: usize, mount: &Mount, entry: &MountEntry) -> Option<Role> {
+        match &mount.kind {
+            MountKind::Cgroup if entry.fstype == "cgroup" => Some(Role::Hierarchy(place)),
+            // Only what the host itself has mounted there can have come with the folder.
+            MountKind::Bind { recursive: true, .. } => {
+                let host = self.observation.host_mounts.as_ref().ok()?;
+                let same = |other: &MountEntry| (other.device, &other.root) == (entry.device, &entry.root);
+                host.iter().any(same).then_some(Role::Below(place))
+            }
+            MountKind::Bind { .. }
+            | MountKind::Filesystem { .. }
+            | MountKind::Cgroup
+            | MountKind::Remount => None,
+        }
+    }
+}
+
+/// A path without doubled and trailing slashes and `.`, with `..` taken back, as mountinfo writes it.
+fn normal(path: &str) -> PathBuf {
+    let mut out = PathBuf::from("/");
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                out.pop();
+            }
+            name => out.push(name),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_written_as_mountinfo_writes_them() {
+        assert_eq!(normal("//dev//pts/"), Path::new("/dev/pts"));
+        assert_eq!(normal("/a/./b/../c"), Path::new("/a/c"));
+        assert_eq!(normal("/../.."), Path::new("/"));
+    }
+}

@@ -1,0 +1,58 @@
+//! What a process holds: descriptors, program, folders, and through which mount each was opened.
+
+use std::path::PathBuf;
+
+use cofferdam_kernel::proc::{Descriptor, FileId, ProcDir};
+use rustix::fs::{AtFlags, StatxFlags, statx};
+
+use super::gather::reading;
+use super::{Reading, Unreadable};
+
+/// What one of the links `exe`, `cwd` and `root` leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenFile {
+    /// The link's text, as the observer sees it.
+    pub link: PathBuf,
+    /// Which file.
+    pub file: FileId,
+    /// The mount through which it is held.
+    pub mount: u64,
+}
+
+/// All that a process holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenFiles {
+    /// Its descriptors.
+    pub descriptors: Reading<Vec<Descriptor>>,
+    /// Its program.
+    pub exe: Reading<OpenFile>,
+    /// Its working directory.
+    pub cwd: Reading<OpenFile>,
+    /// Its root.
+    pub root: Reading<OpenFile>,
+    /// The observer's program: the runtime itself.
+    pub observer_exe: Reading<FileId>,
+}
+
+pub(super) fn read_files(process: &ProcDir, own: &ProcDir) -> OpenFiles {
+    OpenFiles {
+        descriptors: reading(process.descriptors()),
+        exe: open_file(process, "exe"),
+        cwd: open_file(process, "cwd"),
+        root: open_file(process, "root"),
+        observer_exe: reading(own.target_id("exe")),
+    }
+}
+
+fn open_file(process: &ProcDir, name: &str) -> Reading<OpenFile> {
+    let link = reading(process.link(name))?;
+    let file = reading(process.open_link(name))?;
+    let how = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+    let stat = statx(&file, c"", how, StatxFlags::BASIC_STATS | StatxFlags::MNT_ID)
+        .map_err(|errno| Unreadable(format!("cannot look at {name}: {errno}")))?;
+    if stat.stx_mask & StatxFlags::MNT_ID.bits() == 0 {
+        return Err(Unreadable("this kernel does not tell the mount of a file".to_owned()));
+    }
+    let file = FileId { dev: rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor), ino: stat.stx_ino };
+    Ok(OpenFile { link, file, mount: stat.stx_mnt_id })
+}

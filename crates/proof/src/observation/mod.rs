@@ -1,0 +1,197 @@
+//! What the kernel says about one process: gathered once ([`observe`]), then compared without any further I/O.
+
+mod descriptors;
+mod filter;
+mod gather;
+mod paths;
+mod visit;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use cofferdam_confinement::seccomp::Program;
+use cofferdam_kernel::namespace::Namespace;
+use cofferdam_kernel::proc::{
+    CgroupMembership, ClockOffsets, FileId, IdMapLine, Limit, MountEntry, ProcessStat, SetgroupsState, Status,
+};
+use cofferdam_kernel::task::SchedAttr;
+use cofferdam_names::{ContainerPath, Digest};
+use serde::{Deserialize, Serialize};
+
+pub use descriptors::{OpenFile, OpenFiles};
+pub use gather::{ObserveError, Subject, observe};
+pub use paths::{DeviceNode, PathState};
+
+/// Why something could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable(pub String);
+
+impl Unreadable {
+    /// The error with all its causes on one line.
+    pub(crate) fn from_error(error: &dyn std::error::Error) -> Self {
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(inner) = cause {
+            text.push_str(": ");
+            text.push_str(&inner.to_string());
+            cause = inner.source();
+        }
+        Self(text)
+    }
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Something read, or why it could not be. Nothing is ever guessed in place of what could not be read.
+pub type Reading<T> = Result<T, Unreadable>;
+
+/// When the process is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Moment {
+    /// Stopped at its exec, before the first instruction of the container's own.
+    Start,
+    /// Later, while it runs: it may have given up rights of its own, changed its folder and opened files.
+    Verify,
+}
+
+/// The identities of one kind of namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamespaceIds {
+    /// The process's.
+    pub own: Reading<FileId>,
+    /// The observer's: the host's.
+    pub host: Reading<FileId>,
+    /// That of the file which the plan joins, where it joins one.
+    pub joined: Option<Reading<FileId>>,
+}
+
+/// The system call filters of a process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filters {
+    /// The programs, oldest first, read back through `PTRACE_SECCOMP_GET_FILTER`.
+    pub installed: Reading<Vec<Program>>,
+    /// The digest of a program that was seen being installed, where reading back is not allowed.
+    pub witnessed: Option<FilterWitness>,
+}
+
+/// A program that the tracer saw a traced process hand to seccomp(2), between two readings of `Seccomp_filters`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FilterWitness {
+    /// Digest of the instructions.
+    pub program: Digest,
+    /// How many filters the process had afterwards.
+    pub filters: u32,
+}
+
+/// Names and values that only a process inside the namespaces can read.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Inside {
+    /// Host name in the UTS namespace.
+    pub hostname: String,
+    /// NIS domain name in the UTS namespace.
+    pub domainname: String,
+    /// The planned kernel parameters by name; absent where the file could not be read.
+    pub sysctls: BTreeMap<String, Option<String>>,
+}
+
+/// All that was read of one process.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "each is the file of /proc/PID with the same name, unless said otherwise")]
+pub struct Observation {
+    pub moment: Moment,
+    pub status: Reading<Status>,
+    pub stat: Reading<ProcessStat>,
+    pub uid_map: Reading<Vec<IdMapLine>>,
+    pub gid_map: Reading<Vec<IdMapLine>>,
+    pub setgroups: Reading<SetgroupsState>,
+    /// The observer's own `status`, `uid_map` and `gid_map`.
+    pub observer: Reading<Observer>,
+    pub namespaces: BTreeMap<Namespace, NamespaceIds>,
+    pub timens_offsets: Reading<ClockOffsets>,
+    pub mounts: Reading<Vec<MountEntry>>,
+    /// The observer's own `mountinfo`; only where the plan binds a folder with what is mounted below it.
+    pub host_mounts: Reading<Vec<MountEntry>>,
+    /// The planned paths, as they are found inside the container's root.
+    pub paths: BTreeMap<ContainerPath, Reading<PathState>>,
+    /// The identities of the host's files that the plan mounts, by their place in `plan.mounts`.
+    pub sources: BTreeMap<usize, Reading<FileId>>,
+    /// The identity of the folder that the plan makes the root, where it is one.
+    pub root_source: Option<Reading<FileId>>,
+    /// The nodes in the container's `/dev` and its folders, other mounts left out.
+    pub device_nodes: Reading<Vec<DeviceNode>>,
+    pub limits: Reading<Vec<Limit>>,
+    pub oom_score_adj: Reading<i32>,
+    pub personality: Reading<u64>,
+    /// sched_getattr(2)
+    pub scheduler: Reading<SchedAttr>,
+    /// Value of ioprio_get(2).
+    pub io_priority: Reading<u16>,
+    pub security_label: Reading<Option<String>>,
+    pub apparmor_label: Reading<Option<String>>,
+    pub filters: Filters,
+    pub cgroup: Reading<Vec<CgroupMembership>>,
+    pub files: Reading<OpenFiles>,
+    pub inside: Reading<Inside>,
+    /// Names of the links in `/proc/PID/net/dev`.
+    pub net_links: Reading<Vec<String>>,
+    /// Whether 127.0.0.1 is a local address in `/proc/PID/net/fib_trie`.
+    pub loopback_up: Reading<bool>,
+    /// How many descriptors from 3 on were handed over on purpose.
+    pub preserved_fds: u32,
+}
+
+/// The process that looks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are the files'")]
+pub struct Observer {
+    pub status: Status,
+    pub uid_map: Vec<IdMapLine>,
+    pub gid_map: Vec<IdMapLine>,
+}
+
+impl Observation {
+    /// An observation in which nothing could be read.
+    #[must_use]
+    pub fn nothing(moment: Moment, why: &str) -> Self {
+        fn unread<T>(why: &str) -> Reading<T> {
+            Err(Unreadable(why.to_owned()))
+        }
+        Self {
+            moment,
+            status: unread(why),
+            stat: unread(why),
+            uid_map: unread(why),
+            gid_map: unread(why),
+            setgroups: unread(why),
+            observer: unread(why),
+            namespaces: BTreeMap::new(),
+            timens_offsets: unread(why),
+            mounts: unread(why),
+            host_mounts: unread(why),
+            paths: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            root_source: None,
+            device_nodes: unread(why),
+            limits: unread(why),
+            oom_score_adj: unread(why),
+            personality: unread(why),
+            scheduler: unread(why),
+            io_priority: unread(why),
+            security_label: unread(why),
+            apparmor_label: unread(why),
+            filters: Filters { installed: unread(why), witnessed: None },
+            cgroup: unread(why),
+            files: unread(why),
+            inside: unread(why),
+            net_links: unread(why),
+            loopback_up: unread(why),
+            preserved_fds: 0,
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The receipt: what was read back, as a statement that can be signed and checked elsewhere.
+
+use std::time::SystemTime;
+
+use cofferdam_confinement::Plan;
+use cofferdam_kernel::proc::{ProcError, ProcFs};
+use cofferdam_names::{ContainerId, Digest, Timestamp, ZoneName};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::digest::sha256;
+use crate::envelope::{Envelope, OpenError};
+use crate::finding::{Finding, Verdict, overall};
+use crate::host_key::{HostKey, PublicKey};
+use crate::observation::{Moment, Observation};
+
+/// The version of the statement's JSON shape.
+pub const RECEIPT_SCHEMA: u32 = 1;
+
+/// Which host, and which boot of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Host {
+    /// Its name.
+    pub hostname: String,
+    /// Its kernel (`uname -r`).
+    pub kernel: String,
+    /// `/proc/sys/kernel/random/boot_id`: changes with every boot.
+    pub boot_id: String,
+}
+
+impl Host {
+    /// Reads this host's.
+    ///
+    /// # Errors
+    /// The boot id cannot be read.
+    pub fn read(proc: &ProcFs) -> Result<Self, ProcError> {
+        let names = rustix::system::uname();
+        let boot_id = proc.sysctl("kernel.random.boot_id")?;
+        Ok(Self {
+            hostname: names.nodename().to_string_lossy().into_owned(),
+            kernel: names.release().to_string_lossy().into_owned(),
+            boot_id: String::from_utf8_lossy(boot_id.trim_ascii()).into_owned(),
+        })
+    }
+}
+
+/// Which process was looked at: on one boot, a number and a start time name one process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subjected {
+    /// Its number on the host.
+    pub pid: i32,
+    /// When it started, in clock ticks since boot (proc_pid_stat(5), field 22).
+    pub start_time: u64,
+}
+
+/// What is signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Statement {
+    /// [`RECEIPT_SCHEMA`] of the code that wrote it.
+    pub schema: u32,
+    /// Whose container's.
+    pub container: ContainerId,
+    /// The zone that the plan was made under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<ZoneName>,
+    /// Digest of the plan: see [`plan_digest`].
+    pub plan: Digest,
+    /// Where it runs.
+    pub host: Host,
+    /// The container's first process; absent where it could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<Subjected>,
+    /// When it was looked at.
+    pub time: Timestamp,
+    /// In which state.
+    pub moment: Moment,
+    /// The worst of the findings' verdicts.
+    pub verdict: Verdict,
+    /// All findings.
+    pub findings: Vec<Finding>,
+}
+
+/// Why a receipt is refused.
+#[derive(Debug, Error)]
+pub enum ReceiptError {
+    /// The envelope is not a trusted one.
+    #[error("cannot trust the receipt")]
+    Envelope(#[from] OpenError),
+    /// It is no JSON of this shape.
+    #[error("cannot understand the receipt")]
+    Json(#[from] serde_json::Error),
+    /// A trusted key has signed something that this code does not know or that is at odds with itself.
+    #[error("cannot accept the receipt: {0}")]
+    Content(&'static str),
+}
+
+/// Digest of a plan: SHA-256 over its JSON without white space, keys in the order of the schema. That is what
+/// [`serde_json::to_vec`] writes, so a plan read from any JSON and written again gives the same digest.
+///
+/// # Errors
+/// The plan cannot be written as JSON.
+pub fn plan_digest(plan: &Plan) -> Result<Digest, serde_json::Error> {
+    Ok(sha256(&serde_json::to_vec(plan)?))
+}
+
+impl Statement {
+    /// Puts what was found into words.
+    ///
+    /// # Errors
+    /// The plan cannot be written as JSON.
+    pub fn new(
+        plan: &Plan,
+        observation: &Observation,
+        findings: Vec<Finding>,
+        host: Host,
+    ) -> Result<Self, serde_json::Error> {
+        let process = match (&observation.status, &observation.stat) {
+            (Ok(status), Ok(stat)) => Some(Subjected { pid: status.pid, start_time: stat.start_time }),
+            _ => None,
+        };
+        Ok(Self {
+            schema: RECEIPT_SCHEMA,
+            container: plan.container.clone(),
+            zone: plan.zone.clone(),
+            plan: plan_digest(plan)?,
+            host,
+            process,
+            time: Timestamp::from(SystemTime::now()),
+            moment: observation.moment,
+            verdict: overall(&findings),
+            findings,
+        })
+    }
+
+    /// Signs it.
+    ///
+    /// # Errors
+    /// It cannot be written as JSON.
+    pub fn sign(&self, key: &HostKey) -> Result<Envelope, serde_json::Error> {
+        Ok(Envelope::seal(&serde_json::to_vec(self)?, key))
+    }
+}
+
+impl Envelope {
+    /// The statement, if a trusted key has signed it and it says one thing.
+    ///
+    /// # Errors
+    /// It is refused.
+    pub fn check(&self, trusted: &[PublicKey]) -> Result<Statement, ReceiptError> {
+        let statement: Statement = serde_json::from_slice(&self.open(trusted)?)?;
+        if statement.schema != RECEIPT_SCHEMA {
+            return Err(ReceiptError::Content("its schema is not known"));
+        }
+        if statement.verdict != overall(&statement.findings) {
+            return Err(ReceiptError::Content("its verdict is not that of its findings"));
+        }
+        Ok(statement)
+    }
+}
