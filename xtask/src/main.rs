@@ -9,6 +9,7 @@
     reason = "these are command-line tools: printing is their output"
 )]
 
+mod bench;
 mod ci;
 mod command;
 mod layers;
@@ -27,6 +28,7 @@ usage: cargo xtask TOOL
   tidy        fail on what the house rules forbid in source files
   ci          install what the tests need, check everything, run every test, count and report
   runc-suite  run runc's own tests: [--runtime cofferdam|runc|PATH] [--file NAME]... [--filter REGEX] [--output FILE]
+  bench       measure starts beside the peers: start [--engines A,B] [--runs N] [--row N] [--crowd N] [--output FILE]
 ";
 
 fn main() -> ExitCode {
@@ -47,6 +49,8 @@ fn run(tool: Option<&str>, arguments: &[String]) -> Result<ExitCode> {
         (Some("layers"), []) => layers::run(),
         (Some("tidy"), []) => tidy::run(),
         (Some("ci"), []) => ci::run(),
+        (Some("bench"), arguments) => bench::run(arguments),
+        (Some("bench-worker"), []) => bench::worker::serve().map(|()| ExitCode::SUCCESS),
         (Some("runc-suite"), arguments) => runc_suite::run(arguments),
         _ => {
             eprint!("{USAGE}");

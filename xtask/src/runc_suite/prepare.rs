@@ -68,7 +68,9 @@ fn fetch(folder: &Path) -> Result<()> {
     let said = quietly(command("go", ["mod", "download", "-json", &module]).current_dir("/"))?;
     let module: Module = serde_json::from_str(&said).context("parse what go mod download says")?;
     quietly(command("cp", ["-r"]).arg(&module.folder).arg(folder))?;
-    quietly(command("chmod", ["-R", "u+w"]).arg(folder))?;
+    // A module zip keeps no modes: without this the suite's own scripts do not run.
+    quietly(command("chmod", ["-R", "u+w,a+rX"]).arg(folder))?;
+    quietly(command("chmod", ["+x", "tests/integration/get-images.sh"]).current_dir(folder))?;
     Ok(())
 }
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
@@ -11,10 +10,12 @@ use anyhow::{Context, Result, ensure};
 use super::tap::{self, Case, Outcome};
 use crate::command::command;
 
-/// What runs inside the namespaces: loopback up, then bats on a terminal, as the suite demands one.
+/// What runs inside the namespaces: loopback up, then bats on a terminal, as the suite demands one. The shell stays
+/// pid 1, as it buries what the cases orphan; script(1) in its place loops over a child that it never made.
 const INSIDE: &str = r#"set -e
 ip link set lo up
-exec script -qefc "bats --tap $BATS_ARGUMENTS $BATS_FILE.bats" /dev/null"#;
+script -qefc "bats --tap $BATS_ARGUMENTS $BATS_FILE.bats" /dev/null
+exit 0"#;
 
 /// Runs the whole suite or the named files; the log of each file goes to `logs/` beside the source.
 pub(super) fn run(
@@ -66,6 +67,8 @@ fn all_files(folder: &Path) -> Result<Vec<String>> {
 fn run_file(folder: &Path, runtime: &Path, filter: Option<&str>, file: &str, log: &Path) -> Result<()> {
     let output = File::create(log).with_context(|| format!("make {}", log.display()))?;
     let filter = filter.map(|filter| format!("--filter '{filter}'")).unwrap_or_default();
+    // An input that never ends: at the end of its input, script(1) stops passing on what the cases print.
+    let (input, _keeps_it_open) = std::io::pipe().context("make a pipe")?;
     // A namespace for pids makes sure that whatever a case leaves running ends with its file.
     let namespaces = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"];
     command("timeout", ["--kill-after=5", "900", "nice"])
@@ -77,7 +80,7 @@ fn run_file(folder: &Path, runtime: &Path, filter: Option<&str>, file: &str, log
         .env("BATS_ARGUMENTS", filter)
         .env("BATS_TEST_TIMEOUT", "60")
         .env("TMPDIR", "/var/tmp")
-        .stdin(Stdio::null())
+        .stdin(input)
         .stdout(output.try_clone().context("share the log")?)
         .stderr(output)
         .status()

@@ -1,0 +1,118 @@
+//! `cargo xtask bench start`: what a start, an exec and an idle container cost, ours beside its peers, in one run.
+
+mod bundle;
+mod cases;
+mod engine;
+mod report;
+mod statistics;
+pub(crate) mod worker;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+use crate::ci::debian;
+use crate::command::{command, quietly};
+use crate::workspace::{Workspace, cargo};
+use bundle::Ground;
+use engine::Engine;
+use report::Report;
+
+/// What the benchmark needs installed.
+const PACKAGES: [&str; 11] = [
+    "busybox-static",
+    "conmon",
+    "containerd",
+    "crun",
+    "docker.io",
+    "iproute2",
+    "iptables",
+    "linux-perf",
+    "podman",
+    "runc",
+    "time",
+];
+
+/// Every engine, in the order in which they take turns.
+const ENGINES: [&str; 6] = ["floor", "crun", "runc", "docker", "podman", "cofferdam"];
+
+/// What the command line asks for.
+struct Options {
+    engines: Vec<String>,
+    size: cases::Size,
+    output: Option<PathBuf>,
+    folder: PathBuf,
+}
+
+/// Measures, prints, writes JSON. Missed goals are shown, not an error: a figure depends on the machine.
+pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
+    let options = parse(arguments)?;
+    let workspace = Workspace::load()?;
+    debian::install_what_is_missing(&PACKAGES)?;
+    quietly(&mut command(&cargo(), ["build", "--release", "--package", "cofferdam", "--bin", "cofferdam"]))?;
+    quietly(&mut command(&cargo(), ["build", "--release", "--package", "xtask", "--bin", "floor"]))?;
+    let ground = Ground::lay(options.folder)?;
+    let mut report = Report::default();
+    let mut engines = Vec::new();
+    for name in &options.engines {
+        println!("-- setting up {name}");
+        match open(name, &workspace, &ground) {
+            Ok(engine) => engines.push(engine),
+            Err(error) => report.note_failure(name, "set-up", Err(error)),
+        }
+    }
+    cases::all(&mut engines, &ground, &options.size, &mut report);
+    drop(engines);
+    let output = options.output.unwrap_or_else(|| workspace.target.join("bench/start.json"));
+    if let Some(folder) = output.parent() {
+        std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
+    }
+    let text = serde_json::to_string_pretty(&report).context("write the report as JSON")?;
+    std::fs::write(&output, text).with_context(|| format!("write {}", output.display()))?;
+    std::fs::remove_dir_all(&ground.folder).with_context(|| format!("remove {}", ground.folder.display()))?;
+    println!("{report}results: {}", output.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn open(name: &str, workspace: &Workspace, ground: &Ground) -> Result<Engine> {
+    let program = workspace.release_program();
+    match name {
+        "floor" => Engine::floor(&program.with_file_name("floor"), ground),
+        "crun" => Engine::runtime("crun"),
+        "runc" => Engine::runtime("runc"),
+        "docker" => Engine::docker(ground),
+        "podman" => Engine::podman(ground),
+        "cofferdam" => Engine::cofferdam(&program, ground),
+        _ => bail!("no engine is called {name}; known: {}", ENGINES.join(", ")),
+    }
+}
+
+fn parse(arguments: &[String]) -> Result<Options> {
+    let mut options = Options {
+        engines: ENGINES.iter().map(|name| (*name).to_owned()).collect(),
+        size: cases::Size { runs: 40, row: 100, crowd: 500 },
+        output: None,
+        folder: PathBuf::from("/var/tmp/cofferdam-bench"),
+    };
+    let mut rest = arguments.iter();
+    if rest.next().map(String::as_str) != Some("start") {
+        bail!(
+            "usage: bench start [--engines A,B] [--runs N] [--row N] [--crowd N] [--output FILE] [--folder DIR]"
+        );
+    }
+    while let Some(argument) = rest.next() {
+        let value = rest.next().with_context(|| format!("{argument} needs a value"))?;
+        let number = || value.parse::<usize>().with_context(|| format!("{argument} {value}"));
+        match argument.as_str() {
+            "--engines" => options.engines = value.split(',').map(str::to_owned).collect(),
+            "--runs" => options.size.runs = number()?,
+            "--row" => options.size.row = number()?,
+            "--crowd" => options.size.crowd = number()?,
+            "--output" => options.output = Some(value.into()),
+            "--folder" => options.folder = value.into(),
+            _ => bail!("bench: {argument} is not known"),
+        }
+    }
+    Ok(options)
+}
