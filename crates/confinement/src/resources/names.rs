@@ -35,6 +35,21 @@ impl UnifiedFile {
     }
 }
 
+impl HugePageSize {
+    /// The size of one page in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let (digits, unit) = self.0.split_at(self.0.len() - 2);
+        let shift = match unit {
+            "KB" => 10,
+            "MB" => 20,
+            _ => 30,
+        };
+        // At most four digits: checked when it was made.
+        digits.parse::<u64>().unwrap_or(1) << shift
+    }
+}
+
 macro_rules! checked_text {
     ($name:ident, $check:expr, $error:ident) => {
         impl $name {
@@ -118,6 +133,8 @@ mod tests {
         for good in ["64KB", "2MB", "1GB", "512MB"] {
             assert!(HugePageSize::try_from(good).is_ok(), "{good}");
         }
+        assert_eq!(HugePageSize::try_from("64KB").unwrap().bytes(), 65_536);
+        assert_eq!(HugePageSize::try_from("1GB").unwrap().bytes(), 1 << 30);
         for bad in ["", "MB", "2M", "0MB", "02MB", "2MB/../x", "2mb", "20000MB", "-2MB"] {
             assert!(HugePageSize::try_from(bad).is_err(), "{bad}");
         }

@@ -1,0 +1,110 @@
+//! Reading and writing control files with as few system calls as it takes.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, Mode, OFlags};
+use thiserror::Error;
+
+/// A control file that could not be read or written.
+#[derive(Debug, Error)]
+#[error("{action} {path}")]
+pub struct ControlFileError {
+    /// What was tried: `read`, or `write VALUE to`.
+    pub action: String,
+    /// The file.
+    pub path: PathBuf,
+    /// What the kernel said.
+    #[source]
+    pub source: io::Error,
+}
+
+impl ControlFileError {
+    pub(super) fn reading(path: &Path, source: io::Error) -> Self {
+        Self { action: "read".to_owned(), path: path.to_owned(), source }
+    }
+
+    pub(super) fn writing(value: &str, path: &Path, source: io::Error) -> Self {
+        Self { action: format!("write {value:?} to"), path: path.to_owned(), source }
+    }
+
+    /// Whether the group or the file is not there.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        // ENODEV: the group was removed while its file was open.
+        matches!(self.source.raw_os_error(), Some(libc::ENOENT | libc::ENODEV))
+    }
+}
+
+/// The whole text of a control file.
+pub(super) fn read(path: &Path) -> Result<String, ControlFileError> {
+    let failed = |source: io::Error| ControlFileError::reading(path, source);
+    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|errno| failed(errno.into()))?;
+    let mut text = Vec::new();
+    let mut chunk = [0; 4096];
+    loop {
+        match rustix::io::read(&file, &mut chunk) {
+            Ok(0) => break,
+            Ok(count) => text.extend_from_slice(&chunk[..count]),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(failed(errno.into())),
+        }
+    }
+    String::from_utf8(text).map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error)))
+}
+
+/// As [`read`]; none where the file does not exist.
+pub(super) fn read_if_there(path: &Path) -> Result<Option<String>, ControlFileError> {
+    match read(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.is_missing() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes `value` in one write(2): a control file takes each write as a whole command. The file is never created.
+pub(super) fn write(path: &Path, value: &str) -> io::Result<()> {
+    let file = rustix::fs::open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::io::retry_on_intr(|| rustix::io::write(&file, value.as_bytes()))?;
+    Ok(())
+}
+
+/// As [`write`], with the file named in the error.
+pub(super) fn write_or_name(path: &Path, value: &str) -> Result<(), ControlFileError> {
+    write(path, value).map_err(|source| ControlFileError::writing(value, path, source))
+}
+
+/// mkdir(2), searchable by everyone as the kernel's own groups are.
+pub(super) fn make_directory(path: &Path) -> io::Result<()> {
+    Ok(rustix::fs::mkdirat(CWD, path, Mode::from_raw_mode(0o755))?)
+}
+
+/// rmdir(2), which is how a group is removed: its files are no obstacle.
+pub(super) fn remove_directory(path: &Path) -> io::Result<()> {
+    Ok(rustix::fs::unlinkat(CWD, path, rustix::fs::AtFlags::REMOVEDIR)?)
+}
+
+/// The value behind `key` in a file of lines `KEY VALUE`.
+pub(super) fn keyed_number(text: &str, key: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_keyed_number_is_found_by_its_whole_key() {
+        let text = "oom_kill_disable 0\noom_kill 3\n";
+        assert_eq!(keyed_number(text, "oom_kill"), Some(3));
+        assert_eq!(keyed_number(text, "oom"), None);
+    }
+
+    #[test]
+    fn writing_never_makes_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = write(&folder.path().join("memory.max"), "1").unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
+    }
+}

@@ -1,0 +1,118 @@
+//! How a process gets into a group: a new one is cloned into the v2 folder, and writes itself into each v1 hierarchy.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::process::Pid;
+
+use super::control_file::{self, ControlFileError};
+use super::error::JoinError;
+use super::{Group, Layout};
+
+/// The open doors of a group. Made by the parent, who may open them; used by the process that joins.
+#[derive(Debug)]
+pub struct Joiner {
+    into: Option<OwnedFd>,
+    tasks: Vec<(PathBuf, OwnedFd)>,
+}
+
+impl Joiner {
+    fn open<'p>(folders: impl Iterator<Item = (&'p str, &'p Path)>) -> Result<Self, JoinError> {
+        let mut joiner = Self { into: None, tasks: Vec::new() };
+        for (version, folder) in folders {
+            let (path, flags) = match version {
+                "v2" => (folder.to_owned(), OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC),
+                _ => (folder.join("tasks"), OFlags::WRONLY | OFlags::CLOEXEC),
+            };
+            let file = rustix::fs::open(&path, flags, Mode::empty())
+                .map_err(|errno| JoinError::Open(ControlFileError::reading(&path, errno.into())))?;
+            match version {
+                "v2" => joiner.into = Some(file),
+                _ => joiner.tasks.push((path, file)),
+            }
+        }
+        Ok(joiner)
+    }
+
+    /// The v2 folder that the process must be cloned into (`CLONE_INTO_CGROUP`), where the host has v2: moving it
+    /// afterwards would wait for a grace period of the kernel.
+    #[must_use]
+    pub fn clone_into(&self) -> Option<BorrowedFd<'_>> {
+        self.into.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Puts the calling process, which has one thread, into the v1 hierarchies. A thread that moves itself through
+    /// `tasks` does not wait for a grace period, as a parent that writes `cgroup.procs` does (some ten milliseconds after
+    /// the machine was idle). The rights are those of the one who opened the files.
+    pub fn join(&self) -> Result<(), JoinError> {
+        for (path, file) in &self.tasks {
+            rustix::io::retry_on_intr(|| rustix::io::write(file, b"0"))
+                .map_err(|errno| JoinError::Join(ControlFileError::writing("0", path, errno.into())))?;
+        }
+        Ok(())
+    }
+}
+
+impl Group {
+    /// Opens the group for a process to join it: the container's first one, or one that `exec` adds.
+    pub fn joiner(&self) -> Result<Joiner, JoinError> {
+        Joiner::open(self.places().iter().map(|place| (place.version().name(), place.folder.as_path())))
+    }
+}
+
+impl Layout {
+    /// Opens the groups that a process is in, wherever it has moved: where `exec` goes when the container's own v2 group
+    /// takes no processes any more (EBUSY from the clone), because its init made groups below it and handed controllers
+    /// down to them, as systemd does.
+    pub fn joiner_beside(&self, pid: Pid) -> Result<Joiner, JoinError> {
+        let path = PathBuf::from(format!("/proc/{}/cgroup", pid.as_raw_nonzero()));
+        let text = control_file::read(&path).map_err(JoinError::Open)?;
+        let folders: Vec<_> = self
+            .hierarchies()
+            .iter()
+            .filter_map(|hierarchy| {
+                let own = own_path(&text, hierarchy)?;
+                Some((hierarchy.version(), hierarchy.root().join(own.trim_start_matches('/'))))
+            })
+            .collect();
+        Joiner::open(folders.iter().map(|(version, folder)| (*version, folder.as_path())))
+    }
+}
+
+/// The path that `/proc/PID/cgroup` has for a hierarchy.
+pub(super) fn own_path<'t>(text: &'t str, hierarchy: &super::Hierarchy) -> Option<&'t str> {
+    text.lines().find_map(|line| {
+        let mut fields = line.splitn(3, ':');
+        let (names, path) = (fields.nth(1)?, fields.next()?);
+        let same = match hierarchy.version() {
+            "v2" => names.is_empty(),
+            _ => match hierarchy.controllers().first() {
+                Some(controller) => names.split(',').any(|name| name == controller.name()),
+                // A named hierarchy, mounted under its name.
+                None => names.strip_prefix("name=").is_some_and(|name| hierarchy.root().ends_with(name)),
+            },
+        };
+        same.then_some(path)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Controller, Hierarchy};
+    use super::*;
+
+    #[test]
+    fn each_hierarchy_has_its_own_line() {
+        let text = "9:name=systemd:/s\n4:memory:/m:n\n3:cpu,cpuacct:/c\n0::/u\n";
+        for (hierarchy, path) in [
+            (Hierarchy::v1("/x/memory", vec![Controller::Memory]), Some("/m:n")),
+            (Hierarchy::v1("/x/cpu,cpuacct", vec![Controller::Cpuacct]), Some("/c")),
+            (Hierarchy::v1("/x/systemd", vec![]), Some("/s")),
+            (Hierarchy::v2("/x/unified", vec![]), Some("/u")),
+            (Hierarchy::v1("/x/pids", vec![Controller::Pids]), None),
+        ] {
+            assert_eq!(own_path(text, &hierarchy), path);
+        }
+    }
+}
