@@ -71,6 +71,19 @@ pub fn join(kind: Namespace, file: BorrowedFd<'_>) -> io::Result<()> {
     if unsafe { libc::setns(file.as_raw_fd(), flag) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Moves the calling thread, the only one of its process, into several namespaces of a process at once (setns(2) with
+/// a pidfd): into all of them or into none.
+pub fn join_process(pidfd: BorrowedFd<'_>, kinds: impl IntoIterator<Item = Namespace>) -> io::Result<()> {
+    let flags = kinds.into_iter().map(Namespace::clone_flag).fold(0, |flags, flag| flags | flag);
+    let flags = libc::c_int::try_from(flags).map_err(io::Error::other)?;
+    // SAFETY: plain numbers only; the descriptor is open for the whole call.
+    if unsafe { libc::setns(pidfd.as_raw_fd(), flags) } == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
 /// Gives the calling thread, the only one of its process, a new namespace (unshare(2)).
 pub fn unshare(kind: Namespace) -> io::Result<()> {
     let flag = libc::c_int::try_from(kind.clone_flag()).map_err(io::Error::other)?;

@@ -3,13 +3,17 @@
 //!
 //! Each step stands where it does because of what the steps after it take away; see the comments.
 
+mod entrant;
 mod namespaces;
+
+pub(crate) use entrant::{Entrant, enter};
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
-use cofferdam_confinement::Plan;
+use cofferdam_confinement::{Plan, Process, Setgroups};
 use cofferdam_kernel::clone::exit_now;
+use cofferdam_kernel::proc::ProcFs;
 use cofferdam_kernel::task::{close_on_exec_from, reset_signals};
 use rustix::net::{SocketFlags, accept_with};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
@@ -66,7 +70,9 @@ fn build_and_execute(init: &mut Init<'_>) -> Result<Never, StepError> {
         sources = Sources::make(plan, Maker { id_map: None, may_make_nodes: false })?;
     }
     // While the host's procfs is in sight: a container's own could be a fake (CVE-2025-52881, CVE-2019-19921).
-    let label = Label::open(&plan.process)?;
+    let proc = Step::LsmLabel.run("/proc", || Ok(ProcFs::open()?))?;
+    let label = Label::open(&plan.process, &proc)?;
+    drop(proc);
     enter_root(init, &mut sources)?;
     settings::apply(plan, &plan.process)?;
     Step::Handshake.run("that init is ready", || init.channel.send(&Message::Ready, &[]))?;
@@ -90,8 +96,11 @@ fn enter_root(init: &mut Init<'_>, sources: &mut Sources) -> Result<(), StepErro
     let Some(assembled) = assembled else {
         return attach_streams(init, None);
     };
-    let console =
-        if plan.process.terminal { Some(terminal::open(&plan.process, &assembled.root)?) } else { None };
+    let console = if plan.process.terminal {
+        Some(terminal::open(plan.process.user.uid, plan.process.window, &assembled.root)?)
+    } else {
+        None
+    };
     if let Some(console) = &console {
         terminal::bind_console(console, &assembled.root)?;
     }
@@ -128,27 +137,53 @@ fn wait_for_start(init: &mut Init<'_>) -> Result<(), StepError> {
     init.channel.expect(&Message::Exec).map(drop)
 }
 
-/// Gives up everything that is not the container's, and becomes its program.
+/// Runs the last hooks and becomes the program.
 fn execute(init: &Init<'_>, label: &Label) -> Result<Never, StepError> {
     let plan = init.plan;
-    let process = &plan.process;
     if !plan.hooks.start_container.is_empty() {
         let state = ContainerState::new(plan, Status::Created, Some(rustix::process::getpid()), &init.bundle);
         run_hooks("startContainer", &plan.hooks.start_container, &state)?;
     }
-    if process.create_cwd {
-        enter_working_directory(&process.cwd, true)?;
+    if plan.process.create_cwd {
+        enter_working_directory(&plan.process.cwd, true)?;
     }
-    // Descriptors are closed by the exec itself, so that the channel can still tell of a failure.
-    let first = i32::try_from(init.preserved_fds).unwrap_or(i32::MAX).saturating_add(3);
-    Step::Exec.run("close descriptors on exec", || close_on_exec_from(first))?;
-    label.apply()?;
-    let setgroups = plan.namespaces.id_maps.as_ref().map(|maps| maps.setgroups);
-    seal(process, &init.filter, Moment::BeforeCredentials, &init.channel)?;
-    credentials::take_on(process, setgroups, init.supervision)?;
-    // With the final user: a folder or program that this user may not reach is not entered on root's behalf.
-    enter_working_directory(&process.cwd, false)?;
-    let program = Program::find(process)?;
-    seal(process, &init.filter, Moment::AfterCredentials, &init.channel)?;
-    Err(program.execute())
+    Becoming {
+        process: &plan.process,
+        setgroups: plan.namespaces.id_maps.as_ref().map(|maps| maps.setgroups),
+        filter: &init.filter,
+        label,
+        preserved_fds: init.preserved_fds,
+        supervision: init.supervision,
+        channel: &init.channel,
+    }
+    .become_program()
+}
+
+/// What the last steps need, the same for a container's first process and for one that enters later.
+struct Becoming<'a> {
+    process: &'a Process,
+    setgroups: Option<Setgroups>,
+    filter: &'a Filter,
+    label: &'a Label,
+    preserved_fds: u32,
+    supervision: Supervision,
+    channel: &'a Channel,
+}
+
+impl Becoming<'_> {
+    /// Gives up everything that is not the container's, and becomes its program.
+    fn become_program(&self) -> Result<Never, StepError> {
+        let process = self.process;
+        // Descriptors are closed by the exec itself, so that the channel can still tell of a failure.
+        let first = i32::try_from(self.preserved_fds).unwrap_or(i32::MAX).saturating_add(3);
+        Step::Exec.run("close descriptors on exec", || close_on_exec_from(first))?;
+        self.label.apply()?;
+        seal(process, self.filter, Moment::BeforeCredentials, self.channel)?;
+        credentials::take_on(process, self.setgroups, self.supervision)?;
+        // With the final user: a folder or program that this user may not reach is not entered on root's behalf.
+        enter_working_directory(&process.cwd, false)?;
+        let program = Program::find(process)?;
+        seal(process, self.filter, Moment::AfterCredentials, self.channel)?;
+        Err(program.execute())
+    }
 }

@@ -9,7 +9,7 @@ use rustix::fs::OFlags;
 
 use crate::step::{Step, StepError};
 
-/// The files to write, opened while the host's own procfs is at hand, and what to write.
+/// The files to write, opened through the host's own procfs, and what to write.
 #[derive(Debug)]
 pub(crate) struct Label {
     writes: Vec<(OwnedFd, String)>,
@@ -17,21 +17,22 @@ pub(crate) struct Label {
 
 impl Label {
     /// Opens the attribute files that the plan needs. A label that this host cannot enforce stops the start.
-    pub(crate) fn open(process: &Process) -> Result<Self, StepError> {
+    pub(crate) fn open(process: &Process, proc: &ProcFs) -> Result<Self, StepError> {
         let mut writes = Vec::new();
         if let Some(profile) = &process.apparmor_profile {
             if !module_is_active("apparmor")? {
                 return Err(refusal("AppArmor profile", profile, "apparmor"));
             }
             // Since Linux 5.8 AppArmor has a folder of its own, so that it can be used beside another module.
-            let file = open_attribute("attr/apparmor/exec").or_else(|_| open_attribute("attr/exec"));
+            let open = |name| open_attribute(proc, name);
+            let file = open("attr/apparmor/exec").or_else(|_| open("attr/exec"));
             writes.push((Step::LsmLabel.run(profile, || file)?, format!("exec {profile}")));
         }
         if let Some(label) = &process.selinux_label {
             if !module_is_active("selinux")? {
                 return Err(refusal("SELinux label", label, "selinux"));
             }
-            writes.push((Step::LsmLabel.run(label, || open_attribute("attr/exec"))?, label.clone()));
+            writes.push((Step::LsmLabel.run(label, || open_attribute(proc, "attr/exec"))?, label.clone()));
         }
         Ok(Self { writes })
     }
@@ -55,9 +56,8 @@ fn refusal(kind: &str, value: &str, module: &str) -> StepError {
     )
 }
 
-fn open_attribute(name: &str) -> io::Result<OwnedFd> {
-    let thread = ProcFs::open()?.this_thread()?;
-    Ok(thread.open_file(name, OFlags::WRONLY)?)
+fn open_attribute(proc: &ProcFs, name: &str) -> io::Result<OwnedFd> {
+    Ok(proc.this_thread()?.open_file(name, OFlags::WRONLY)?)
 }
 
 /// Whether the kernel enforces the module: the list of active ones in securityfs, or the module's own parameter where

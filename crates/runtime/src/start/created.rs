@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use cofferdam_confinement::Plan;
+use cofferdam_confinement::{Plan, Process};
 use cofferdam_kernel::credentials::set_rlimit;
 use cofferdam_kernel::ptrace::{Stop, Tracee};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
@@ -80,6 +80,16 @@ impl Created {
         &self.group
     }
 
+    pub(super) fn set_terminal(&mut self, master: Option<OwnedFd>) {
+        self.terminal = master;
+    }
+
+    /// Waits until an entering process is ready.
+    pub(super) fn serve_process(&mut self, process: &Process) -> Result<(), StepError> {
+        self.channel.expect(&Message::Ready)?;
+        self.limit(process)
+    }
+
     /// Answers init until it is ready.
     pub(super) fn serve(&mut self, plan: &Plan, bundle: &Path) -> Result<(), StepError> {
         loop {
@@ -96,7 +106,12 @@ impl Created {
                 other => return Err(Step::Handshake.refused("of the start", format!("unexpected {other:?}"))),
             }
         }
-        for limit in &plan.process.rlimits {
+        self.limit(&plan.process)
+    }
+
+    /// Only this side may raise a hard limit. Last, because a low limit hinders what comes before.
+    fn limit(&self, process: &Process) -> Result<(), StepError> {
+        for limit in &process.rlimits {
             Step::Rlimit.run(limit.resource.name(), || {
                 set_rlimit(Some(self.held.pid), limit.resource, limit.soft, limit.hard)
             })?;

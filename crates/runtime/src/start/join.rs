@@ -84,7 +84,8 @@ fn joiner(joined: &Joined, request: CloneRequest<'_>, init: Init<'_>) -> ! {
     exit_now(i32::from(sent.is_err()))
 }
 
-fn receive_cloned(channel: &Channel) -> Result<(Pid, OwnedFd), StepError> {
+/// Waits for the joiner's word on which process it cloned.
+pub(super) fn receive_cloned(channel: &Channel) -> Result<(Pid, OwnedFd), StepError> {
     let (message, fds) = channel.next()?;
     let pidfd = fds.into_iter().next();
     match (message, pidfd) {

@@ -1,12 +1,15 @@
 //! The parent side of a start: from a plan to a process that is held at the gate.
 
 mod created;
+mod exec;
 mod hooks;
 pub(crate) mod id_map;
 mod join;
+mod own_program;
 pub(crate) mod owned_group;
 
 pub use created::{Created, Gated, Released};
+pub use exec::{Target, exec};
 pub use hooks::{ContainerState, Status, run_hooks};
 
 use std::os::fd::{AsFd, OwnedFd};
@@ -22,6 +25,7 @@ use crate::init::Init;
 use crate::process::filter::Filter;
 use crate::rootfs::{Maker, Sources};
 use crate::step::{Step, StepError};
+pub use own_program::protect;
 pub use owned_group::OwnedGroup;
 
 /// The standard streams of the container's first process, where it has no terminal.
@@ -61,6 +65,7 @@ pub struct StartIo {
 /// Makes the container's cgroup, namespaces, root and first process, which waits before its credentials change.
 /// Whatever had been made is undone if a step fails.
 pub fn create(plan: &Plan, io: StartIo) -> Result<Created, StepError> {
+    own_program::check(plan)?;
     let filter = Filter::compile(plan.process.seccomp.as_ref())?;
     let group = OwnedGroup::create(&plan.cgroup)?;
     let (ours, theirs) = Step::Channel.run("between runtime and init", Channel::pair)?;

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 use cofferdam_confinement::Cgroup;
+use cofferdam_kernel::proc::ProcDir;
 
 use crate::step::{Step, StepError};
 
@@ -24,6 +25,11 @@ impl OwnedGroup {
         }
     }
 
+    /// No group of one's own: a process that enters a container is in the container's.
+    pub(crate) fn none() -> Self {
+        Self
+    }
+
     pub(crate) fn joiner(&self) -> Joiner {
         Joiner
     }
@@ -37,6 +43,11 @@ impl OwnedGroup {
 }
 
 impl Joiner {
+    /// Joins the groups that a process of the container is in.
+    pub(crate) fn of_process(_: &ProcDir) -> Result<Self, StepError> {
+        Ok(Self)
+    }
+
     pub(crate) fn join(&self) -> io::Result<()> {
         Ok(())
     }

@@ -1,0 +1,138 @@
+//! The parent side of `exec`: a new process in a running container, held at the gate as its first one was.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use cofferdam_confinement::{CpuAffinity, NamespaceSource, Plan, Process};
+use cofferdam_kernel::clone::{CloneRequest, Cloned, clone3, exit_now};
+use cofferdam_kernel::namespace::{Namespace, join_process};
+use cofferdam_kernel::proc::{ProcDir, ProcFs};
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+
+use super::join::receive_cloned;
+use super::owned_group::{Joiner, OwnedGroup};
+use super::{Created, StartIo, own_program};
+use crate::channel::{Channel, Message};
+use crate::init::{self, Entrant};
+use crate::process::affinity;
+use crate::process::filter::Filter;
+use crate::process::terminal;
+use crate::rootfs::root_dir::RootDir;
+use crate::step::{Step, StepError};
+
+/// The container to enter.
+#[derive(Debug)]
+pub struct Target<'a> {
+    /// Its plan.
+    pub plan: &'a Plan,
+    /// Its first process.
+    pub pid: Pid,
+    /// The handle of its first process.
+    pub pidfd: BorrowedFd<'a>,
+}
+
+/// Makes a process in the container that waits before it takes on its credentials: [`Created::exec_to_gate`] goes on
+/// with it. Its terminal, if it has one, is to be taken from the result.
+pub fn exec(target: &Target<'_>, process: &Process, io: StartIo) -> Result<Created, StepError> {
+    own_program::check(target.plan)?;
+    let filter = Filter::compile(process.seccomp.as_ref())?;
+    let proc = Step::Handshake.run("/proc", || Ok(ProcFs::open()?))?;
+    let container = Step::Handshake.run("/proc of the container", || Ok(proc.process(target.pid)?))?;
+    let kinds = namespaces_to_join(target.plan, &proc, &container)?;
+    let console =
+        if process.terminal { Some(open_terminal(target.plan, process, &container)?) } else { None };
+    let (master, slave) = console.map_or((None, None), |console| (Some(console.master), Some(console.slave)));
+    let (ours, theirs) = Step::Channel.run("between runtime and process", Channel::pair)?;
+    let entrant = Entrant {
+        plan: target.plan,
+        process,
+        channel: theirs,
+        group: Joiner::of_process(&container)?,
+        filter,
+        proc,
+        terminal: slave,
+        stdio: io.stdio,
+        preserved_fds: io.preserved_fds,
+        supervision: io.supervision,
+    };
+    let (pid, pidfd) = clone_entrant(target, &kinds, &ours, entrant)?;
+    let mut created = Created::new(pid, pidfd, ours, OwnedGroup::none());
+    created.set_terminal(master);
+    created.serve_process(process)?;
+    Ok(created)
+}
+
+/// The namespaces that are not the caller's own already: joining one's own user namespace again is an error.
+fn namespaces_to_join(plan: &Plan, proc: &ProcFs, container: &ProcDir) -> Result<Vec<Namespace>, StepError> {
+    let own = Step::OpenNamespace.run("own", || Ok(proc.this_process()?))?;
+    let mut kinds = Vec::new();
+    for kind in Namespace::ALL {
+        if *plan.namespaces.source(kind) == NamespaceSource::Host {
+            continue;
+        }
+        let differs = Step::OpenNamespace
+            .run(kind.link_name(), || Ok(own.namespace(kind)? != container.namespace(kind)?))?;
+        if differs {
+            kinds.push(kind);
+        }
+    }
+    Ok(kinds)
+}
+
+/// Opens the terminal from outside: the container runs, and could have put anything in the place of its ptmx.
+fn open_terminal(
+    plan: &Plan,
+    process: &Process,
+    container: &ProcDir,
+) -> Result<terminal::Terminal, StepError> {
+    let root =
+        Step::Terminal.run("root of the container", || Ok(RootDir::new(container.open_link("root")?)))?;
+    let owner = match &plan.namespaces.id_maps {
+        None => Some(process.user.uid),
+        Some(maps) => maps.host_uid(process.user.uid),
+    };
+    let owner = owner
+        .ok_or_else(|| Step::Terminal.refused(process.user.uid, "the id maps do not cover this user"))?;
+    terminal::open(owner, process.window, &root)
+}
+
+/// A short-lived process joins the namespaces and clones the entrant as its sibling, our child.
+fn clone_entrant(
+    target: &Target<'_>,
+    kinds: &[Namespace],
+    channel: &Channel,
+    entrant: Entrant<'_>,
+) -> Result<(Pid, OwnedFd), StepError> {
+    match Step::Clone.run("joiner", || clone3(&CloneRequest::default()))? {
+        Cloned::Child => joiner(target, kinds, entrant),
+        Cloned::Parent { pidfd, .. } => {
+            drop(entrant);
+            let told = receive_cloned(channel);
+            let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
+            told
+        }
+    }
+}
+
+fn joiner(target: &Target<'_>, kinds: &[Namespace], entrant: Entrant<'_>) -> ! {
+    // A process of the container must not trace us or open our /proc/PID/exe, the host's program (CVE-2016-9962,
+    // CVE-2019-5736).
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    let wanted: &Option<CpuAffinity> = &entrant.process.cpu_affinity;
+    let cloned = affinity::set(wanted.as_ref().and_then(|affinity| affinity.initial.as_deref()))
+        .and_then(|()| {
+            Step::JoinNamespace.run("of the container", || join_process(target.pidfd, kinds.iter().copied()))
+        })
+        .and_then(|()| {
+            Step::Clone.run("process", || clone3(&CloneRequest { sibling: true, ..CloneRequest::default() }))
+        });
+    let (message, pidfd) = match cloned {
+        Ok(Cloned::Child) => init::enter(entrant),
+        Ok(Cloned::Parent { pid, pidfd }) => {
+            (Message::Cloned { pid: pid.as_raw_nonzero().get() }, Some(pidfd))
+        }
+        Err(error) => (Message::from(&error), None),
+    };
+    let fds: Vec<BorrowedFd<'_>> = pidfd.iter().map(AsFd::as_fd).collect();
+    let sent = entrant.channel.send(&message, &fds);
+    exit_now(i32::from(sent.is_err()))
+}
