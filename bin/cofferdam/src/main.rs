@@ -1,3 +1,7 @@
-//! The one program: it plays its parts by subcommand.
+//! The one program: it plays its parts by its name and its first argument.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cofferdam_cli::main()
+}

@@ -1,10 +1,55 @@
-//! The command line face: parses, calls the engine, prints.
-#![allow(dead_code, reason = "until the commands are wired to the engine")]
+//! The command line face: parses, calls the engine, prints. No more: what a container may do is decided in `policy`, and how it
+//! is done in `engine`.
+//!
+//! The first words choose one entry of a table of commands, and only that command's parser is built: a start must not pay for
+//! flags that nobody typed.
 
+mod client_file;
+mod command;
+mod commands;
 mod detach_keys;
 mod duration;
+mod each;
+mod filter;
+mod flags;
+mod globals;
+mod help;
+mod listing;
+mod plan_sheet;
+mod report;
+mod session;
 mod size;
+mod streams;
 mod suggest;
 mod table;
 mod template;
-mod timestamp;
+mod usage;
+mod when;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use globals::Wish;
+use report::Outcome;
+
+/// The program: plays the part that its name or its first argument says.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    command_line(arguments).unwrap_or_else(report::Report::finish)
+}
+
+fn command_line(arguments: Vec<OsString>) -> Outcome {
+    let (globals, wish) = globals::read(arguments)?;
+    match wish {
+        Wish::Command(words) => commands::execute(words, &globals),
+        Wish::Help => print(&help::overview()),
+        Wish::Version => print(&format!("cofferdam version {}\n", env!("CARGO_PKG_VERSION"))),
+    }
+}
+
+fn print(text: &str) -> Outcome {
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}

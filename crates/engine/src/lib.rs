@@ -4,6 +4,7 @@
 //! colours and no flag's spelling; it starts no thread, because the start of a container clones the calling process.
 
 mod container;
+mod detach;
 mod engine;
 mod error;
 mod options;
@@ -11,6 +12,7 @@ mod paths;
 
 pub use cofferdam_shim::{ContainerState, ExitStatus, Status};
 pub use container::{ContainerDetails, ContainerSummary, ListFilters};
+pub use detach::DetachFilter;
 pub use engine::{AttachStream, Engine, EventReader, ExecSession, LogReader, Started};
 pub use error::{Error, ExitClass, Result};
 pub use options::{

@@ -142,7 +142,12 @@ fn parse(text: &str) -> Option<Timestamp> {
     if hour > 23 || minute > 59 || second > 60 {
         return None;
     }
-    let seconds = day_number(year, month, day) * DAY + hour * 3600 + minute * 60 + second - offset;
+    let days = day_number(year, month, day);
+    // A day that its month does not have lands in the next one.
+    if civil(days) != (year, u32::try_from(month).ok()?, u32::try_from(day).ok()?) {
+        return None;
+    }
+    let seconds = days * DAY + hour * 3600 + minute * 60 + second - offset;
     Some(Timestamp::from_unix(seconds, fraction_nanos(fraction)?))
 }
 
@@ -185,7 +190,9 @@ mod tests {
         assert_eq!(parse("2000-02-29T01:30:00.5+01:30"), Timestamp::from_unix(951_782_400, 500_000_000));
         assert_eq!(parse("2000-02-29"), Timestamp::from_unix(951_782_400, 0));
         assert_eq!(parse("951782400.25"), Timestamp::from_unix(951_782_400, 250_000_000));
-        for bad in ["", "x", "2000-13-01", "2000-01-01T25:00:00Z", "2000-01-01T00:00:00+1", "1.x", "ä"] {
+        for bad in
+            ["", "x", "2000-13-01", "2001-02-29", "2000-01-01T25:00:00Z", "2000-01-01T00:00:00+1", "1.x", "ä"]
+        {
             assert!(bad.parse::<Timestamp>().is_err(), "{bad}");
         }
     }

@@ -48,22 +48,6 @@ impl Template {
     pub(crate) fn render_with(&self, data: &Value, methods: Methods<'_>) -> Result<String, TemplateError> {
         eval::render(&self.nodes, data, methods)
     }
-
-    /// The fields named directly on the top value, in order and without repeats: the columns of a table.
-    pub(crate) fn top_fields(&self) -> Vec<&str> {
-        let mut fields = Vec::new();
-        for node in &self.nodes {
-            let parse::Node::Action(pipeline) = node else { continue };
-            for name in
-                pipeline.commands.iter().flat_map(|command| &command.operands).filter_map(operand::top_field)
-            {
-                if !fields.contains(&name) {
-                    fields.push(name);
-                }
-            }
-        }
-        fields
-    }
 }
 
 #[cfg(test)]

@@ -27,8 +27,3 @@ pub(super) enum OperandKind {
     /// `( ... )`
     Pipeline(Box<Pipeline>),
 }
-
-/// The first field of an operand that starts from the top value.
-pub(super) fn top_field(operand: &Operand) -> Option<&str> {
-    matches!(operand.kind, OperandKind::Dot).then(|| operand.fields.first().map(String::as_str)).flatten()
-}

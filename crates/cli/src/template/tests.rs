@@ -158,12 +158,6 @@ fn methods_of_the_top_value() {
 }
 
 #[test]
-fn top_fields_are_the_columns() {
-    let template = Template::parse("{{.ID}}\t{{upper .Names}}\t{{.ID}}").unwrap();
-    assert_eq!(template.top_fields(), ["ID", "Names"]);
-}
-
-#[test]
 fn depth_has_an_end() {
     let text = "{{if true}}".repeat(5000);
     assert!(Template::parse(&text).unwrap_err().message.contains("nested too deeply"));

@@ -1,0 +1,38 @@
+//! `cofferdam diff`: what a container changed in its root.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use cofferdam_engine::ChangeKind;
+
+use crate::command::Run;
+use crate::globals::Globals;
+use crate::report::Outcome;
+use crate::session::{container, engine};
+
+/// Flags of `diff`.
+#[derive(Debug, Parser)]
+pub(crate) struct DiffCommand {
+    /// Name or id
+    #[arg(value_name = "CONTAINER")]
+    container: String,
+}
+
+impl Run for DiffCommand {
+    fn run(self, globals: &Globals) -> Outcome {
+        let engine = engine(globals)?;
+        let changes = engine.diff(&container(&engine, &self.container)?)?;
+        let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+        for change in changes {
+            let letter = match change.kind {
+                ChangeKind::Changed => 'C',
+                ChangeKind::Added => 'A',
+                ChangeKind::Deleted => 'D',
+            };
+            writeln!(out, "{letter} {}", change.path)?;
+        }
+        out.flush()?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,187 @@
+//! All commands: one file each, and the table that finds them.
+
+mod attach;
+mod completion;
+mod create;
+mod diff;
+mod events;
+mod exec;
+mod inspect;
+mod kill;
+mod logs;
+mod man;
+mod pause;
+mod plan;
+mod prune;
+mod ps;
+mod rename;
+mod restart;
+mod rm;
+mod run;
+mod start;
+mod stats;
+mod stop;
+mod top;
+mod unpause;
+mod update;
+mod version;
+mod wait;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use crate::command::{Entry, entry};
+use crate::globals::Globals;
+use crate::report::{ENGINE_FAILED, Outcome, Report};
+use crate::suggest::nearest;
+
+/// The commands in the order of the help text.
+pub(crate) const COMMANDS: &[Entry] = &[
+    entry::<run::RunCommand>("run", "Create and run a new container").usage_status(ENGINE_FAILED),
+    entry::<exec::ExecCommand>("exec", "Execute a command in a running container"),
+    entry::<ps::PsCommand>("ps", "List containers"),
+    entry::<create::CreateCommand>("create", "Create a new container"),
+    entry::<start::StartCommand>("start", "Start stopped containers"),
+    entry::<stop::StopCommand>("stop", "Stop running containers"),
+    entry::<restart::RestartCommand>("restart", "Restart containers"),
+    entry::<kill::KillCommand>("kill", "Send a signal to running containers"),
+    entry::<pause::PauseCommand>("pause", "Freeze all processes of containers"),
+    entry::<unpause::UnpauseCommand>("unpause", "Let frozen containers go on"),
+    entry::<rm::RmCommand>("rm", "Remove containers"),
+    entry::<prune::PruneCommand>("prune", "Remove all containers that do not run"),
+    entry::<attach::AttachCommand>("attach", "Attach to a running container"),
+    entry::<logs::LogsCommand>("logs", "Show what a container printed"),
+    entry::<wait::WaitCommand>("wait", "Wait for containers to end, then print their exit codes"),
+    entry::<top::TopCommand>("top", "Show the processes of a container"),
+    entry::<stats::StatsCommand>("stats", "Show what containers use"),
+    entry::<inspect::InspectCommand>("inspect", "Show everything about containers"),
+    entry::<diff::DiffCommand>("diff", "Show what a container changed in its root"),
+    entry::<rename::RenameCommand>("rename", "Rename a container"),
+    entry::<update::UpdateCommand>("update", "Change limits of containers"),
+    entry::<plan::PlanCommand>("plan", "Show what run would do, without doing it"),
+    entry::<events::EventsCommand>("events", "Show what happens, as it happens"),
+    entry::<version::VersionCommand>("version", "Show the version"),
+    entry::<completion::CompletionCommand>("completion", "Write a completion script for a shell"),
+    entry::<man::ManCommand>("man", "Write manual pages"),
+];
+
+/// Docker's longer names, and a few of its other ones.
+const ALIASES: &[(&str, &str)] = &[
+    ("container attach", "attach"),
+    ("container create", "create"),
+    ("container diff", "diff"),
+    ("container exec", "exec"),
+    ("container inspect", "inspect"),
+    ("container kill", "kill"),
+    ("container list", "ps"),
+    ("container logs", "logs"),
+    ("container ls", "ps"),
+    ("container pause", "pause"),
+    ("container prune", "prune"),
+    ("container ps", "ps"),
+    ("container rename", "rename"),
+    ("container restart", "restart"),
+    ("container remove", "rm"),
+    ("container rm", "rm"),
+    ("container run", "run"),
+    ("container start", "start"),
+    ("container stats", "stats"),
+    ("container stop", "stop"),
+    ("container top", "top"),
+    ("container unpause", "unpause"),
+    ("container update", "update"),
+    ("container wait", "wait"),
+    ("system events", "events"),
+    ("system prune", "prune"),
+];
+
+/// Finds the command that the first words mean; says how many words that takes.
+pub(crate) fn find(words: &[&str]) -> Result<(&'static Entry, usize), Report> {
+    for count in [2, 1] {
+        let Some(head) = words.get(..count) else { continue };
+        let head = head.join(" ");
+        let aliased =
+            ALIASES.iter().find(|(alias, _)| *alias == head).map_or(head.as_str(), |(_, words)| words);
+        if let Some(entry) = COMMANDS.iter().find(|entry| entry.words == aliased) {
+            return Ok((entry, count));
+        }
+    }
+    Err(unknown(words))
+}
+
+/// The words after the group's name that a group knows.
+fn members(group: &str) -> Vec<&'static str> {
+    let names = COMMANDS.iter().map(|entry| entry.words).chain(ALIASES.iter().map(|(alias, _)| *alias));
+    names.filter_map(|words| words.strip_prefix(group)?.strip_prefix(' ')).collect()
+}
+
+fn unknown(words: &[&str]) -> Report {
+    let Some(first) = words.first() else {
+        return Report::new("no command given").hint("see `cofferdam --help`");
+    };
+    let members = members(first);
+    let (report, near) = if members.is_empty() {
+        let known = COMMANDS.iter().map(|entry| entry.words).filter(|words| !words.contains(' '));
+        (
+            Report::new(format!("unknown command {first:?}")),
+            nearest(first, known.chain(groups())).map(str::to_owned),
+        )
+    } else {
+        match words.get(1).filter(|word| !word.starts_with('-')) {
+            Some(word) => {
+                let near = nearest(word, members.iter().copied()).map(|near| format!("{first} {near}"));
+                (Report::new(format!("unknown command \"{first} {word}\"")), near)
+            }
+            None => {
+                let hint = format!("commands of {first} are {}", members.join(", "));
+                return Report::new(format!("{first} needs a command after it")).hint(hint);
+            }
+        }
+    };
+    match near {
+        Some(near) => report.hint(format!("did you mean `cofferdam {near}`?")),
+        None => report.hint("see `cofferdam --help`"),
+    }
+}
+
+/// First words of commands with two.
+fn groups() -> impl Iterator<Item = &'static str> {
+    let names = COMMANDS.iter().map(|entry| entry.words).chain(ALIASES.iter().map(|(alias, _)| *alias));
+    names.filter_map(|words| words.split_once(' ')).map(|(group, _)| group)
+}
+
+/// Does the command that the words mean.
+pub(crate) fn execute(words: Vec<OsString>, globals: &Globals) -> Outcome {
+    let names: Vec<&str> = words.iter().map_while(|word| word.to_str()).take(2).collect();
+    if names.first() == Some(&"help") {
+        return help(&words);
+    }
+    let (entry, count) = find(&names)?;
+    entry.execute(words.into_iter().skip(count).collect(), globals)
+}
+
+/// `cofferdam help COMMAND`
+fn help(words: &[OsString]) -> Outcome {
+    let names: Vec<&str> = words.iter().skip(1).map_while(|word| word.to_str()).collect();
+    let text = if names.is_empty() { crate::help::overview() } else { crate::usage::help(find(&names)?.0) };
+    std::io::Write::write_all(&mut std::io::stdout().lock(), text.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// All commands as one tree: only for completion, manuals and documentation.
+pub(crate) fn tree() -> clap::Command {
+    let mut root = crate::globals::spec();
+    let mut grouped: Vec<(&str, clap::Command)> = Vec::new();
+    for entry in COMMANDS {
+        let Some((group, _)) = entry.words.split_once(' ') else {
+            root = root.subcommand(entry.spec());
+            continue;
+        };
+        let member = entry.spec();
+        match grouped.iter_mut().find(|(known, _)| *known == group) {
+            Some((_, command)) => *command = std::mem::take(command).subcommand(member),
+            None => grouped.push((group, clap::Command::new(group).subcommand(member))),
+        }
+    }
+    grouped.into_iter().fold(root, |root, (_, command)| root.subcommand(command))
+}

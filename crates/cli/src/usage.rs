@@ -1,0 +1,98 @@
+//! Arguments that cannot be read, in our own words.
+
+use std::error::Error;
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use crate::command::Entry;
+use crate::report::{Outcome, Report};
+
+/// Flags that Docker's `run` has and Cofferdam does not: they are refused like any unknown flag, but by name.
+const DOCKER_ONLY: [&str; 16] = [
+    "--gpus",
+    "--health-cmd",
+    "--health-interval",
+    "--health-retries",
+    "--health-start-interval",
+    "--health-start-period",
+    "--health-timeout",
+    "--isolation",
+    "--link",
+    "--link-local-ip",
+    "--no-healthcheck",
+    "--runtime",
+    "--storage-opt",
+    "--use-api-socket",
+    "--volume-driver",
+    "--volumes-from",
+];
+
+/// Help where help was asked for; otherwise a report of what is wrong.
+pub(crate) fn explain(error: &clap::Error, entry: &Entry) -> Outcome {
+    if error.kind() == ErrorKind::DisplayHelp {
+        std::io::stdout().lock().write_all(help(entry).as_bytes())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let see = format!("see `cofferdam {} --help`", entry.words);
+    Err(report(error).hint(see).status(entry.usage_status))
+}
+
+/// The help text of a command.
+pub(crate) fn help(entry: &Entry) -> String {
+    entry.spec().render_help().to_string()
+}
+
+fn report(error: &clap::Error) -> Report {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        Some(ContextValue::Strings(texts)) => Some(texts.join(", ")),
+        _ => None,
+    };
+    let argument = text(ContextKind::InvalidArg).unwrap_or_default();
+    let flag = argument.split([' ', '=']).next().unwrap_or_default().to_owned();
+    let value = text(ContextKind::InvalidValue).unwrap_or_default();
+    match error.kind() {
+        ErrorKind::UnknownArgument if argument.starts_with('-') => {
+            unknown_flag(&flag, text(ContextKind::SuggestedArg))
+        }
+        ErrorKind::UnknownArgument => Report::new(format!("unexpected argument {argument:?}")),
+        ErrorKind::ValueValidation => {
+            let report = Report::new(format!("invalid value {value:?} for {argument}"));
+            match error.source() {
+                Some(source) => report.because(source),
+                None => report,
+            }
+        }
+        ErrorKind::InvalidValue if value.is_empty() => Report::new(format!("flag {flag} needs a value")),
+        ErrorKind::InvalidValue => {
+            let report = Report::new(format!("invalid value {value:?} for {argument}"));
+            match text(ContextKind::ValidValue) {
+                Some(valid) => report.hint(format!("it is one of {valid}")),
+                None => report,
+            }
+        }
+        ErrorKind::MissingRequiredArgument => Report::new(format!("missing argument: {argument}")),
+        ErrorKind::ArgumentConflict => {
+            let other = text(ContextKind::PriorArg).unwrap_or_default();
+            Report::new(format!("{argument} and {other} exclude each other"))
+        }
+        ErrorKind::InvalidUtf8 => Report::new("an argument is not valid UTF-8"),
+        _ => {
+            let rendered = error.to_string();
+            Report::new(rendered.lines().next().unwrap_or_default().trim_start_matches("error: "))
+        }
+    }
+}
+
+fn unknown_flag(flag: &str, near: Option<String>) -> Report {
+    let report = Report::new(format!("unknown flag {flag}"));
+    if DOCKER_ONLY.contains(&flag) {
+        return report.hint(format!("{flag} is a flag of Docker's that Cofferdam does not have yet"));
+    }
+    match near {
+        Some(near) => report.hint(format!("did you mean {near}?")),
+        None => report,
+    }
+}
