@@ -9,6 +9,7 @@ mod engine;
 mod error;
 mod options;
 mod paths;
+mod store;
 
 pub use cofferdam_shim::{ContainerState, ExitStatus, Status};
 pub use container::{ContainerDetails, ContainerSummary, ListFilters};
