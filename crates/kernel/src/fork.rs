@@ -1,0 +1,81 @@
+//! Fork of a process that goes on alone: the daemons of fork(2), without an exec.
+#![allow(unsafe_code, reason = "the child closes descriptors by number")]
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+
+use rustix::process::{WaitId, WaitIdOptions, waitid};
+
+use crate::clone::{CloneRequest, Cloned, clone3, exit_now};
+
+/// Runs `child` in a grandchild process, which is nobody's child here (it needs no reaping), has a session of its own,
+/// `/` as its working directory and `/dev/null` as its standard streams, and of the other descriptors only `keep`.
+///
+/// The grandchild runs `child` and nothing else: it ends with the answer as its exit code, without running destructors
+/// of this process. What `child` uses must own or borrow no descriptor that is not in `keep`.
+///
+/// # Errors
+/// A clone's, or that of the steps before `child` runs.
+pub fn detached(keep: &[BorrowedFd<'_>], child: impl FnOnce() -> i32) -> io::Result<()> {
+    match clone3(&CloneRequest::default())? {
+        Cloned::Child => middle(keep, child),
+        Cloned::Parent { pidfd, .. } => {
+            let ended = loop {
+                match waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED) {
+                    Err(rustix::io::Errno::INTR) => {}
+                    other => break other?,
+                }
+            };
+            match ended.and_then(|status| status.exit_status()) {
+                Some(0) => Ok(()),
+                Some(errno) => Err(io::Error::from_raw_os_error(errno)),
+                None => Err(io::Error::other("the process between was killed")),
+            }
+        }
+    }
+}
+
+/// The process between: its child is orphaned when it ends, so that the caller never has to reap it.
+fn middle(keep: &[BorrowedFd<'_>], child: impl FnOnce() -> i32) -> ! {
+    let code = |error: &io::Error| error.raw_os_error().unwrap_or(libc::EIO);
+    // The session is made here: its member, the child, is not its leader and can get no terminal by opening one.
+    if let Err(error) = prepare(keep) {
+        exit_now(code(&error));
+    }
+    match clone3(&CloneRequest::default()) {
+        Ok(Cloned::Child) => exit_now(child()),
+        Ok(Cloned::Parent { .. }) => exit_now(0),
+        Err(error) => exit_now(code(&error)),
+    }
+}
+
+fn prepare(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
+    rustix::process::setsid()?;
+    rustix::process::chdir("/")?;
+    let null = rustix::fs::open(
+        "/dev/null",
+        rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC,
+        rustix::fs::Mode::empty(),
+    )?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    rustix::stdio::dup2_stderr(&null)?;
+    drop(null);
+    let mut kept: Vec<RawFd> = keep.iter().map(AsRawFd::as_raw_fd).collect();
+    kept.sort_unstable();
+    let mut first: RawFd = 3;
+    for fd in kept.into_iter().chain([RawFd::MAX]) {
+        if fd > first {
+            close_range(first, fd - 1)?;
+        }
+        first = first.max(fd.saturating_add(1));
+    }
+    Ok(())
+}
+
+fn close_range(first: RawFd, last: RawFd) -> io::Result<()> {
+    // SAFETY: no pointer is passed. Owners of the closed descriptors exist only in frames that this process never
+    // returns to: it runs the caller's closure, which borrows none of them (documented), and then ends at once.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
