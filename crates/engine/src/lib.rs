@@ -7,6 +7,7 @@ mod container;
 mod detach;
 mod engine;
 mod error;
+mod image;
 mod options;
 mod paths;
 mod store;
