@@ -420,8 +420,8 @@ pub(super) const GROUPS: &[Group] = &[
         ],
     },
     Group {
-        reason: "Write extended attributes.",
-        strict: false,
+        reason: "Write extended attributes: copying a file with its permissions does.",
+        strict: true,
         calls: &["fremovexattr", "fsetxattr", "lremovexattr", "lsetxattr", "removexattr", "setxattr"],
     },
     Group {
