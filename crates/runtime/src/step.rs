@@ -33,6 +33,8 @@ steps! {
     Channel => "open channel",
     /// Opening the namespaces that are joined.
     OpenNamespace => "open namespace",
+    /// Making the cgroup and writing its limits.
+    Cgroup => "make cgroup",
     /// Cloning the init process.
     Clone => "clone process",
     /// Joining namespaces.

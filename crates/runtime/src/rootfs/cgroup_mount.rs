@@ -8,6 +8,7 @@ use cofferdam_names::ContainerPath;
 
 use super::attributes::attributes;
 use super::root_dir::RootDir;
+use crate::cgroup::Layout;
 use crate::step::{Step, StepError};
 
 /// Mounts the v2 tree, or a small tmpfs with one mount for each v1 hierarchy.
@@ -47,13 +48,6 @@ pub(super) fn mount(plan: &Plan, mount: &Mount, root: &RootDir) -> Result<(), St
     })
 }
 
-/// Whether the host has one v2 tree (cgroups(7), "Cgroups version 2").
-fn host_is_unified() -> io::Result<bool> {
-    const CGROUP2_SUPER_MAGIC: u64 = 0x6367_7270;
-    Ok(u64::try_from(rustix::fs::statfs("/sys/fs/cgroup")?.f_type)
-        .is_ok_and(|kind| kind == CGROUP2_SUPER_MAGIC))
-}
-
 /// A v1 hierarchy: the folder it gets below the mount, and its mount options.
 struct Hierarchy {
     name: String,
@@ -62,7 +56,7 @@ struct Hierarchy {
 
 /// The v1 hierarchies of the host in the order of `/proc/self/cgroup` (cgroups(7)); none on a v2 host.
 fn cgroup_hierarchies() -> io::Result<Vec<Hierarchy>> {
-    if host_is_unified()? {
+    if Layout::detect().map_err(io::Error::other)?.is_v2() {
         return Ok(Vec::new());
     }
     let text = std::fs::read_to_string("/proc/self/cgroup")?;

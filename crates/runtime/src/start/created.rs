@@ -123,7 +123,7 @@ impl Created {
     #[must_use]
     pub fn leave(mut self) -> (Pid, Option<OwnedFd>) {
         let pidfd = self.held.pidfd.take();
-        self.group.leave();
+        self.group.keep();
         (self.held.pid, pidfd)
     }
 
@@ -218,7 +218,7 @@ impl Gated {
         let Self { created, tracee } = self;
         Step::Gate.run("let the program go", || tracee.detach(0))?;
         let Created { mut held, mut group, .. } = created;
-        group.leave();
+        group.keep();
         let pidfd = held.pidfd.take();
         let pidfd = pidfd.ok_or_else(|| Step::Gate.refused("", "the process has no handle"))?;
         Ok(Released { pid: held.pid, pidfd, group })

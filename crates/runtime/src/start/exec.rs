@@ -46,7 +46,7 @@ pub fn exec(target: &Target<'_>, process: &Process, io: StartIo) -> Result<Creat
         plan: target.plan,
         process,
         channel: theirs,
-        group: Joiner::of_process(&container)?,
+        group: Joiner::of_process(&target.plan.cgroup, target.pid)?,
         filter,
         proc,
         terminal: slave,
@@ -123,7 +123,8 @@ fn joiner(target: &Target<'_>, kinds: &[Namespace], entrant: Entrant<'_>) -> ! {
             Step::JoinNamespace.run("of the container", || join_process(target.pidfd, kinds.iter().copied()))
         })
         .and_then(|()| {
-            Step::Clone.run("process", || clone3(&CloneRequest { sibling: true, ..CloneRequest::default() }))
+            let into_cgroup = entrant.group.clone_into();
+            Step::Clone.run("process", || clone3(&CloneRequest { namespaces: 0, into_cgroup, sibling: true }))
         });
     let (message, pidfd) = match cloned {
         Ok(Cloned::Child) => init::enter(entrant),

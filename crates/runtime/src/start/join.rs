@@ -45,19 +45,18 @@ pub(crate) fn join_all(joined: &Joined) -> Result<(), StepError> {
 pub(super) fn clone_init(
     joined: &Joined,
     namespaces: u64,
-    into_cgroup: Option<BorrowedFd<'_>>,
     channel: &Channel,
     init: Init<'_>,
 ) -> Result<(Pid, OwnedFd), StepError> {
     if joined.is_empty() {
-        let request = CloneRequest { namespaces, into_cgroup, sibling: false };
+        let request = CloneRequest { namespaces, into_cgroup: init.group.clone_into(), sibling: false };
         return match Step::Clone.run("init", || clone3(&request))? {
             Cloned::Child => init::run(init),
             Cloned::Parent { pid, pidfd } => Ok((pid, pidfd)),
         };
     }
     match Step::Clone.run("joiner", || clone3(&CloneRequest::default()))? {
-        Cloned::Child => joiner(joined, CloneRequest { namespaces, into_cgroup, sibling: true }, init),
+        Cloned::Child => joiner(joined, namespaces, init),
         Cloned::Parent { pidfd, .. } => {
             drop(init);
             let told = receive_cloned(channel);
@@ -68,10 +67,13 @@ pub(super) fn clone_init(
 }
 
 /// The short-lived process between: joins, clones init as its sibling, tells and ends.
-fn joiner(joined: &Joined, request: CloneRequest<'_>, init: Init<'_>) -> ! {
+fn joiner(joined: &Joined, namespaces: u64, init: Init<'_>) -> ! {
     // A process of a joined pid namespace must not trace us while we still are the host's program (CVE-2016-9962).
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
-    let cloned = join_all(joined).and_then(|()| Step::Clone.run("init", || clone3(&request)));
+    let cloned = join_all(joined).and_then(|()| {
+        let request = CloneRequest { namespaces, into_cgroup: init.group.clone_into(), sibling: true };
+        Step::Clone.run("init", || clone3(&request))
+    });
     let (message, pidfd) = match cloned {
         Ok(Cloned::Child) => init::run(init),
         Ok(Cloned::Parent { pid, pidfd }) => {

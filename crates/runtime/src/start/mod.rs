@@ -73,7 +73,7 @@ pub fn create(plan: &Plan, io: StartIo) -> Result<Created, StepError> {
     let in_child = Init {
         plan,
         channel: theirs,
-        group: group.joiner(),
+        group: group.joiner()?,
         filter,
         makes_sources: !privileged,
         stdio: io.stdio,
@@ -84,7 +84,7 @@ pub fn create(plan: &Plan, io: StartIo) -> Result<Created, StepError> {
     };
     let joined = join::open(&plan.namespaces)?;
     let flags = new_namespaces(plan);
-    let (pid, pidfd) = join::clone_init(&joined, flags, group.clone_folder(), &ours, in_child)?;
+    let (pid, pidfd) = join::clone_init(&joined, flags, &ours, in_child)?;
     let mut created = Created::new(pid, pidfd, ours, group);
     set_up(plan, &mut created, privileged, &io.bundle)?;
     Ok(created)

@@ -4,51 +4,90 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 use cofferdam_confinement::Cgroup;
-use cofferdam_kernel::proc::ProcDir;
+use rustix::process::Pid;
 
+use crate::cgroup::{Group, Joiner as GroupJoiner, Layout};
 use crate::step::{Step, StepError};
 
-/// A container's cgroup, or none where it stays in its caller's.
+/// A container's cgroup, or none where it stays in its caller's. It is removed when this is dropped, unless it was kept.
 #[derive(Debug)]
-pub struct OwnedGroup;
-
-/// What the init side joins the group with.
-#[derive(Debug)]
-pub(crate) struct Joiner;
+pub struct OwnedGroup {
+    group: Option<Group>,
+    kept: bool,
+}
 
 impl OwnedGroup {
     /// Makes the group with its limits, before any process is in it.
     pub(crate) fn create(cgroup: &Cgroup) -> Result<Self, StepError> {
-        match &cgroup.path {
-            None => Ok(Self),
-            Some(path) => Err(Step::JoinCgroup.refused(path.as_str(), "the cgroup driver is not built yet")),
-        }
+        let Some(path) = &cgroup.path else { return Ok(Self::none()) };
+        let group = Step::Cgroup.run(path.as_str(), || {
+            let layout = Layout::detect().map_err(io::Error::other)?;
+            Group::create(&layout, path, &cgroup.resources).map_err(io::Error::other)
+        })?;
+        Ok(Self { group: Some(group), kept: false })
     }
 
     /// No group of one's own: a process that enters a container is in the container's.
     pub(crate) fn none() -> Self {
-        Self
+        Self { group: None, kept: true }
     }
 
-    pub(crate) fn joiner(&self) -> Joiner {
-        Joiner
+    /// A group that exists already and stays when this is dropped.
+    #[must_use]
+    pub fn existing(group: Group) -> Self {
+        Self { group: Some(group), kept: true }
     }
 
-    pub(crate) fn clone_folder(&self) -> Option<BorrowedFd<'_>> {
-        None
+    /// The group, where there is one.
+    #[must_use]
+    pub fn group(&self) -> Option<&Group> {
+        self.group.as_ref()
+    }
+
+    pub(crate) fn joiner(&self) -> Result<Joiner, StepError> {
+        let Some(group) = &self.group else { return Ok(Joiner(None)) };
+        Ok(Joiner(Some(Step::Cgroup.run("", || group.joiner().map_err(io::Error::other))?)))
     }
 
     /// Keeps the group when this is dropped.
-    pub fn leave(&mut self) {}
+    pub fn keep(&mut self) {
+        self.kept = true;
+    }
 }
+
+impl Drop for OwnedGroup {
+    fn drop(&mut self) {
+        if let Some(group) = self.group.as_ref().filter(|_| !self.kept) {
+            // The start failed and says why; a group that is still busy is found by its path by the next clean-up.
+            let _ = group.destroy();
+        }
+    }
+}
+
+/// What the init side joins the group with.
+#[derive(Debug)]
+pub(crate) struct Joiner(Option<GroupJoiner>);
 
 impl Joiner {
     /// Joins the groups that a process of the container is in.
-    pub(crate) fn of_process(_: &ProcDir) -> Result<Self, StepError> {
-        Ok(Self)
+    pub(crate) fn of_process(cgroup: &Cgroup, pid: Pid) -> Result<Self, StepError> {
+        if cgroup.path.is_none() {
+            return Ok(Self(None));
+        }
+        let joiner = Step::Cgroup.run("of the container", || {
+            let layout = Layout::detect().map_err(io::Error::other)?;
+            layout.joiner_beside(pid).map_err(io::Error::other)
+        })?;
+        Ok(Self(Some(joiner)))
     }
 
+    /// The v2 folder to be cloned into.
+    pub(crate) fn clone_into(&self) -> Option<BorrowedFd<'_>> {
+        self.0.as_ref().and_then(GroupJoiner::clone_into)
+    }
+
+    /// Puts the calling process into the v1 hierarchies.
     pub(crate) fn join(&self) -> io::Result<()> {
-        Ok(())
+        self.0.as_ref().map_or(Ok(()), |joiner| joiner.join().map_err(io::Error::other))
     }
 }
