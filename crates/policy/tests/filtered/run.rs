@@ -66,8 +66,8 @@ impl Filter {
 /// To be called first by each test: in the process that [`run`] starts it executes the program and never returns.
 pub fn become_program() {
     let Ok(name) = env::var(PROFILE) else { return };
-    let filter =
-        [Filter::Default, Filter::Strict, Filter::None].into_iter().find(|f| f.name() == name).unwrap();
+    let all = [Filter::Default, Filter::Strict, Filter::Marked, Filter::None];
+    let filter = all.into_iter().find(|filter| filter.name() == name).unwrap();
     let mut words = env::var("COFFERDAM_TEST_PROGRAM").unwrap();
     words.push('\u{1}');
     let mut words: Vec<&str> = words.split('\u{1}').collect();
