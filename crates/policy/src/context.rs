@@ -144,6 +144,9 @@ pub struct JoinedContainer {
     pub ipc_shareable: bool,
 }
 
+/// What each device file of the host is, by its path.
+pub type HostDevices = BTreeMap<PathBuf, HostDevice>;
+
 /// Everything that a plan is made from, beside the zone and the request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -167,10 +170,15 @@ pub struct PlanContext {
     /// The container's folder on the host, in which the engine writes [`crate::EtcFiles`] as `hostname`, `hosts` and
     /// `resolv.conf`; absolute.
     pub state_dir: PathBuf,
+    /// The engine's state and run folders: never brought into a container; absolute, without links.
+    pub engine_dirs: Vec<PathBuf>,
+    /// Our own program on the host, for `--init`: called as `PROGRAM -- COMMAND...` under a name that ends with `-init`.
+    /// Absent where it has no such role.
+    pub init_program: Option<PathBuf>,
     /// What each source of [`crate::ContainerRequest::bind_sources`] is; those that do not exist are left out.
     pub bind_sources: BTreeMap<PathBuf, BindSource>,
     /// What each of [`crate::ContainerRequest::device_sources`] is; those that are no devices are left out.
-    pub host_devices: BTreeMap<PathBuf, HostDevice>,
+    pub host_devices: HostDevices,
     /// What each of [`crate::ContainerRequest::joined_containers`] is; those that do not run are left out.
     pub joined: BTreeMap<String, JoinedContainer>,
     /// The client's terminal size where `-t` is given.

@@ -1,15 +1,17 @@
 //! Zone files become zones; a zone and a request become a plan. Pure, but for reading the files.
 
 mod context;
+mod plan;
 mod quantity;
 mod request;
 pub mod syscalls;
 mod zone;
 
 pub use context::{
-    BindSource, CgroupMode, HostDevice, HostFacts, IdAllocation, IdRange, ImageConfig, JoinedContainer,
-    PlanContext,
+    BindSource, CgroupMode, HostDevice, HostDevices, HostFacts, IdAllocation, IdRange, ImageConfig,
+    JoinedContainer, PlanContext,
 };
+pub use plan::{Admitted, EtcFiles, ExecOptions, PolicyError, plan, plan_exec, plan_limits};
 pub use quantity::{ByteSize, Ceiling, CpuCount};
 pub use request::{
     BindRecursion, CapabilityWord, ContainerRequest, DeviceRate, DeviceRequest, DeviceWeight, EnvEntry,

@@ -1,0 +1,100 @@
+//! Device nodes, and the paths of /proc and /sys that are hidden or read-only.
+
+use cofferdam_confinement::{Device, DeviceKind};
+use cofferdam_names::ContainerPath;
+
+use super::{Planner, PolicyError, mounts, path};
+use crate::DeviceRequest;
+
+/// The nodes that every container has: name, minor number (major 1, but for tty).
+const NODES: [(&str, u32, u32); 6] = [
+    ("/dev/null", 1, 3),
+    ("/dev/zero", 1, 5),
+    ("/dev/full", 1, 7),
+    ("/dev/random", 1, 8),
+    ("/dev/urandom", 1, 9),
+    ("/dev/tty", 5, 0),
+];
+
+/// What tells of the host or reaches it: Docker 28's list.
+const MASKED: [&str; 12] = [
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+];
+
+const READONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+/// Hidden paths; those that a kernel does not have are skipped when they are hidden.
+pub(super) fn masked_paths(cpus: u32) -> Result<Vec<ContainerPath>, PolicyError> {
+    // The heat of a processor tells what others compute on it.
+    let thermal = (0..cpus).map(|cpu| format!("/sys/devices/system/cpu/cpu{cpu}/thermal_throttle"));
+    MASKED.iter().map(|text| path(text)).chain(thermal.map(|text| path(&text))).collect()
+}
+
+pub(super) fn readonly_paths() -> Result<Vec<ContainerPath>, PolicyError> {
+    READONLY.iter().map(|text| path(text)).collect()
+}
+
+impl Planner<'_> {
+    pub(super) fn devices(&self) -> Result<Vec<Device>, PolicyError> {
+        let mut devices = Vec::new();
+        for (name, major, minor) in NODES {
+            devices.push(Device {
+                path: path(name)?,
+                host_path: name.into(),
+                kind: DeviceKind::Character,
+                major,
+                minor,
+                mode: 0o666,
+                uid: 0,
+                gid: 0,
+            });
+        }
+        for request in &self.request.devices {
+            let device = self.host_device(request)?;
+            devices.retain(|known| known.path != device.path);
+            devices.push(device);
+        }
+        Ok(devices)
+    }
+
+    /// A device of the host, if the zone has it.
+    fn host_device(&self, request: &DeviceRequest) -> Result<Device, PolicyError> {
+        let asked = format!("--device {}:{}", request.host.display(), request.access);
+        let rules = &self.zone.devices;
+        match rules.value.get(&request.host) {
+            Some(rule) if rule.value.contains(request.access) => {}
+            Some(rule) => {
+                let ceiling = format!("devices.access allows {:?} there", rule.value.to_string());
+                return Err(self.beyond(asked, &rule.place, ceiling));
+            }
+            None => return Err(self.beyond(asked, &rules.place, "devices.access does not name it")),
+        }
+        let found = self.context.host_devices.get(&request.host);
+        let found = found.ok_or_else(|| PolicyError::invalid(&asked, "the host has no such device"))?;
+        let target = mounts::shortest(request.container.as_str())?;
+        if !target.as_str().starts_with("/dev/") {
+            return Err(PolicyError::invalid(asked, "it appears below /dev"));
+        }
+        Ok(Device {
+            path: target,
+            host_path: request.host.clone(),
+            kind: found.kind,
+            major: found.major,
+            minor: found.minor,
+            mode: found.mode & 0o777,
+            uid: 0,
+            gid: 0,
+        })
+    }
+}

@@ -1,0 +1,76 @@
+//! The files below /etc that differ from container to container; the engine writes them into the container's folder.
+
+use std::fmt::Write;
+
+use cofferdam_confinement::Plan;
+
+use super::PolicyError;
+use crate::ContainerRequest;
+
+/// Their texts, by the names that [`crate::PlanContext::state_dir`] has for them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EtcFiles {
+    /// `hostname`
+    pub hostname: String,
+    /// `hosts`
+    pub hosts: String,
+    /// `resolv.conf`
+    pub resolv_conf: String,
+}
+
+impl EtcFiles {
+    /// The texts for a plan and the request that it was made from.
+    ///
+    /// # Errors
+    /// [`PolicyError::Invalid`]: `--add-host` or `--dns` holds what cannot stand in such a file.
+    pub fn new(plan: &Plan, request: &ContainerRequest) -> Result<Self, PolicyError> {
+        let name = plan.hostname.as_deref().unwrap_or("localhost");
+        let mut hosts = String::from(
+            "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\n\
+             ff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n",
+        );
+        for entry in &request.network.add_hosts {
+            // Docker takes `name:address` and `name=address`; an IPv6 address has colons of its own.
+            let (host, address) = entry
+                .split_once('=')
+                .or_else(|| entry.split_once(':'))
+                .ok_or_else(|| invalid("--add-host", entry, "its form is NAME:ADDRESS"))?;
+            let address = address.trim_start_matches('[').trim_end_matches(']');
+            let address: std::net::IpAddr =
+                address.parse().map_err(|_| invalid("--add-host", entry, "it ends with an address"))?;
+            let _ = writeln!(hosts, "{address}\t{}", word("--add-host", host)?);
+        }
+        if name != "localhost" {
+            let _ = writeln!(hosts, "127.0.0.1\t{name}");
+        }
+        let mut resolv_conf = String::from("# Only the container's own loopback is in reach.\n");
+        for server in &request.network.dns {
+            let address: std::net::IpAddr =
+                server.parse().map_err(|_| invalid("--dns", server, "it is an address"))?;
+            let _ = writeln!(resolv_conf, "nameserver {address}");
+        }
+        if !request.network.dns_search.is_empty() {
+            let domains = request.network.dns_search.iter().map(|domain| word("--dns-search", domain));
+            let _ = writeln!(resolv_conf, "search {}", domains.collect::<Result<Vec<_>, _>>()?.join(" "));
+        }
+        if !request.network.dns_options.is_empty() {
+            let options = request.network.dns_options.iter().map(|option| word("--dns-option", option));
+            let _ = writeln!(resolv_conf, "options {}", options.collect::<Result<Vec<_>, _>>()?.join(" "));
+        }
+        Ok(Self { hostname: format!("{name}\n"), hosts, resolv_conf })
+    }
+}
+
+fn invalid(flag: &str, text: &str, rule: &str) -> PolicyError {
+    PolicyError::invalid(format!("{flag} {text:?}"), rule)
+}
+
+/// One word of a line: nothing that could begin another word, line or comment.
+fn word<'t>(flag: &str, text: &'t str) -> Result<&'t str, PolicyError> {
+    let plain = |letter: char| letter.is_ascii_graphic() && letter != '#';
+    if !text.is_empty() && text.chars().all(plain) {
+        Ok(text)
+    } else {
+        Err(invalid(flag, text, "it is one word of visible ASCII letters"))
+    }
+}

@@ -1,0 +1,189 @@
+//! A zone and a request become a plan. Total and without I/O: the same three inputs give the same plan or the same refusal.
+
+mod accounts;
+mod capabilities;
+mod dev;
+mod error;
+mod etc_files;
+mod filter;
+mod identity;
+mod label;
+mod limits;
+mod mounts;
+mod namespaces;
+mod process;
+mod rlimits;
+mod sysctls;
+mod unbuilt;
+mod volumes;
+
+use cofferdam_confinement::{Cgroup, Hooks, Plan, Process, SCHEMA_VERSION};
+use cofferdam_names::ContainerPath;
+
+pub use error::PolicyError;
+pub use etc_files::EtcFiles;
+pub use process::{ExecOptions, plan_exec};
+
+use crate::zone::{Place, Setting};
+use crate::{ContainerRequest, HostDevices, HostFacts, PlanContext, Zone};
+
+/// A plan that a zone allows. Only [`plan()`] makes one, so whoever demands it knows that policy was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admitted {
+    plan: Plan,
+}
+
+impl Admitted {
+    /// The plan.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The plan, to be carried out.
+    #[must_use]
+    pub fn into_plan(self) -> Plan {
+        self.plan
+    }
+}
+
+/// Makes the complete plan of a container.
+///
+/// # Errors
+/// [`PolicyError`]: the zone forbids it, this host cannot enforce it, Cofferdam cannot do it yet, or it is not valid.
+pub fn plan(zone: &Zone, request: &ContainerRequest, context: &PlanContext) -> Result<Admitted, PolicyError> {
+    let planner = Planner { zone, request, context };
+    planner.admit_image()?;
+    planner.refuse_unbuilt()?;
+    let namespaces = planner.namespaces()?;
+    let maps = planner.maps_in_force(&namespaces)?;
+    let (cgroup, task_limit) = planner.cgroup()?;
+    let capabilities = planner.capabilities()?;
+    let user = planner.user(maps)?;
+    let hostname = planner.hostname(&namespaces)?;
+    let mut process = Process {
+        args: planner.args()?,
+        env: planner.env(&user, hostname.as_deref())?,
+        cwd: planner.cwd()?,
+        create_cwd: true,
+        terminal: request.tty,
+        window: if request.tty { context.window } else { None },
+        capabilities: capabilities::for_user(capabilities, user.ids.uid),
+        user: user.ids,
+        no_new_privileges: planner.no_new_privileges()?,
+        rlimits: planner.rlimits(task_limit)?,
+        oom_score_adj: Some(planner.oom_score_adj()?),
+        apparmor_profile: planner.apparmor_profile()?,
+        selinux_label: planner.selinux_label()?,
+        scheduler: None,
+        io_priority: None,
+        cpu_affinity: None,
+        seccomp: Some(planner.filter(capabilities)?),
+    };
+    let mut mounts = planner.mounts(maps, &namespaces)?;
+    planner.add_init(&mut process, &mut mounts)?;
+    let mut root = context.root.clone();
+    root.readonly = root.readonly || request.read_only || !zone.process.writable.value;
+    let plan = Plan {
+        schema: SCHEMA_VERSION,
+        container: context.container.clone(),
+        zone: Some(zone.name.value.clone()),
+        root,
+        mounts,
+        devices: planner.devices()?,
+        masked_paths: dev::masked_paths(context.host.cpus)?,
+        readonly_paths: dev::readonly_paths()?,
+        hostname,
+        domainname: planner.domainname(&namespaces)?,
+        sysctls: planner.sysctls(maps, &namespaces)?,
+        loopback_up: namespaces.network.is_new(),
+        net_devices: std::collections::BTreeMap::new(),
+        session_keyring: true,
+        personality: None,
+        cgroup,
+        process,
+        hooks: Hooks::default(),
+        annotations: request.annotations.clone(),
+        namespaces,
+    };
+    Ok(Admitted { plan })
+}
+
+/// The limits that a container has after `update`: `request` is the stored request with the changes in it.
+///
+/// # Errors
+/// As [`plan()`].
+pub fn plan_limits(
+    zone: &Zone,
+    request: &ContainerRequest,
+    host: &HostFacts,
+    devices: &HostDevices,
+    current: &Cgroup,
+) -> Result<Cgroup, PolicyError> {
+    let rules = limits::LimitPlanner { zone, request, host, devices };
+    Ok(Cgroup { resources: rules.resources(current.path.is_some())?.0, ..current.clone() })
+}
+
+/// What the parts of a plan are made from.
+#[derive(Clone, Copy)]
+struct Planner<'a> {
+    zone: &'a Zone,
+    request: &'a ContainerRequest,
+    context: &'a PlanContext,
+}
+
+impl Planner<'_> {
+    /// A refusal that names the zone and the line.
+    fn beyond(&self, asked: impl Into<String>, place: &Place, ceiling: impl Into<String>) -> PolicyError {
+        beyond(self.zone, asked, place, ceiling)
+    }
+
+    fn admit_image(&self) -> Result<(), PolicyError> {
+        let asked = self.request.zone.as_ref();
+        if let Some(asked) = asked.filter(|asked| **asked != self.zone.name.value) {
+            let rule = format!("the request is for zone `{asked}`");
+            return Err(PolicyError::invalid(format!("zone `{}`", self.zone.name.value), rule));
+        }
+        if self.zone.allows_image(&self.request.image) {
+            return Ok(());
+        }
+        let Setting { value, place } = &self.zone.images;
+        let ceiling = format!("images.allowed is {}", value.join(", "));
+        Err(self.beyond(format!("image {}", self.request.image), place, ceiling))
+    }
+
+    /// Where the container is accounted, and a task limit to be put into the first process's resource limits where no
+    /// cgroup can hold it.
+    fn cgroup(&self) -> Result<(Cgroup, Option<u64>), PolicyError> {
+        let host = &self.context.host;
+        let path = if host.cgroup_delegated {
+            let path = format!("cofferdam/{}", self.context.container);
+            Some(path.try_into().map_err(|error| PolicyError::invalid("cgroup", format!("{error}")))?)
+        } else {
+            None
+        };
+        let rules = limits::LimitPlanner {
+            zone: self.zone,
+            request: self.request,
+            host,
+            devices: &self.context.host_devices,
+        };
+        let (resources, task_limit) = rules.resources(path.is_some())?;
+        Ok((Cgroup { path, owner: None, resources }, task_limit))
+    }
+}
+
+fn beyond(zone: &Zone, asked: impl Into<String>, place: &Place, ceiling: impl Into<String>) -> PolicyError {
+    PolicyError::BeyondZone {
+        asked: asked.into(),
+        zone: zone.name.value.clone(),
+        place: place.clone(),
+        ceiling: ceiling.into(),
+        advice: "leave it out, or run in a zone that allows it (--zone)".to_owned(),
+    }
+}
+
+/// A path that this code spells out.
+fn path(text: &str) -> Result<ContainerPath, PolicyError> {
+    text.parse().map_err(|error| PolicyError::invalid(text, format!("{error}")))
+}

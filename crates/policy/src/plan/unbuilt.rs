@@ -1,0 +1,52 @@
+//! What a request may say and Cofferdam cannot do yet: refused, never ignored.
+
+use super::{Planner, PolicyError};
+use crate::RestartPolicy;
+
+/// What stands in the way of everything that reaches beyond the container's own loopback.
+const NETWORK: &str =
+    "enforcement of [network] comes with issue 4; until then a container has its own loopback only";
+
+impl Planner<'_> {
+    pub(super) fn refuse_unbuilt(&self) -> Result<(), PolicyError> {
+        let request = self.request;
+        let network = &request.network;
+        let flags = [
+            ("--publish", network.publish.first().cloned()),
+            ("--publish-all", network.publish_all.then(String::new)),
+            ("--ip", network.ip.clone()),
+            ("--ip6", network.ip6.clone()),
+            ("--mac-address", network.mac_address.clone()),
+            ("--network-alias", network.aliases.first().cloned()),
+        ];
+        for (flag, value) in flags {
+            if let Some(value) = value {
+                return Err(PolicyError::not_built(format!("{flag} {value}").trim_end(), NETWORK));
+            }
+        }
+        if let Some(parent) = &request.cgroup_parent {
+            let why = "every container has its group below `cofferdam`";
+            return Err(PolicyError::not_built(format!("--cgroup-parent {parent}"), why));
+        }
+        if let Some(rule) = request.device_cgroup_rules.first() {
+            let why = "name the device with --device";
+            return Err(PolicyError::not_built(format!("--device-cgroup-rule {rule:?}"), why));
+        }
+        if request.rm && request.restart != RestartPolicy::No {
+            let rule = "a container that is removed when it ends cannot be started again";
+            return Err(PolicyError::invalid("--rm with --restart", rule));
+        }
+        if request.stop_timeout.is_some_and(|seconds| seconds < -1) {
+            return Err(PolicyError::invalid("--stop-timeout", "it is -1, 0 or a number of seconds"));
+        }
+        let signal = request.stop_signal.as_ref().or(self.context.image.stop_signal.as_ref());
+        if let Some(signal) = signal.filter(|name| name.parse::<cofferdam_kernel::signal::Signal>().is_err())
+        {
+            return Err(PolicyError::invalid(
+                format!("stop signal {signal:?}"),
+                "the kernel has none of this name",
+            ));
+        }
+        Ok(())
+    }
+}
