@@ -88,12 +88,13 @@ pub fn set_controlling_terminal(terminal: impl std::os::fd::AsFd) -> io::Result<
     Ok(rustix::process::ioctl_tiocsctty(terminal)?)
 }
 
-/// Empties the signal mask and gives every signal its default action: both survive exec otherwise.
+/// Empties the signal mask and gives every standard signal its default action: a mask, and a signal that is ignored,
+/// survive exec otherwise. (The real-time signals have no meaning that a caller could have handed down.)
 pub fn reset_signals() {
     // SAFETY: SIG_DFL is a valid action for every signal; those that cannot be changed answer EINVAL, which is right
     // to ignore. The empty set is initialised by sigemptyset before it is read.
     unsafe {
-        for signal in 1..=64 {
+        for signal in 1..=31 {
             libc::signal(signal, libc::SIG_DFL);
         }
         let mut none: libc::sigset_t = std::mem::zeroed();

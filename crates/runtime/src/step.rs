@@ -146,6 +146,16 @@ impl Step {
         fault::before(self).and_then(|()| work()).map_err(|source| self.failed(subject, source))
     }
 
+    /// As [`Step::run`], for work that applies one control of the plan and gives nothing back. In builds for tests it can
+    /// be left out (`COFFERDAM_SKIP`), which the gate must notice: that is the mutation test of the control.
+    pub fn apply(
+        self,
+        subject: impl fmt::Display,
+        work: impl FnOnce() -> io::Result<()>,
+    ) -> Result<(), StepError> {
+        if fault::leaves_out(self, &subject) { Ok(()) } else { self.run(subject, work) }
+    }
+
     /// A failure of this step.
     #[must_use]
     pub fn failed(self, subject: impl fmt::Display, source: io::Error) -> StepError {
@@ -168,6 +178,18 @@ mod fault {
     #[cfg(not(feature = "fault-injection"))]
     pub(super) fn before(_: Step) -> io::Result<()> {
         Ok(())
+    }
+
+    #[cfg(not(feature = "fault-injection"))]
+    pub(super) fn leaves_out(_: Step, _: &impl std::fmt::Display) -> bool {
+        false
+    }
+
+    /// Whether `COFFERDAM_SKIP` names the step, or the step and its subject.
+    #[cfg(feature = "fault-injection")]
+    pub(super) fn leaves_out(step: Step, subject: &impl std::fmt::Display) -> bool {
+        std::env::var("COFFERDAM_SKIP")
+            .is_ok_and(|name| name == step.name() || name == format!("{} {subject}", step.name()))
     }
 
     /// Fails the step that `COFFERDAM_FAIL_AT` names.

@@ -64,7 +64,7 @@ fn build_and_execute(init: &mut Init<'_>) -> Result<Never, StepError> {
     // host's program (CVE-2016-9962, CVE-2019-5736). Not before the maps: an ordinary user could not write them.
     Step::Handshake.run("not dumpable", || Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?))?;
     // Before the cgroup namespace, whose root is the group at the time it is made.
-    Step::JoinCgroup.run("", || init.group.join())?;
+    Step::JoinCgroup.apply("", || init.group.join())?;
     namespaces::enter(plan)?;
     if init.makes_sources && plan.namespaces.mount.is_new() {
         sources = Sources::make(plan, Maker { id_map: None, may_make_nodes: false })?;

@@ -14,26 +14,26 @@ use crate::step::{Step, StepError};
 pub(super) fn enter(plan: &Plan) -> Result<(), StepError> {
     let namespaces = &plan.namespaces;
     if let Some(maps) = &namespaces.id_maps {
-        Step::BecomeRoot.run("", || {
+        Step::BecomeRoot.apply("", || {
             set_gid(0)?;
             set_uid(0)?;
             if maps.setgroups == cofferdam_confinement::Setgroups::Allow { set_groups(&[]) } else { Ok(()) }
         })?;
     }
     if namespaces.cgroup.is_new() {
-        Step::CgroupNamespace.run("", || unshare(Namespace::Cgroup))?;
+        Step::CgroupNamespace.apply("", || unshare(Namespace::Cgroup))?;
     }
     if namespaces.time.is_new() {
         make_time_namespace(namespaces.monotonic_offset, namespaces.boottime_offset)?;
     }
     if plan.loopback_up {
-        Step::Loopback.run("lo", bring_loopback_up)?;
+        Step::Loopback.apply("lo", bring_loopback_up)?;
     }
     if let Some(hostname) = &plan.hostname {
-        Step::Hostname.run(hostname, || Ok(rustix::system::sethostname(hostname.as_bytes())?))?;
+        Step::Hostname.apply(hostname, || Ok(rustix::system::sethostname(hostname.as_bytes())?))?;
     }
     if let Some(domainname) = &plan.domainname {
-        Step::Hostname.run(domainname, || Ok(rustix::system::setdomainname(domainname.as_bytes())?))?;
+        Step::Hostname.apply(domainname, || Ok(rustix::system::setdomainname(domainname.as_bytes())?))?;
     }
     write_sysctls(plan)
 }
@@ -43,7 +43,7 @@ fn make_time_namespace(
     monotonic: Option<ClockOffset>,
     boottime: Option<ClockOffset>,
 ) -> Result<(), StepError> {
-    Step::TimeNamespace.run("", || {
+    Step::TimeNamespace.apply("", || {
         unshare(Namespace::Time)?;
         let this = ProcFs::open()?.this_process()?;
         let lines: String = [("monotonic", monotonic), ("boottime", boottime)]
@@ -70,7 +70,7 @@ fn write_sysctls(plan: &Plan) -> Result<(), StepError> {
     }
     let proc = Step::Sysctl.run("/proc", || ProcFs::open().map_err(io::Error::from))?;
     for (name, value) in &plan.sysctls {
-        Step::Sysctl.run(format_args!("{name}={value}"), || Ok(proc.set_sysctl(name, value)?))?;
+        Step::Sysctl.apply(format_args!("{name}={value}"), || Ok(proc.set_sysctl(name, value)?))?;
     }
     Ok(())
 }

@@ -27,23 +27,24 @@ pub(crate) fn take_on(
     let sets = &process.capabilities;
     let user = &process.user;
     rustix::process::umask(Mode::from_raw_mode(user.umask.unwrap_or(0o022)));
-    Step::Credentials.run("bounding set", || limit_bounding_set(sets.bounding))?;
-    Step::Credentials.run("keep capabilities", keep_capabilities)?;
+    Step::Credentials.apply("bounding set", || limit_bounding_set(sets.bounding))?;
+    Step::Credentials.apply("keep capabilities", keep_capabilities)?;
     if setgroups != Some(Setgroups::Deny) {
-        Step::Credentials.run("supplementary groups", || set_groups(&user.additional_gids))?;
+        Step::Credentials.apply("supplementary groups", || set_groups(&user.additional_gids))?;
     }
-    Step::Credentials.run(format_args!("group {}", user.gid), || set_gid(user.gid))?;
-    Step::Credentials.run(format_args!("user {}", user.uid), || set_uid(user.uid))?;
-    Step::Credentials.run("capability sets", || {
+    Step::Credentials.apply(format_args!("group {}", user.gid), || set_gid(user.gid))?;
+    Step::Credentials.apply(format_args!("user {}", user.uid), || set_uid(user.uid))?;
+    Step::Credentials.apply("capability sets", || {
         set_capabilities(ThreadSets {
             effective: sets.effective,
             permitted: sets.permitted,
             inheritable: sets.inheritable,
         })
     })?;
-    Step::Credentials.run("ambient set", || set_ambient(sets.ambient))?;
+    Step::Credentials.apply("ambient set", || set_ambient(sets.ambient))?;
     if supervision == Supervision::DieWithParent {
-        Step::Credentials.run("death signal", || Ok(set_parent_process_death_signal(Some(Signal::KILL))?))?;
+        Step::Credentials
+            .apply("death signal", || Ok(set_parent_process_death_signal(Some(Signal::KILL))?))?;
     }
     Ok(())
 }
@@ -68,7 +69,7 @@ pub(crate) fn seal(
         return Ok(());
     }
     if process.no_new_privileges {
-        Step::NoNewPrivileges.run("", set_no_new_privileges)?;
+        Step::NoNewPrivileges.apply("", set_no_new_privileges)?;
     }
     match filter.install()? {
         None => Ok(()),

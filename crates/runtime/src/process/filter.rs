@@ -36,6 +36,11 @@ impl Filter {
     /// Installs it; gives the listener of a filter that notifies.
     pub(crate) fn install(&self) -> Result<Option<OwnedFd>, StepError> {
         let Some((program, flags)) = &self.program else { return Ok(None) };
-        Step::Seccomp.run("", || install(program.instructions(), *flags).map_err(io::Error::other))
+        let mut listener = None;
+        Step::Seccomp.apply("", || {
+            listener = install(program.instructions(), *flags).map_err(io::Error::other)?;
+            Ok(())
+        })?;
+        Ok(listener)
     }
 }

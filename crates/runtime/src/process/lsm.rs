@@ -40,7 +40,7 @@ impl Label {
     /// Asks for the change at the next exec.
     pub(crate) fn apply(&self) -> Result<(), StepError> {
         for (file, value) in &self.writes {
-            Step::LsmLabel.run(value, || {
+            Step::LsmLabel.apply(value, || {
                 let file = rustix::io::fcntl_dupfd_cloexec(file, 3)?;
                 std::fs::File::from(file).write_all(value.as_bytes())
             })?;

@@ -13,7 +13,7 @@ use crate::step::{Step, StepError};
 /// Applies what needs rights that the container's own credentials lack.
 pub(crate) fn apply(plan: &Plan, process: &Process) -> Result<(), StepError> {
     if plan.session_keyring {
-        Step::Keyring.run("", || {
+        Step::Keyring.apply("", || {
             let name = CString::new(format!("_ses.{}", plan.container)).map_err(io::Error::other)?;
             match join_new_session_keyring(&name) {
                 // A kernel without keyrings has none to keep from the container.
@@ -23,7 +23,7 @@ pub(crate) fn apply(plan: &Plan, process: &Process) -> Result<(), StepError> {
         })?;
     }
     if let Some(persona) = plan.personality {
-        Step::Personality.run(format_args!("{persona:#x}"), || set_personality(persona))?;
+        Step::Personality.apply(format_args!("{persona:#x}"), || set_personality(persona))?;
     }
     if let Some(scheduler) = &process.scheduler {
         let attr = SchedAttr {
@@ -36,7 +36,7 @@ pub(crate) fn apply(plan: &Plan, process: &Process) -> Result<(), StepError> {
             period: scheduler.period,
             ..SchedAttr::default()
         };
-        Step::Scheduler.run(format_args!("{:?}", scheduler.policy), || set_scheduler(attr))?;
+        Step::Scheduler.apply(format_args!("{:?}", scheduler.policy), || set_scheduler(attr))?;
     }
     if let Some(priority) = process.io_priority {
         let class = match priority.class {
@@ -45,7 +45,7 @@ pub(crate) fn apply(plan: &Plan, process: &Process) -> Result<(), StepError> {
             IoClass::Idle => 3,
         };
         Step::IoPriority
-            .run(format_args!("{:?}", priority.class), || set_io_priority(class, priority.level))?;
+            .apply(format_args!("{:?}", priority.class), || set_io_priority(class, priority.level))?;
     }
     Ok(())
 }

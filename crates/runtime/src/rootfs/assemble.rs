@@ -148,7 +148,7 @@ fn place_devices(plan: &Plan, sources: &mut Sources, root: &RootDir) -> Result<(
 
 /// Mounts a path over itself, read-only with all that is below. A path that is missing needs no protection.
 fn make_readonly(path: &str, root: &RootDir) -> Result<(), StepError> {
-    Step::ReadonlyPath.run(path, || {
+    Step::ReadonlyPath.apply(path, || {
         let Some(target) = existing(path, root)? else { return Ok(()) };
         let over = clone_tree(&target, "", Depth::Tree)?;
         set_attributes(&over, Depth::Tree, Attributes::NONE.with(Attribute::Rdonly))?;
@@ -172,7 +172,7 @@ fn mask_paths(plan: &Plan, sources: &mut Sources, root: &RootDir) -> Result<(), 
     let mut over_files = sources.null_device.take().map(Cover::new);
     let mut over_folders = None;
     for path in &plan.masked_paths {
-        Step::MaskPath.run(path, || {
+        Step::MaskPath.apply(path, || {
             let Some(target) = existing(path.as_str(), root)? else { return Ok(()) };
             let is_folder = FileType::from_raw_mode(fstat(&target)?.st_mode) == FileType::Directory;
             if is_folder && over_folders.is_none() {
@@ -238,14 +238,13 @@ pub(crate) fn pivot(plan: &Plan, assembled: &Assembled) -> Result<(), StepError>
         rustix::process::chdir("/")?;
         Ok(())
     })?;
-    Step::Pivot.run("/", || {
-        let (kind, depth) = propagation(plan.root.propagation);
-        if plan.root.pivot == PivotMethod::PivotRoot {
-            set_propagation(&assembled.root, depth, kind)?;
-        }
-        if plan.root.readonly {
-            set_attributes(&assembled.root, Depth::One, Attributes::NONE.with(Attribute::Rdonly))?;
-        }
-        Ok(())
-    })
+    let (kind, depth) = propagation(plan.root.propagation);
+    if plan.root.pivot == PivotMethod::PivotRoot {
+        Step::Pivot.apply("propagation", || set_propagation(&assembled.root, depth, kind))?;
+    }
+    if plan.root.readonly {
+        let readonly = Attributes::NONE.with(Attribute::Rdonly);
+        Step::Pivot.apply("read-only", || set_attributes(&assembled.root, Depth::One, readonly))?;
+    }
+    Ok(())
 }

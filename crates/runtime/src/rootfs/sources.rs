@@ -251,11 +251,11 @@ fn bind(
     match (id_map, maker.id_map) {
         (MountIdMap::None, _) => {}
         (MountIdMap::Container { recursive }, Some((userns, _))) => {
-            Step::MountSource.run(subject(), || set_id_map(&fd, depth(*recursive), userns))?;
+            Step::MountSource.apply(subject(), || set_id_map(&fd, depth(*recursive), userns))?;
         }
         (MountIdMap::Own { uids, gids, recursive }, _) => {
             let userns = user_namespace_with(uids, gids)?;
-            Step::MountSource.run(subject(), || set_id_map(&fd, depth(*recursive), &userns))?;
+            Step::MountSource.apply(subject(), || set_id_map(&fd, depth(*recursive), &userns))?;
         }
         (MountIdMap::Container { .. }, None) => {
             return Err(Step::MountSource.refused(
@@ -265,7 +265,7 @@ fn bind(
         }
     }
     // Still detached: nobody can see the mount before it has its attributes.
-    Step::MountSource.run(subject(), || {
+    Step::MountSource.apply(format_args!("attributes of {}", mount.target), || {
         set_attributes(&fd, Depth::One, attributes(&mount.flags))?;
         set_attributes(&fd, Depth::Tree, attributes(&mount.recursive_flags))
     })?;

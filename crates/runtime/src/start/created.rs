@@ -112,7 +112,7 @@ impl Created {
     /// Only this side may raise a hard limit. Last, because a low limit hinders what comes before.
     fn limit(&self, process: &Process) -> Result<(), StepError> {
         for limit in &process.rlimits {
-            Step::Rlimit.run(limit.resource.name(), || {
+            Step::Rlimit.apply(limit.resource.name(), || {
                 set_rlimit(Some(self.held.pid), limit.resource, limit.soft, limit.hard)
             })?;
         }

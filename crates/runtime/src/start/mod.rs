@@ -103,7 +103,7 @@ fn set_up(
         id_map::write(&process, created.pid(), maps)?;
     }
     if let Some(score) = plan.process.oom_score_adj {
-        Step::OomScore.run(score, || Ok(process.write("oom_score_adj", score.to_string().as_bytes())?))?;
+        Step::OomScore.apply(score, || Ok(process.write("oom_score_adj", score.to_string().as_bytes())?))?;
     }
     if privileged && plan.namespaces.mount.is_new() {
         let userns = match plan.namespaces.user {
