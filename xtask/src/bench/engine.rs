@@ -81,7 +81,7 @@ impl Engine {
         );
         world.script(&wait).with_context(|| format!("start dockerd: see {}", ground.path("dockerd.log")))?;
         world.script(&format!("{prefix} import {} busybox", ground.path("busybox.tar")))?;
-        Ok(Self { name: "docker", world, commands: like_docker(&prefix, &["containerd-shim-runc-v2"]) })
+        Ok(Self { name: "docker", world, commands: like_docker(&prefix, "rm -f", "containerd-shim-runc-v2") })
     }
 
     /// Debian's podman with a store of its own, on crun.
@@ -99,7 +99,7 @@ impl Engine {
             ground.path("podman")
         );
         world.script(&format!("{prefix} import {} busybox", ground.path("busybox.tar")))?;
-        Ok(Self { name: "podman", world, commands: like_docker(&prefix, &["conmon"]) })
+        Ok(Self { name: "podman", world, commands: like_docker(&prefix, "rm -f -t 0", "conmon") })
     }
 
     /// Ours, with a state folder of its own.
@@ -194,14 +194,15 @@ fn follow(prefix: &[String], tail: Vec<String>) -> Option<Vec<String>> {
 }
 
 /// The commands of docker and of what looks like it.
-fn like_docker(prefix: &str, helpers: &[&str]) -> Commands {
+fn like_docker(prefix: &str, remove: &str, helper: &str) -> Commands {
     Commands {
         oci: Vec::new(),
         run: words(&format!("{prefix} run --rm --network none busybox true")),
         detach: words(&format!("{prefix} run -d --network none --name {{name}} busybox sleep 100000")),
         exec: words(&format!("{prefix} exec")),
-        remove: words(&format!("{prefix} rm -f")),
+        // Without "-t 0" podman gives each container ten seconds to handle a signal that docker does not send.
+        remove: words(&format!("{prefix} {remove}")),
         list: words(&format!("{prefix} ps -a -q")),
-        helpers: helpers.iter().map(|helper| (*helper).to_owned()).collect(),
+        helpers: words(helper),
     }
 }

@@ -98,18 +98,22 @@ impl Report {
     }
 
     fn write_times(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut last = String::new();
+        let mut cases: Vec<(&str, &str)> = Vec::new();
         for time in &self.times {
-            let case = format!("{}, {}", time.case, time.way);
-            if case != last {
-                writeln!(out, "\n{case:<44} {:>9} {:>7} {:>7} {:>8}", "median ms", "p10", "p90", "x floor")?;
+            if !cases.contains(&(time.case.as_str(), time.way)) {
+                cases.push((&time.case, time.way));
             }
-            last = case;
-            let spread = &time.milliseconds;
-            let floor = self.value(&time.case, time.way, "floor").map(|floor| spread.median / floor);
-            let floor = floor.map(|gap| format!("{gap:.2}")).unwrap_or_default();
-            let (median, p10, p90) = (spread.median, spread.p10, spread.p90);
-            writeln!(out, "  {:<42} {median:>9.2} {p10:>7.2} {p90:>7.2} {floor:>8}", time.engine)?;
+        }
+        for (case, way) in cases {
+            let title = format!("{case}, {way}");
+            writeln!(out, "\n{title:<44} {:>9} {:>7} {:>7} {:>8}", "median ms", "p10", "p90", "x floor")?;
+            for time in self.times.iter().filter(|time| time.case == case && time.way == way) {
+                let spread = &time.milliseconds;
+                let gap = self.value(case, way, "floor").map(|floor| format!("{:.2}", spread.median / floor));
+                let (median, p10, p90) = (spread.median, spread.p10, spread.p90);
+                let gap = gap.unwrap_or_default();
+                writeln!(out, "  {:<42} {median:>9.2} {p10:>7.2} {p90:>7.2} {gap:>8}", time.engine)?;
+            }
         }
         Ok(())
     }

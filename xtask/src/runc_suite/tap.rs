@@ -45,9 +45,34 @@ pub(super) fn parse(file: &str, line: &str) -> Option<Case> {
     Some(Case { file: file.to_owned(), name: name.trim().to_owned(), outcome, reason: reason.to_owned() })
 }
 
+/// The cases of a file that have no result, because it was cut off: failures.
+pub(super) fn missing(file: &str, script: &str, found: &[Case]) -> Vec<Case> {
+    let names = script
+        .lines()
+        .filter_map(|line| line.strip_prefix("@test \"")?.rsplit_once('"').map(|(name, _)| name));
+    names
+        .filter(|name| !found.iter().any(|case| case.name == *name))
+        .map(|name| Case {
+            file: file.to_owned(),
+            name: name.to_owned(),
+            outcome: Outcome::Fail,
+            reason: "did not end".to_owned(),
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Outcome, parse};
+    use super::{Outcome, missing, parse};
+
+    #[test]
+    fn a_case_without_a_result_is_a_failure() {
+        let script = "@test \"one\" {\n}\n@test \"two [x]\" {\n}\n";
+        let found: Vec<_> = parse("run", "ok 1 one").into_iter().collect();
+        let cut_off = missing("run", script, &found);
+        assert_eq!(cut_off.len(), 1);
+        assert!(cut_off.iter().all(|case| case.name == "two [x]" && case.outcome == Outcome::Fail));
+    }
 
     #[test]
     fn each_kind_of_line_is_read() {
