@@ -191,7 +191,7 @@ mod tests {
         ] {
             assert!(root.join(file).is_file(), "{file}");
         }
-        for folder in ["usr", "root", "home/user", "proc", "sys", "dev", "run", "var/tmp", "tmp"] {
+        for folder in ["usr", "root", "home/user", "proc", "sys", "dev", "run/lock", "var/tmp", "tmp"] {
             assert!(std::fs::read_dir(root.join(folder)).unwrap().next().is_none(), "{folder}");
         }
         let mode = |name: &str| std::fs::metadata(root.join(name)).unwrap().permissions().mode() & 0o7777;
