@@ -1,0 +1,58 @@
+//! What a shim must know of its container beside the plan.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use cofferdam_kernel::signal::Signal;
+use cofferdam_names::ContainerId;
+use cofferdam_policy::RestartPolicy;
+use serde::{Deserialize, Serialize};
+
+use crate::log_writer::LogOptions;
+use crate::{ContainerDir, RunDir};
+
+/// A shim's orders. They go to the shim at its fork, and from it to itself when it executes itself anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShimSpec {
+    /// The container.
+    pub id: ContainerId,
+    /// Its folder in the state.
+    pub dir: PathBuf,
+    /// Its folder in the run state.
+    pub run_dir: PathBuf,
+    /// The file that events are added to.
+    pub events: PathBuf,
+    /// The folder of the host's key, which signs receipts.
+    pub keys: PathBuf,
+    /// What its events carry: `name`, `image`, labels.
+    pub attributes: BTreeMap<String, String>,
+    /// When it is started again.
+    pub restart: RestartPolicy,
+    /// `--rm`
+    pub remove: bool,
+    /// The first signal of `stop`.
+    pub stop_signal: Signal,
+    /// Seconds from there to SIGKILL; negative for never.
+    pub stop_timeout: i32,
+    /// Its input stays open for those who attach (`-i`).
+    pub stdin_open: bool,
+    /// Its input ends with the first client's.
+    pub stdin_once: bool,
+    /// Its log; none with `--log-driver none`.
+    pub log: Option<LogOptions>,
+}
+
+impl ShimSpec {
+    /// The container's folder in the state.
+    #[must_use]
+    pub fn container_dir(&self) -> ContainerDir {
+        ContainerDir::new(self.dir.clone())
+    }
+
+    /// The container's folder in the run state.
+    #[must_use]
+    pub fn run(&self) -> RunDir {
+        RunDir::new(self.run_dir.clone())
+    }
+}

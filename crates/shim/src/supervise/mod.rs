@@ -1,0 +1,301 @@
+//! The shim's life: one thread, one poll(2), no more memory than it must have.
+
+mod clients;
+mod ending;
+mod output;
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant, SystemTime};
+
+use cofferdam_kernel::signal::{self, Signal, SignalFd, SignalSet};
+use cofferdam_names::Timestamp;
+use cofferdam_runtime::start::OwnedGroup;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::Pid;
+
+use crate::event::Event;
+use crate::launch::Launched;
+use crate::log_writer::LogWriter;
+use crate::spec::ShimSpec;
+use crate::status::{ContainerState, Status};
+use crate::streams::Streams;
+use crate::{Listener, Lock};
+pub(crate) use clients::Client;
+use ending::Ended;
+use output::Output;
+
+/// What the engine does for a shim, which opens no database itself.
+pub trait Keeper {
+    /// Takes the container out of the state: it has ended and was started with `--rm`. The caller holds its lock.
+    ///
+    /// # Errors
+    /// Whatever kept it from being removed.
+    fn remove(&self, spec: &ShimSpec) -> Result<(), Box<dyn std::error::Error>>;
+}
+
+/// How long a shim lives with the memory of the process it was forked from.
+const HANDOVER_AFTER: Duration = Duration::from_millis(300);
+
+/// The process that the shim watches.
+#[derive(Debug)]
+pub(crate) struct Child {
+    pub(crate) pid: Pid,
+    pub(crate) pidfd: OwnedFd,
+    /// Absent after the shim has executed itself anew: it is found by its path when it is needed.
+    pub(crate) group: Option<OwnedGroup>,
+}
+
+/// Everything that a shim holds.
+#[derive(Debug)]
+pub(crate) struct Supervisor<'k, K> {
+    pub(crate) spec: ShimSpec,
+    pub(crate) status: Status,
+    pub(crate) lock: Lock,
+    pub(crate) listener: Listener,
+    signals: SignalFd,
+    pub(crate) child: Option<Child>,
+    pub(crate) streams: Streams,
+    pub(crate) clients: Vec<Client>,
+    pub(crate) log: Option<LogWriter>,
+    output: Output,
+    /// Input that the container has not taken yet.
+    pending_input: Vec<u8>,
+    /// The input ends after what is pending.
+    input_ends: bool,
+    /// When SIGKILL follows.
+    kill_at: Option<Instant>,
+    /// When it is started again.
+    restart_at: Option<Instant>,
+    /// When the shim executes itself anew; none once it has.
+    pub(crate) handover_at: Option<Instant>,
+    keeper: &'k K,
+}
+
+/// What woke the shim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Signals,
+    Listener,
+    Client(usize),
+    Input,
+    Stdout,
+    Stderr,
+    Terminal,
+}
+
+/// The signals that a shim reads: ends of children, and the requests to end that a machine's shutdown sends.
+fn watched() -> SignalSet {
+    [Signal::CHLD, Signal::TERM, Signal::INT, Signal::HUP].into_iter().collect()
+}
+
+/// Blocks what is read through the descriptor. Everything else has its default action again: the client that the shim
+/// was forked from had its own.
+pub(crate) fn watch_signals() -> io::Result<SignalFd> {
+    signal::set_mask(watched())?;
+    SignalFd::new(watched())
+}
+
+impl<'k, K: Keeper> Supervisor<'k, K> {
+    pub(crate) fn new(
+        spec: ShimSpec,
+        status: Status,
+        lock: Lock,
+        listener: Listener,
+        signals: SignalFd,
+        keeper: &'k K,
+    ) -> Self {
+        let log = spec.log.map(|options| LogWriter::new(spec.container_dir().log(), options));
+        Self {
+            spec,
+            status,
+            lock,
+            listener,
+            signals,
+            child: None,
+            streams: Streams::default(),
+            clients: Vec::new(),
+            log,
+            output: Output::default(),
+            pending_input: Vec::new(),
+            input_ends: false,
+            kill_at: None,
+            restart_at: None,
+            handover_at: None,
+            keeper,
+        }
+    }
+
+    /// Takes over a container that has just been released.
+    pub(crate) fn adopt(&mut self, launched: Launched) -> io::Result<()> {
+        let Launched { pid, pidfd, group, streams } = launched;
+        self.child = Some(Child { pid, pidfd, group: Some(group) });
+        self.streams = streams;
+        self.status.state = ContainerState::Running;
+        self.status.pid = pid.as_raw_nonzero().get();
+        self.status.started = Some(Timestamp::from(SystemTime::now()));
+        self.status.error = None;
+        self.status.exit = None;
+        self.handover_at = Some(Instant::now() + HANDOVER_AFTER);
+        self.write_status()?;
+        self.tell("start", &[]);
+        Ok(())
+    }
+
+    pub(crate) fn write_status(&self) -> io::Result<()> {
+        self.status.write(&self.spec.container_dir().status()).map_err(io::Error::other)
+    }
+
+    /// Adds an event. A full disk must not end a container, so a failure is not one of the shim's.
+    pub(crate) fn tell(&self, action: &str, more: &[(&str, String)]) {
+        let mut attributes = self.spec.attributes.clone();
+        attributes.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        let event = Event::now("container", action, self.spec.id.as_str(), attributes);
+        let _ = event.append(&self.spec.events);
+    }
+
+    /// Runs until the container has ended for good.
+    pub(crate) fn run(mut self) -> io::Result<()> {
+        loop {
+            let ready = self.wait()?;
+            for source in ready {
+                self.serve(source)?;
+            }
+            self.clients.retain(|client| !client.gone);
+            if let Some(ended) = self.reap()? {
+                match self.end(ended)? {
+                    ending::Next::Restart(at) => self.restart_at = Some(at),
+                    ending::Next::Gone => return Ok(()),
+                }
+            }
+            if self.on_deadlines()? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits for something to do. What is waited for depends on what is under way: output that a client has not taken
+    /// stops the reading of more, and input that the container has not taken stops the reading of clients.
+    fn wait(&self) -> io::Result<Vec<Source>> {
+        let mut sources = Vec::with_capacity(8);
+        let mut fds: Vec<PollFd<'_>> = Vec::with_capacity(8);
+        let mut add = |source, fd: BorrowedFd<'_>, flags| {
+            sources.push(source);
+            // The borrows end with this call; the vector needs one lifetime for all.
+            fds.push(PollFd::from_borrowed_fd(fd, flags));
+        };
+        self.watch(&mut add);
+        let timeout = self.next_deadline().map(|at| at.saturating_duration_since(Instant::now()));
+        let timeout = timeout.map(Timespec::try_from).transpose().map_err(io::Error::other)?;
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => return Ok(Vec::new()),
+            Err(error) => return Err(error.into()),
+        }
+        let ready = sources.into_iter().zip(fds).filter(|(_, fd)| !fd.revents().is_empty());
+        Ok(ready.map(|(source, _)| source).collect())
+    }
+
+    fn watch<'a>(&'a self, add: &mut impl FnMut(Source, BorrowedFd<'a>, PollFlags)) {
+        add(Source::Signals, self.signals.as_fd(), PollFlags::IN);
+        add(Source::Listener, self.listener.as_fd(), PollFlags::IN);
+        for (number, client) in self.clients.iter().enumerate() {
+            let mut flags = PollFlags::empty();
+            if self.pending_input.is_empty() {
+                flags |= PollFlags::IN;
+            }
+            if client.owed {
+                flags |= PollFlags::OUT;
+            }
+            add(Source::Client(number), client.connection.as_fd(), flags);
+        }
+        if let Some(input) = self.streams.input().filter(|_| !self.pending_input.is_empty()) {
+            add(Source::Input, input.as_fd(), PollFlags::OUT);
+        }
+        if self.output.is_empty() {
+            for (source, stream) in [
+                (Source::Stdout, &self.streams.stdout),
+                (Source::Stderr, &self.streams.stderr),
+                (Source::Terminal, &self.streams.terminal),
+            ] {
+                if let Some(stream) = stream {
+                    add(source, stream.as_fd(), PollFlags::IN);
+                }
+            }
+        }
+    }
+
+    fn serve(&mut self, source: Source) -> io::Result<()> {
+        match source {
+            Source::Signals => self.on_signals(),
+            Source::Listener => self.on_connect(),
+            Source::Client(number) => self.on_client(number),
+            Source::Input => self.feed(),
+            Source::Stdout | Source::Stderr | Source::Terminal => self.pump(source),
+        }
+    }
+
+    /// A request to end is passed on as a stop: the machine goes down, or somebody mistook the shim for the container.
+    fn on_signals(&mut self) -> io::Result<()> {
+        while let Some(arrived) = self.signals.read()? {
+            if arrived.signal != Signal::CHLD {
+                self.stop(None, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        [self.kill_at, self.restart_at, self.handover_at].into_iter().flatten().min()
+    }
+
+    /// Does what is due. True when the shim is to end.
+    fn on_deadlines(&mut self) -> io::Result<bool> {
+        let now = Instant::now();
+        if self.kill_at.is_some_and(|at| at <= now) {
+            self.kill_at = None;
+            self.signal(Signal::KILL)?;
+        }
+        if self.handover_at.is_some_and(|at| at <= now) {
+            self.handover_at = None;
+            if self.is_idle() {
+                crate::handover::execute_anew(self)?;
+            } else {
+                self.handover_at = Some(now + HANDOVER_AFTER);
+            }
+        }
+        if self.restart_at.is_some_and(|at| at <= now) {
+            self.restart_at = None;
+            return self.restart();
+        }
+        Ok(false)
+    }
+
+    /// Whether nothing is half done, so that the shim can become a new program.
+    fn is_idle(&self) -> bool {
+        self.child.is_some()
+            && self.output.is_empty()
+            && self.pending_input.is_empty()
+            && !self.input_ends
+            && self.kill_at.is_none()
+            && self.restart_at.is_none()
+    }
+
+    /// Reaps children: the container's first process, and orphans that came to this process because it is the reaper
+    /// of its descendants.
+    fn reap(&mut self) -> io::Result<Option<Ended>> {
+        use rustix::process::{WaitOptions, wait};
+        loop {
+            match wait(WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) => {
+                    if self.child.as_ref().is_some_and(|child| child.pid == pid) {
+                        return Ok(Some(Ended::from_wait(status)));
+                    }
+                }
+                Ok(None) | Err(rustix::io::Errno::CHILD) => return Ok(None),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
