@@ -2,7 +2,7 @@
 #![allow(unsafe_code, reason = "the child closes descriptors by number")]
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, RawFd};
 
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 
@@ -12,11 +12,12 @@ use crate::clone::{CloneRequest, Cloned, clone3, exit_now};
 /// `/` as its working directory and `/dev/null` as its standard streams, and of the other descriptors only `keep`.
 ///
 /// The grandchild runs `child` and nothing else: it ends with the answer as its exit code, without running destructors
-/// of this process. What `child` uses must own or borrow no descriptor that is not in `keep`.
+/// of this process. What `child` uses must own or borrow no descriptor whose number is not in `keep`. Here, `child` and
+/// what it owns are dropped before this returns.
 ///
 /// # Errors
 /// A clone's, or that of the steps before `child` runs.
-pub fn detached(keep: &[BorrowedFd<'_>], child: impl FnOnce() -> i32) -> io::Result<()> {
+pub fn detached(keep: &[RawFd], child: impl FnOnce() -> i32) -> io::Result<()> {
     match clone3(&CloneRequest::default())? {
         Cloned::Child => middle(keep, child),
         Cloned::Parent { pidfd, .. } => {
@@ -36,7 +37,7 @@ pub fn detached(keep: &[BorrowedFd<'_>], child: impl FnOnce() -> i32) -> io::Res
 }
 
 /// The process between: its child is orphaned when it ends, so that the caller never has to reap it.
-fn middle(keep: &[BorrowedFd<'_>], child: impl FnOnce() -> i32) -> ! {
+fn middle(keep: &[RawFd], child: impl FnOnce() -> i32) -> ! {
     let code = |error: &io::Error| error.raw_os_error().unwrap_or(libc::EIO);
     // The session is made here: its member, the child, is not its leader and can get no terminal by opening one.
     if let Err(error) = prepare(keep) {
@@ -49,7 +50,7 @@ fn middle(keep: &[BorrowedFd<'_>], child: impl FnOnce() -> i32) -> ! {
     }
 }
 
-fn prepare(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
+fn prepare(keep: &[RawFd]) -> io::Result<()> {
     rustix::process::setsid()?;
     rustix::process::chdir("/")?;
     let null = rustix::fs::open(
@@ -61,7 +62,7 @@ fn prepare(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
     rustix::stdio::dup2_stdout(&null)?;
     rustix::stdio::dup2_stderr(&null)?;
     drop(null);
-    let mut kept: Vec<RawFd> = keep.iter().map(AsRawFd::as_raw_fd).collect();
+    let mut kept: Vec<RawFd> = keep.to_vec();
     kept.sort_unstable();
     let mut first: RawFd = 3;
     for fd in kept.into_iter().chain([RawFd::MAX]) {

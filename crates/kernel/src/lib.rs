@@ -11,6 +11,7 @@ pub mod credentials;
 pub mod exec;
 pub mod file_lock;
 pub mod fork;
+pub mod inherited;
 pub mod link;
 pub mod mount;
 pub mod namespace;

@@ -189,6 +189,19 @@ pub fn set_mask(set: SignalSet) -> io::Result<SignalSet> {
     change_mask(libc::SIG_SETMASK, set)
 }
 
+/// Sends a signal to the process of a pidfd (pidfd_send_signal(2)): no other process can be meant, whatever became of its
+/// number.
+///
+/// # Errors
+/// ESRCH if it has ended and was reaped; EPERM.
+pub fn send(process: impl AsFd, signal: Signal) -> io::Result<()> {
+    let none: *const libc::siginfo_t = std::ptr::null();
+    let (fd, number) = (process.as_fd().as_raw_fd(), signal.number());
+    // SAFETY: the descriptor is open while it is borrowed, and a null siginfo asks for that of kill(2).
+    let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, number, none, 0) };
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// A signal as it arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arrived {

@@ -41,7 +41,8 @@ pub(crate) fn launch(plan: &Plan, spec: &ShimSpec) -> Result<Launched, Failure> 
         None => {
             let master = created.take_terminal();
             let master = master.ok_or_else(|| Failure::plain("the container has made no terminal"))?;
-            Streams::terminal(master).map_err(|error| Failure::during("use the container's terminal", &error))?
+            Streams::terminal(master)
+                .map_err(|error| Failure::during("use the container's terminal", &error))?
         }
     };
     let gated = created.exec_to_gate()?;
@@ -53,7 +54,8 @@ pub(crate) fn launch(plan: &Plan, spec: &ShimSpec) -> Result<Launched, Failure> 
 /// Reads the kernel back while the program waits for its first instruction, and keeps the signed receipt. The receipt of
 /// a refused start is kept as well: it says why.
 fn prove(plan: &Plan, spec: &ShimSpec, pid: Pid) -> Result<(), Failure> {
-    let key = HostKey::open_or_create(&spec.keys).map_err(|error| Failure::during("sign the receipt", &error))?;
+    let key =
+        HostKey::open_or_create(&spec.keys).map_err(|error| Failure::during("sign the receipt", &error))?;
     let proc = ProcFs::open().map_err(|error| Failure::during("open /proc", &error))?;
     let subject = Subject { plan, pid, moment: Moment::Start, preserved_fds: 0, filter_witness: None };
     let (receipt, outcome) = match gate(&proc, &subject, &key) {

@@ -6,13 +6,29 @@
 //! no database and trusts nothing that comes from the container.
 
 mod connection;
+mod event;
+mod failure;
 mod frame;
+mod handover;
+mod launch;
 mod layout;
 mod lock;
+mod log_writer;
+mod spawn;
+mod spec;
 mod status;
+mod streams;
+mod supervise;
 
 pub use connection::{Connection, Listener};
+pub use event::Event;
+pub use failure::{ExitClass, Failure};
 pub use frame::{Frame, MAX_DATA, MAX_PACKET};
+pub use handover::{SUBCOMMAND, resume};
 pub use layout::{ContainerDir, RunDir};
 pub use lock::Lock;
+pub use log_writer::{LogOptions, Stream};
+pub use spawn::{Attach, Order, Running, spawn};
+pub use spec::ShimSpec;
 pub use status::{ContainerState, ExitStatus, Status, StatusError};
+pub use supervise::Keeper;

@@ -131,8 +131,14 @@ mod tests {
         log.write(Stream::Stdout, b"one\ntwo\npart").unwrap();
         log.write(Stream::Stderr, b"error\n").unwrap();
         log.write(Stream::Stdout, b" ends\n\n").unwrap();
-        let expected =
-            ["stdout F one", "stdout F two", "stdout P part", "stderr F error", "stdout F  ends", "stdout F "];
+        let expected = [
+            "stdout F one",
+            "stdout F two",
+            "stdout P part",
+            "stderr F error",
+            "stdout F  ends",
+            "stdout F ",
+        ];
         assert_eq!(records(&path), expected);
     }
 
@@ -148,7 +154,8 @@ mod tests {
         assert_eq!(records(&folder.path().join("log.1")), ["stdout F line 7"]);
         assert_eq!(records(&folder.path().join("log.2")), ["stdout F line 6"]);
         assert!(!folder.path().join("log.3").exists());
-        let mut single = LogWriter::new(folder.path().join("s"), LogOptions { max_size: Some(1), max_files: 1 });
+        let mut single =
+            LogWriter::new(folder.path().join("s"), LogOptions { max_size: Some(1), max_files: 1 });
         single.write(Stream::Stdout, b"a\n").unwrap();
         single.write(Stream::Stdout, b"b\n").unwrap();
         assert_eq!(records(&folder.path().join("s")), ["stdout F b"]);

@@ -3,9 +3,8 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use cofferdam_kernel::signal::Signal;
+use cofferdam_kernel::signal::{self, Signal};
 use cofferdam_kernel::tty;
-use rustix::process::pidfd_send_signal;
 
 use super::{Keeper, Supervisor};
 use crate::failure::Failure;
@@ -154,14 +153,10 @@ impl<K: Keeper> Supervisor<'_, K> {
     /// meanwhile can be meant.
     pub(super) fn signal(&mut self, signal: Signal) -> io::Result<bool> {
         let Some(child) = &self.child else { return Ok(false) };
-        // The two types are checked ranges of the same numbers.
-        let Some(raw) = rustix::process::Signal::from_named_raw(signal.number()) else {
-            return self.signal_by_number(signal);
-        };
-        match pidfd_send_signal(&child.pidfd, raw) {
+        match signal::send(&child.pidfd, signal) {
             Ok(()) => Ok(true),
-            Err(rustix::io::Errno::SRCH) => Ok(false),
-            Err(error) => Err(error.into()),
+            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 

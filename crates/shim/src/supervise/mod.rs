@@ -5,7 +5,7 @@ mod ending;
 mod output;
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant, SystemTime};
 
 use cofferdam_kernel::signal::{self, Signal, SignalFd, SignalSet};
@@ -67,6 +67,8 @@ pub(crate) struct Supervisor<'k, K> {
     kill_at: Option<Instant>,
     /// When it is started again.
     restart_at: Option<Instant>,
+    /// It was in such a delay, and a person stopped it.
+    gave_up: bool,
     /// When the shim executes itself anew; none once it has.
     pub(crate) handover_at: Option<Instant>,
     keeper: &'k K,
@@ -121,6 +123,7 @@ impl<'k, K: Keeper> Supervisor<'k, K> {
             input_ends: false,
             kill_at: None,
             restart_at: None,
+            gave_up: false,
             handover_at: None,
             keeper,
         }
@@ -177,14 +180,7 @@ impl<'k, K: Keeper> Supervisor<'k, K> {
     /// Waits for something to do. What is waited for depends on what is under way: output that a client has not taken
     /// stops the reading of more, and input that the container has not taken stops the reading of clients.
     fn wait(&self) -> io::Result<Vec<Source>> {
-        let mut sources = Vec::with_capacity(8);
-        let mut fds: Vec<PollFd<'_>> = Vec::with_capacity(8);
-        let mut add = |source, fd: BorrowedFd<'_>, flags| {
-            sources.push(source);
-            // The borrows end with this call; the vector needs one lifetime for all.
-            fds.push(PollFd::from_borrowed_fd(fd, flags));
-        };
-        self.watch(&mut add);
+        let (sources, mut fds): (Vec<Source>, Vec<PollFd<'_>>) = self.watched_sources().into_iter().unzip();
         let timeout = self.next_deadline().map(|at| at.saturating_duration_since(Instant::now()));
         let timeout = timeout.map(Timespec::try_from).transpose().map_err(io::Error::other)?;
         match poll(&mut fds, timeout.as_ref()) {
@@ -196,7 +192,9 @@ impl<'k, K: Keeper> Supervisor<'k, K> {
         Ok(ready.map(|(source, _)| source).collect())
     }
 
-    fn watch<'a>(&'a self, add: &mut impl FnMut(Source, BorrowedFd<'a>, PollFlags)) {
+    fn watched_sources(&self) -> Vec<(Source, PollFd<'_>)> {
+        let mut watched = Vec::with_capacity(8);
+        let mut add = |source, fd, flags| watched.push((source, PollFd::from_borrowed_fd(fd, flags)));
         add(Source::Signals, self.signals.as_fd(), PollFlags::IN);
         add(Source::Listener, self.listener.as_fd(), PollFlags::IN);
         for (number, client) in self.clients.iter().enumerate() {
@@ -207,7 +205,10 @@ impl<'k, K: Keeper> Supervisor<'k, K> {
             if client.owed {
                 flags |= PollFlags::OUT;
             }
-            add(Source::Client(number), client.connection.as_fd(), flags);
+            // Not even a hang-up is of use while nothing can be done about it.
+            if !flags.is_empty() {
+                add(Source::Client(number), client.connection.as_fd(), flags);
+            }
         }
         if let Some(input) = self.streams.input().filter(|_| !self.pending_input.is_empty()) {
             add(Source::Input, input.as_fd(), PollFlags::OUT);
@@ -223,6 +224,7 @@ impl<'k, K: Keeper> Supervisor<'k, K> {
                 }
             }
         }
+        watched
     }
 
     fn serve(&mut self, source: Source) -> io::Result<()> {
@@ -264,11 +266,25 @@ impl<'k, K: Keeper> Supervisor<'k, K> {
                 self.handover_at = Some(now + HANDOVER_AFTER);
             }
         }
+        if self.gave_up {
+            self.finish_given_up()?;
+            return Ok(true);
+        }
         if self.restart_at.is_some_and(|at| at <= now) {
             self.restart_at = None;
             return self.restart();
         }
         Ok(false)
+    }
+
+    /// Undoes a start that could not be recorded.
+    pub(crate) fn abandon(&mut self) {
+        // Each of these is of use even if another fails.
+        let _ = self.signal(Signal::KILL);
+        if let Some(child) = &self.child {
+            let _ = rustix::process::waitpid(Some(child.pid), rustix::process::WaitOptions::empty());
+        }
+        self.end_group();
     }
 
     /// Whether nothing is half done, so that the shim can become a new program.

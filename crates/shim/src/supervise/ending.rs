@@ -1,0 +1,294 @@
+//! What follows when the container's first process has ended.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant, SystemTime};
+
+use cofferdam_confinement::Plan;
+use cofferdam_kernel::signal::Signal;
+use cofferdam_names::Timestamp;
+use cofferdam_policy::RestartPolicy;
+use cofferdam_runtime::cgroup::{Group, Layout};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::WaitStatus;
+
+use super::{Keeper, Source, Supervisor};
+use crate::ExitStatus;
+use crate::failure::Failure;
+use crate::launch::launch;
+use crate::status::ContainerState;
+
+/// How the first process ended, as wait(2) told it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ended {
+    code: u8,
+    signal: Option<Signal>,
+}
+
+impl Ended {
+    pub(super) fn from_wait(status: WaitStatus) -> Self {
+        let byte = |number: i32| u8::try_from(number & 0xff).unwrap_or(u8::MAX);
+        match status.terminating_signal() {
+            Some(number) => Self { code: byte(128 + number), signal: Signal::from_number(number) },
+            None => Self { code: byte(status.exit_status().unwrap_or(255)), signal: None },
+        }
+    }
+}
+
+/// What the shim does next.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Next {
+    Restart(Instant),
+    Gone,
+}
+
+/// How long a client may leave output untaken after the end before it counts as gone.
+const LAST_OUTPUT: Duration = Duration::from_secs(10);
+/// A container that ran this long starts the delays anew (as Docker's).
+const STABLE: Duration = Duration::from_secs(10);
+/// The first delay before a restart, and the longest.
+const DELAY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(60));
+
+/// Whether a policy starts the container again.
+fn wants_restart(policy: RestartPolicy, code: u8, restarts: u32, stopped_by_user: bool) -> bool {
+    if stopped_by_user {
+        return false;
+    }
+    match policy {
+        RestartPolicy::No => false,
+        RestartPolicy::Always | RestartPolicy::UnlessStopped => true,
+        RestartPolicy::OnFailure { max_retries } => {
+            code != 0 && max_retries.is_none_or(|most| restarts < most)
+        }
+    }
+}
+
+/// The delay before the next start: doubled each time.
+fn delay(restarts: u32) -> Duration {
+    let (first, longest) = DELAY;
+    first.saturating_mul(2u32.saturating_pow(restarts.min(16))).min(longest)
+}
+
+impl<K: Keeper> Supervisor<'_, K> {
+    /// Collects the last output, kills what is left, and decides how to go on.
+    pub(super) fn end(&mut self, ended: Ended) -> io::Result<Next> {
+        self.drain()?;
+        let oom_killed = self.end_group();
+        self.child = None;
+        self.kill_at = None;
+        self.handover_at = None;
+        let status = ExitStatus { code: ended.code, signal: ended.signal, oom_killed };
+        let now = Timestamp::from(SystemTime::now());
+        let stable = self.status.started.is_some_and(|started| now.since(started) >= STABLE);
+        self.status.pid = 0;
+        self.status.finished = Some(now);
+        self.status.exit = Some(status);
+        if oom_killed {
+            self.tell("oom", &[]);
+        }
+        self.tell("die", &[("exitCode", ended.code.to_string())]);
+        let policy = self.spec.restart;
+        if !wants_restart(policy, ended.code, self.status.restarts, self.status.stopped_by_user) {
+            return self.finish(status);
+        }
+        let wait = delay(if stable { 0 } else { self.status.restarts });
+        self.status.restarts += 1;
+        self.status.state = ContainerState::Restarting;
+        self.write_status()?;
+        // Who is attached or waits wanted this run's end.
+        self.clients.retain_mut(|client| !client.tell_end(status));
+        Ok(Next::Restart(Instant::now() + wait))
+    }
+
+    /// The container has ended for good: `--rm`, then tell everybody.
+    fn finish(&mut self, status: ExitStatus) -> io::Result<Next> {
+        self.status.state = ContainerState::Exited;
+        if self.spec.remove {
+            if let Err(error) = self.keeper.remove(&self.spec) {
+                self.status.state = ContainerState::Dead;
+                let failure = Failure::during("remove the container", error.as_ref());
+                self.status.error = Some(failure.chain());
+                self.write_status()?;
+            }
+        } else {
+            self.write_status()?;
+            if self.status.stopped_by_user {
+                self.tell("stop", &[]);
+            }
+            // Its owner is gone with this process; what is at the path would only make clients wait.
+            let _ = std::fs::remove_file(self.spec.run().socket());
+        }
+        for client in &mut self.clients {
+            client.tell_end(status);
+        }
+        Ok(Next::Gone)
+    }
+
+    /// Reads what is left in the streams. The processes have ended, so there is no more to come.
+    fn drain(&mut self) -> io::Result<()> {
+        let end = Instant::now() + LAST_OUTPUT;
+        loop {
+            while self.is_owed() {
+                self.await_clients(end)?;
+            }
+            let streams = [
+                (Source::Stdout, &self.streams.stdout),
+                (Source::Stderr, &self.streams.stderr),
+                (Source::Terminal, &self.streams.terminal),
+            ];
+            let ready = streams.into_iter().find_map(|(source, stream)| {
+                let stream = stream.as_ref()?;
+                let mut fds = [PollFd::new(stream, PollFlags::IN)];
+                let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+                (poll(&mut fds, Some(&now)).ok()? > 0).then_some(source)
+            });
+            match ready {
+                Some(source) => self.pump(source)?,
+                None => break,
+            }
+        }
+        self.streams = crate::streams::Streams::default();
+        self.pending_input.clear();
+        self.input_ends = false;
+        Ok(())
+    }
+
+    /// Waits until a client can take output; those that do not in time have gone.
+    fn await_clients(&mut self, end: Instant) -> io::Result<()> {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            for client in self.clients.iter_mut().filter(|client| client.owed) {
+                (client.owed, client.gone) = (false, true);
+            }
+            return Ok(());
+        }
+        let owed = self.clients.iter().filter(|client| client.owed);
+        let mut fds: Vec<_> =
+            owed.map(|client| PollFd::from_borrowed_fd(client.connection.as_fd(), PollFlags::OUT)).collect();
+        let left = Timespec::try_from(left).map_err(io::Error::other)?;
+        match poll(&mut fds, Some(&left)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        drop(fds);
+        self.deliver();
+        Ok(())
+    }
+
+    /// Kills every process that is left in the container's group, and removes it. Whether one was killed for want of
+    /// memory. What cannot be removed is left to the next command's clean-up.
+    pub(super) fn end_group(&mut self) -> bool {
+        let owned = self.child.as_mut().and_then(|child| child.group.take());
+        let opened = match &owned {
+            None => self.open_group(),
+            Some(_) => None,
+        };
+        let Some(group) = owned.as_ref().and_then(|owned| owned.group()).or(opened.as_ref()) else {
+            return false;
+        };
+        let oom_killed = group.oom_kills().is_ok_and(|count| count > 0);
+        let _ = group.kill_all();
+        if let Err(error) = group.destroy() {
+            self.status.error = Some(Failure::during("remove the cgroup", &error).chain());
+        }
+        oom_killed
+    }
+
+    /// The container's group by its path in the plan; none if it has none.
+    fn open_group(&self) -> Option<Group> {
+        let plan = self.read_plan().ok()?;
+        let layout = Layout::detect().ok()?;
+        Group::open(&layout, plan.cgroup.path.as_ref()?).ok()
+    }
+
+    /// Freezes or thaws the container's processes.
+    pub(super) fn freeze(&mut self, frozen: bool) -> Result<(), Failure> {
+        let opened = self.open_group_unless_held();
+        let held = self.child.as_ref().and_then(|child| child.group.as_ref()).and_then(|owned| owned.group());
+        let group = held.or(opened.as_ref());
+        let group =
+            group.ok_or_else(|| Failure::plain("the container has no cgroup that could be frozen"))?;
+        let done = if frozen { group.freeze() } else { group.thaw() };
+        let word = if frozen { "freeze the container" } else { "thaw the container" };
+        done.map_err(|error| Failure::during(word, &error))
+    }
+
+    fn open_group_unless_held(&self) -> Option<Group> {
+        let held = self.child.as_ref().is_some_and(|child| child.group.is_some());
+        if held { None } else { self.open_group() }
+    }
+
+    fn read_plan(&self) -> Result<Plan, Failure> {
+        let path = self.spec.container_dir().plan();
+        let read = std::fs::read(path).and_then(|text| Ok(serde_json::from_slice(&text)?));
+        read.map_err(|error| Failure::during("read the plan", &error))
+    }
+
+    /// Starts the container again. True when the shim is to end.
+    pub(super) fn restart(&mut self) -> io::Result<bool> {
+        let started = self.read_plan().and_then(|plan| launch(&plan, &self.spec));
+        match started {
+            Ok(launched) => {
+                self.adopt(launched)?;
+                Ok(false)
+            }
+            Err(failure) => {
+                self.status.error = Some(failure.chain());
+                let code = failure.class.code();
+                let status = ExitStatus { code, signal: None, oom_killed: false };
+                self.status.exit = Some(status);
+                self.finish(status)?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// A stop between two starts: the next one does not come, and the shim ends at once.
+    pub(super) fn give_up_restart(&mut self) {
+        self.status.stopped_by_user = true;
+        self.spec.restart = RestartPolicy::No;
+        self.gave_up = self.restart_at.take().is_some();
+    }
+
+    /// Ends a shim whose restart was given up.
+    pub(super) fn finish_given_up(&mut self) -> io::Result<()> {
+        let status = self.status.exit.unwrap_or_default();
+        self.finish(status)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policies_restart_as_dockers_do() {
+        use RestartPolicy::{Always, No, OnFailure, UnlessStopped};
+        let retries = |max_retries| OnFailure { max_retries };
+        for (policy, code, restarts, stopped, expected) in [
+            (No, 1, 0, false, false),
+            (Always, 0, 9, false, true),
+            (Always, 0, 0, true, false),
+            (UnlessStopped, 1, 0, false, true),
+            (UnlessStopped, 1, 0, true, false),
+            (retries(None), 0, 0, false, false),
+            (retries(None), 1, 1000, false, true),
+            (retries(Some(2)), 1, 1, false, true),
+            (retries(Some(2)), 1, 2, false, false),
+        ] {
+            assert_eq!(
+                wants_restart(policy, code, restarts, stopped),
+                expected,
+                "{policy:?} {code} {restarts}"
+            );
+        }
+    }
+
+    #[test]
+    fn delays_double_up_to_a_minute() {
+        assert_eq!(delay(0), Duration::from_millis(100));
+        assert_eq!(delay(3), Duration::from_millis(800));
+        assert_eq!(delay(40), Duration::from_secs(60));
+    }
+}
