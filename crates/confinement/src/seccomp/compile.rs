@@ -7,7 +7,7 @@ use super::emit::{Emitter, Label};
 use super::program::{ARCH, NR, code};
 use super::resolve::{NumberedRules, entries};
 use super::syscall_table::X32_BIT;
-use super::{Action, Arch, Condition, Profile, Program, is_syscall};
+use super::{Action, Arch, Condition, Profile, Program};
 
 /// A program, and what of the profile is not in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,14 +93,15 @@ pub fn compile(profile: &Profile, native: Arch) -> Result<Compiled, CompileError
     profile.check()?;
     let mut emitter = Emitter::default();
     let mut next = emitter.ret(Action::KillProcess);
+    let named = profile.named();
     let listed = |arch: &Arch| profile.architectures.contains(arch);
     for arch in extra.iter().copied().filter(|arch| *arch != Arch::X32 && listed(arch)) {
-        let block = number_search(&mut emitter, &segments(profile.numbered(arch), profile.default_action));
+        let block = number_search(&mut emitter, &segments(named.numbered(arch), profile.default_action));
         next = emitter.jump(code::JUMP_EQUAL, arch.audit_value(), block, next);
     }
-    let mut native_segments = segments(profile.numbered(native), profile.default_action);
+    let mut native_segments = segments(named.numbered(native), profile.default_action);
     if native == Arch::X86_64 {
-        let x32 = listed(&Arch::X32).then(|| segments(profile.numbered(Arch::X32), profile.default_action));
+        let x32 = listed(&Arch::X32).then(|| segments(named.numbered(Arch::X32), profile.default_action));
         native_segments = with_x32(native_segments, x32, profile.default_action);
     }
     let block = number_search(&mut emitter, &native_segments);
@@ -111,18 +112,18 @@ pub fn compile(profile: &Profile, native: Arch) -> Result<Compiled, CompileError
     if instructions.len() > MAX_INSTRUCTIONS {
         return Err(CompileError::TooLong(instructions.len()));
     }
-    let names = profile.rules.iter().flat_map(|rule| &rule.names);
     let foreign = |arch: &Arch| *arch != native && !extra.contains(arch);
     Ok(Compiled {
         program: Program::from_instructions(instructions),
-        unknown_names: names.filter(|name| !is_syscall(name)).cloned().collect(),
+        unknown_names: named.unknown.iter().map(|name| (*name).to_owned()).collect(),
         foreign_architectures: profile.architectures.iter().copied().filter(foreign).collect(),
     })
 }
 
 /// Cuts the numbers into runs with the same decision.
-fn segments(numbered: NumberedRules, skipped: Action) -> Segments {
+fn segments(numbered: NumberedRules<'_>, skipped: Action) -> Segments {
     let NumberedRules { mut rules, newest, beyond, otherwise } = numbered;
+    // Stable: rules for the same number stay in their order.
     rules.sort_by_key(|rule| rule.number);
     let gap = |start: u32| Decision::always(if start > newest { beyond } else { otherwise });
     let mut segments = Segments::new();
@@ -141,7 +142,7 @@ fn segments(numbered: NumberedRules, skipped: Action) -> Segments {
                 decision.otherwise = rule.action;
                 break;
             }
-            decision.checks.push((rule.conditions.clone(), rule.action));
+            decision.checks.push((rule.conditions.to_vec(), rule.action));
         }
         while decision.checks.pop_if(|(_, action)| *action == decision.otherwise).is_some() {}
         push(&mut segments, number, decision);

@@ -1,21 +1,32 @@
 //! From names to numbers: what a profile says for each architecture, and what it says about one call.
 
+use std::borrow::Cow;
+
+use super::numbers::Row;
 use super::program::ENOSYS;
-use super::syscall_table::{IPC, SOCKETCALL, X32_BIT};
+use super::syscall_table::{Door, X32_BIT, door, number_in, row};
 use super::{Action, Arch, ArgIndex, Comparison, Condition, Profile, Rule, SeccompData, syscall_number};
+
+/// A profile's rules with each of their names looked up.
+pub(super) struct Named<'p> {
+    profile: &'p Profile,
+    calls: Vec<(&'p Rule, &'static Row)>,
+    /// Names that are no call.
+    pub unknown: Vec<&'p str>,
+}
 
 /// A rule for one number.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct NumberedRule {
+pub(super) struct NumberedRule<'p> {
     pub number: u32,
-    pub conditions: Vec<Condition>,
+    pub conditions: Cow<'p, [Condition]>,
     pub action: Action,
 }
 
 /// A profile's rules for one architecture, in their order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct NumberedRules {
-    pub rules: Vec<NumberedRule>,
+pub(super) struct NumberedRules<'p> {
+    pub rules: Vec<NumberedRule<'p>>,
     /// The last number that any rule names.
     pub newest: u32,
     /// What happens to a call above it, which the profile's author did not know.
@@ -40,27 +51,43 @@ impl Action {
     }
 }
 
+impl<'p> Named<'p> {
+    pub fn numbered(&self, arch: Arch) -> NumberedRules<'p> {
+        let mut rules = Vec::with_capacity(self.calls.len() + 32);
+        for (rule, row) in self.calls.iter().copied() {
+            if let Some(number) = number_in(row, arch) {
+                rules.push(NumberedRule { number, conditions: Cow::from(&rule.args), action: rule.action });
+            }
+            if arch == Arch::X86 {
+                rules.extend(door(row.0).and_then(|door| multiplexed(rule, door)));
+            }
+        }
+        let numbers = rules.iter().map(|rule| rule.number).filter(|number| number & !X32_BIT < PRIVATE);
+        let newest = numbers.max().unwrap_or(u32::MAX);
+        let profile = self.profile;
+        NumberedRules { rules, newest, beyond: profile.beyond_newest(), otherwise: profile.default_action }
+    }
+}
+
 /// Numbers from here on are an architecture's own (arm's `cacheflush` and its like), not in the order of their coming.
 const PRIVATE: u32 = 0x1_0000;
 
 /// On x86, `socketcall` and `ipc` are second doors to the calls behind them: a rule for `bind` is also one for
 /// `socketcall` with 2 as its first argument. The other arguments are in memory, where a filter can't look. So there a rule
 /// with conditions forbids whatever it may be about, or allows nothing.
-fn multiplexed(rule: &Rule, name: &str) -> Option<NumberedRule> {
+fn multiplexed<'p>(rule: &'p Rule, door: Door) -> Option<NumberedRule<'p>> {
     if !rule.args.is_empty() && rule.action.lets_run() {
         return None;
     }
-    let listed = |calls: &[(&str, u64)]| calls.iter().find(|(call, _)| *call == name).map(|(_, n)| *n);
-    let (door, mask, value) = match (listed(&SOCKETCALL), listed(&IPC)) {
-        (Some(value), _) => ("socketcall", u64::from(u32::MAX), value),
+    let (name, mask, value) = match door {
+        Door::Socketcall(value) => ("socketcall", u64::from(u32::MAX), value),
         // The upper half is a version.
-        (None, Some(value)) => ("ipc", 0xFFFF, value),
-        (None, None) => return None,
+        Door::Ipc(value) => ("ipc", 0xFFFF, value),
     };
-    let number = syscall_number(Arch::X86, door)?;
+    let number = syscall_number(Arch::X86, name)?;
     let index = ArgIndex::try_from(0).ok()?;
     let condition = Condition { index, comparison: Comparison::MaskedEqual { mask, value } };
-    Some(NumberedRule { number, conditions: vec![condition], action: rule.action })
+    Some(NumberedRule { number, conditions: vec![condition].into(), action: rule.action })
 }
 
 impl Profile {
@@ -72,21 +99,17 @@ impl Profile {
         if self.default_action.lets_run() { self.default_action } else { Action::Errno(ENOSYS) }
     }
 
-    pub(super) fn numbered(&self, arch: Arch) -> NumberedRules {
-        let mut rules = Vec::with_capacity(512);
+    pub(super) fn named(&self) -> Named<'_> {
+        let mut named = Named { profile: self, calls: Vec::with_capacity(512), unknown: Vec::new() };
         for rule in &self.rules {
             for name in &rule.names {
-                if let Some(number) = syscall_number(arch, name) {
-                    rules.push(NumberedRule { number, conditions: rule.args.clone(), action: rule.action });
-                }
-                if arch == Arch::X86 {
-                    rules.extend(multiplexed(rule, name));
+                match row(name) {
+                    Some(row) => named.calls.push((rule, row)),
+                    None => named.unknown.push(name),
                 }
             }
         }
-        let numbers = rules.iter().map(|rule| rule.number).filter(|number| number & !X32_BIT < PRIVATE);
-        let newest = numbers.max().unwrap_or(u32::MAX);
-        NumberedRules { rules, newest, beyond: self.beyond_newest(), otherwise: self.default_action }
+        named
     }
 
     /// What the profile says about a call on a kernel for `native`: the meaning that [`super::compile`] keeps to, written
@@ -114,7 +137,7 @@ impl Profile {
         let Some(arch) = arch else {
             return Action::KillProcess;
         };
-        let NumberedRules { rules, newest, beyond, otherwise } = self.numbered(arch);
+        let NumberedRules { rules, newest, beyond, otherwise } = self.named().numbered(arch);
         let passes = |condition: &Condition| {
             let argument = data.args.get(usize::from(condition.index.get())).copied();
             argument.is_some_and(|argument| condition.comparison.holds(argument))

@@ -18,9 +18,57 @@ fn column(arch: Arch) -> Option<usize> {
     }
 }
 
-fn row(name: &str) -> Option<&'static Row> {
-    let index = ROWS.binary_search_by(|(candidate, _)| (*candidate).cmp(name)).ok()?;
-    ROWS.get(index)
+/// Slots of the table by the name's hash: twice as many as there are rows, so that few collide.
+const SLOTS: usize = 1024;
+const EMPTY: u16 = u16::MAX;
+
+/// FNV-1a, cut to a slot. The table is made by the compiler, so what others know of the hash does no harm.
+const fn slot_of(name: &[u8]) -> usize {
+    let mut hash: u32 = 0x811C_9DC5;
+    let mut at = 0;
+    while at < name.len() {
+        hash = (hash ^ name[at] as u32).wrapping_mul(0x0100_0193);
+        at += 1;
+    }
+    (hash ^ (hash >> 15)) as usize % SLOTS
+}
+
+/// Index of each row at its hash's slot, or at the next free one.
+#[allow(clippy::cast_possible_truncation, reason = "there are fewer rows than slots")]
+const INDEX: [u16; SLOTS] = {
+    let mut index = [EMPTY; SLOTS];
+    let mut row = 0;
+    while row < ROWS.len() {
+        let mut slot = slot_of(ROWS[row].0.as_bytes());
+        while index[slot] != EMPTY {
+            slot = (slot + 1) % SLOTS;
+        }
+        index[slot] = row as u16;
+        row += 1;
+    }
+    index
+};
+
+/// The row of a call, if any architecture has it. A profile names hundreds of calls, at every start of a container.
+pub(super) fn row(name: &str) -> Option<&'static Row> {
+    let mut slot = slot_of(name.as_bytes());
+    loop {
+        let row = ROWS.get(usize::from(*INDEX.get(slot)?))?;
+        if row.0 == name {
+            return Some(row);
+        }
+        slot = (slot + 1) % SLOTS;
+    }
+}
+
+/// The number in a row, as `seccomp_data.nr` holds it.
+pub(super) fn number_in(row: &Row, arch: Arch) -> Option<u32> {
+    let number = *row.1.get(column(arch)?)?;
+    match number {
+        NO => None,
+        _ if arch == Arch::X32 => Some(number | X32_BIT),
+        _ => Some(number),
+    }
 }
 
 /// Whether any of the architectures has a call of this name.
@@ -32,12 +80,7 @@ pub fn is_syscall(name: &str) -> bool {
 /// The number of a call as `seccomp_data.nr` holds it; on x32 with bit 30.
 #[must_use]
 pub fn syscall_number(arch: Arch, name: &str) -> Option<u32> {
-    let number = *row(name)?.1.get(column(arch)?)?;
-    match number {
-        NO => None,
-        _ if arch == Arch::X32 => Some(number | X32_BIT),
-        _ => Some(number),
-    }
+    number_in(row(name)?, arch)
 }
 
 /// The name of a call's number as `seccomp_data.nr` holds it.
@@ -59,45 +102,52 @@ pub fn syscalls(arch: Arch) -> impl Iterator<Item = &'static str> {
     })
 }
 
-/// The calls behind `socketcall(2)` by its first argument (`<linux/net.h>`).
-pub(super) const SOCKETCALL: [(&str, u64); 20] = [
-    ("socket", 1),
-    ("bind", 2),
-    ("connect", 3),
-    ("listen", 4),
-    ("accept", 5),
-    ("getsockname", 6),
-    ("getpeername", 7),
-    ("socketpair", 8),
-    ("send", 9),
-    ("recv", 10),
-    ("sendto", 11),
-    ("recvfrom", 12),
-    ("shutdown", 13),
-    ("setsockopt", 14),
-    ("getsockopt", 15),
-    ("sendmsg", 16),
-    ("recvmsg", 17),
-    ("accept4", 18),
-    ("recvmmsg", 19),
-    ("sendmmsg", 20),
-];
+/// The second way to a call on x86: `socketcall` (`<linux/net.h>`) or `ipc` (`<linux/ipc.h>`), and the first argument that
+/// stands for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Door {
+    Socketcall(u64),
+    Ipc(u64),
+}
 
-/// The calls behind `ipc(2)` by the low half of its first argument (`<linux/ipc.h>`).
-pub(super) const IPC: [(&str, u64); 12] = [
-    ("semop", 1),
-    ("semget", 2),
-    ("semctl", 3),
-    ("semtimedop", 4),
-    ("msgsnd", 11),
-    ("msgrcv", 12),
-    ("msgget", 13),
-    ("msgctl", 14),
-    ("shmat", 21),
-    ("shmdt", 22),
-    ("shmget", 23),
-    ("shmctl", 24),
-];
+/// The door to a call, if it has one.
+pub(super) fn door(name: &str) -> Option<Door> {
+    Some(match name {
+        "socket" => Door::Socketcall(1),
+        "bind" => Door::Socketcall(2),
+        "connect" => Door::Socketcall(3),
+        "listen" => Door::Socketcall(4),
+        "accept" => Door::Socketcall(5),
+        "getsockname" => Door::Socketcall(6),
+        "getpeername" => Door::Socketcall(7),
+        "socketpair" => Door::Socketcall(8),
+        "send" => Door::Socketcall(9),
+        "recv" => Door::Socketcall(10),
+        "sendto" => Door::Socketcall(11),
+        "recvfrom" => Door::Socketcall(12),
+        "shutdown" => Door::Socketcall(13),
+        "setsockopt" => Door::Socketcall(14),
+        "getsockopt" => Door::Socketcall(15),
+        "sendmsg" => Door::Socketcall(16),
+        "recvmsg" => Door::Socketcall(17),
+        "accept4" => Door::Socketcall(18),
+        "recvmmsg" => Door::Socketcall(19),
+        "sendmmsg" => Door::Socketcall(20),
+        "semop" => Door::Ipc(1),
+        "semget" => Door::Ipc(2),
+        "semctl" => Door::Ipc(3),
+        "semtimedop" => Door::Ipc(4),
+        "msgsnd" => Door::Ipc(11),
+        "msgrcv" => Door::Ipc(12),
+        "msgget" => Door::Ipc(13),
+        "msgctl" => Door::Ipc(14),
+        "shmat" => Door::Ipc(21),
+        "shmdt" => Door::Ipc(22),
+        "shmget" => Door::Ipc(23),
+        "shmctl" => Door::Ipc(24),
+        _ => return None,
+    })
+}
 
 #[cfg(test)]
 mod tests {
@@ -106,6 +156,8 @@ mod tests {
     #[test]
     fn the_rows_are_sorted_and_unique() {
         assert!(ROWS.is_sorted_by(|(a, _), (b, _)| a < b));
+        assert!(ROWS.iter().all(|(name, _)| row(name).is_some_and(|row| row.0 == *name)));
+        assert!(["", "reads", "warp_drive"].iter().all(|name| row(name).is_none()));
     }
 
     #[test]
