@@ -12,7 +12,7 @@ use super::{Becoming, Never};
 use crate::channel::{Channel, Message};
 use crate::process::filter::Filter;
 use crate::process::lsm::Label;
-use crate::process::{settings, terminal};
+use crate::process::{affinity, settings, terminal};
 use crate::start::owned_group::Joiner;
 use crate::start::{Stdio, Supervision};
 use crate::step::{Step, StepError};
@@ -46,7 +46,9 @@ fn settle_and_execute(entrant: &mut Entrant<'_>) -> Result<Never, StepError> {
     let (plan, process) = (entrant.plan, entrant.process);
     reset_signals();
     Step::Handshake.run("new session", || Ok(rustix::process::setsid()?))?;
-    Step::JoinCgroup.run("", || entrant.group.join())?;
+    Step::JoinCgroup.apply("", || entrant.group.join())?;
+    // After the cgroup, whose cpuset may have changed it.
+    affinity::set(process.cpu_affinity.as_ref().and_then(|affinity| affinity.last.as_deref()))?;
     if plan.namespaces.id_maps.is_some() {
         Step::BecomeRoot.run("", || set_gid(0).and_then(|()| set_uid(0)))?;
     }

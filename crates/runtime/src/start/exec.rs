@@ -10,7 +10,7 @@ use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use super::join::receive_cloned;
 use super::owned_group::{Joiner, OwnedGroup};
-use super::{Created, StartIo, own_program};
+use super::{Created, StartIo, own_program, set_oom_score};
 use crate::channel::{Channel, Message};
 use crate::init::{self, Entrant};
 use crate::process::affinity;
@@ -56,6 +56,8 @@ pub fn exec(target: &Target<'_>, process: &Process, io: StartIo) -> Result<Creat
     };
     let (pid, pidfd) = clone_entrant(target, &kinds, &ours, entrant)?;
     let mut created = Created::new(pid, pidfd, ours, OwnedGroup::none());
+    let dir = Step::Handshake.run("/proc of the process", || Ok(ProcFs::open()?.process(pid)?))?;
+    set_oom_score(process, &dir)?;
     created.set_terminal(master);
     created.serve_process(process)?;
     Ok(created)

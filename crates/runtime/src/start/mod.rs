@@ -15,10 +15,10 @@ pub use hooks::{ContainerState, Status, run_hooks};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
-use cofferdam_confinement::{NamespaceSource, Plan};
+use cofferdam_confinement::{NamespaceSource, Plan, Process};
 use cofferdam_kernel::capability::Capability;
 use cofferdam_kernel::namespace::Namespace;
-use cofferdam_kernel::proc::ProcFs;
+use cofferdam_kernel::proc::{ProcDir, ProcFs};
 
 use crate::channel::{Channel, Message};
 use crate::init::Init;
@@ -66,6 +66,10 @@ pub struct StartIo {
 /// Whatever had been made is undone if a step fails.
 pub fn create(plan: &Plan, io: StartIo) -> Result<Created, StepError> {
     own_program::check(plan)?;
+    if let Some(name) = plan.net_devices.keys().next() {
+        return Err(Step::NetDevice
+            .refused(name, "moving network devices (OCI 1.3 linux.netDevices) is not built yet"));
+    }
     let filter = Filter::compile(plan.process.seccomp.as_ref())?;
     let group = OwnedGroup::create(&plan.cgroup)?;
     let (ours, theirs) = Step::Channel.run("between runtime and init", Channel::pair)?;
@@ -102,9 +106,7 @@ fn set_up(
     if let Some(maps) = &plan.namespaces.id_maps {
         id_map::write(&process, created.pid(), maps)?;
     }
-    if let Some(score) = plan.process.oom_score_adj {
-        Step::OomScore.apply(score, || Ok(process.write("oom_score_adj", score.to_string().as_bytes())?))?;
-    }
+    set_oom_score(&plan.process, &process)?;
     if privileged && plan.namespaces.mount.is_new() {
         let userns = match plan.namespaces.user {
             NamespaceSource::Host => None,
@@ -117,6 +119,12 @@ fn set_up(
         Step::Handshake.run("of the mounts", || created.channel().send(&message, &[]))?;
     }
     created.serve(plan, bundle)
+}
+
+/// A score below the one that was inherited needs rights that only this side has.
+fn set_oom_score(process: &Process, dir: &ProcDir) -> Result<(), StepError> {
+    let Some(score) = process.oom_score_adj else { return Ok(()) };
+    Step::OomScore.apply(score, || Ok(dir.write("oom_score_adj", score.to_string().as_bytes())?))
 }
 
 /// Whether this process may mount, map ids and make nodes on the host's behalf.
