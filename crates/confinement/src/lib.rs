@@ -18,6 +18,7 @@ mod process;
 pub mod resources;
 mod root;
 pub mod seccomp;
+mod sheet;
 
 pub use cgroup::{Cgroup, CgroupPath, InvalidCgroupPath};
 pub use device::{DEV_LINKS, Device, DeviceKind};
@@ -31,3 +32,4 @@ pub use process::{
     WindowSize,
 };
 pub use root::{PivotMethod, Root, RootSource};
+pub use sheet::{Sheet, SheetSection};

@@ -43,7 +43,8 @@ pub struct ClockOffset {
 pub struct Namespaces {
     /// Users and groups.
     pub user: NamespaceSource,
-    /// The id maps: present exactly when `user` is new.
+    /// The id maps: those to be written where `user` is new, and those that the joined namespace has where the plan's maker
+    /// knows them (needed for id-mapped mounts).
     pub id_maps: Option<IdMaps>,
     /// Mounts.
     pub mount: NamespaceSource,

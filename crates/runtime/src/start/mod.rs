@@ -103,7 +103,8 @@ fn set_up(
 ) -> Result<(), StepError> {
     let process = Step::Handshake
         .run("/proc of init", || Ok(ProcFs::open().and_then(|proc| proc.process(created.pid()))?))?;
-    if let Some(maps) = &plan.namespaces.id_maps {
+    // The maps of a joined namespace are written already.
+    if let (NamespaceSource::New, Some(maps)) = (&plan.namespaces.user, &plan.namespaces.id_maps) {
         id_map::write(&process, created.pid(), maps)?;
     }
     set_oom_score(&plan.process, &process)?;
