@@ -59,7 +59,7 @@ impl Entry {
 
     /// Its flags as they are read. Beside the ones that people see, everything that Docker's own parser takes: a switch may
     /// have a value (`--rm=false`), the last of several counts, and a value may start with a hyphen.
-    fn parser(&self) -> clap::Command {
+    pub(crate) fn parser(&self) -> clap::Command {
         self.spec().args_override_self(true).mut_args(|arg| match arg.get_action() {
             ArgAction::SetTrue => arg
                 .action(ArgAction::Set)

@@ -1,6 +1,6 @@
 //! The engine that a command works with, and what goes wrong there in a person's words.
 
-use cofferdam_engine::{Engine, Error, Paths};
+use cofferdam_engine::{Engine, Error, Paths, ZoneStoreError};
 use cofferdam_names::ContainerId;
 
 use crate::globals::Globals;
@@ -11,17 +11,21 @@ const ROOT_VARIABLE: &str = "COFFERDAM_ROOT";
 
 /// Opens the engine in the place that `--root`, the environment or the user says.
 pub(crate) fn engine(globals: &Globals) -> Result<Engine, Report> {
+    Ok(Engine::open(paths(globals)?)?)
+}
+
+/// The place that `--root`, the environment or the user says.
+pub(crate) fn paths(globals: &Globals) -> Result<Paths, Report> {
     let root = globals.root.clone().or_else(|| std::env::var_os(ROOT_VARIABLE).map(Into::into));
-    let paths = match root.filter(|root| !root.as_os_str().is_empty()) {
+    match root.filter(|root| !root.as_os_str().is_empty()) {
         Some(root) => {
             let root = std::path::absolute(root)
                 .map_err(|error| Report::new("cannot tell the working directory").because(&error))?;
-            Paths::below(&root)
+            Ok(Paths::below(&root))
         }
         None => Paths::for_user(rustix::process::geteuid().as_raw(), |name| std::env::var_os(name))
             .map_err(|error| Report::from_error(&error).hint("set HOME, or give --root DIR"))?,
-    };
-    Ok(Engine::open(paths)?)
+    }
 }
 
 /// Finds a container by what a person calls it.
@@ -31,6 +35,12 @@ pub(crate) fn container(engine: &Engine, word: &str) -> Result<ContainerId, Repo
 
 impl From<Error> for Report {
     fn from(error: Error) -> Self {
+        Self::from_error(&error)
+    }
+}
+
+impl From<ZoneStoreError> for Report {
+    fn from(error: ZoneStoreError) -> Self {
         Self::from_error(&error)
     }
 }

@@ -51,7 +51,7 @@ fn report(error: &clap::Error) -> Report {
         _ => None,
     };
     let argument = text(ContextKind::InvalidArg).unwrap_or_default();
-    let flag = argument.split([' ', '=']).next().unwrap_or_default().to_owned();
+    let flag = bare(&argument);
     let value = text(ContextKind::InvalidValue).unwrap_or_default();
     match error.kind() {
         ErrorKind::UnknownArgument if argument.starts_with('-') => {
@@ -59,7 +59,7 @@ fn report(error: &clap::Error) -> Report {
         }
         ErrorKind::UnknownArgument => Report::new(format!("unexpected argument {argument:?}")),
         ErrorKind::ValueValidation => {
-            let report = Report::new(format!("invalid value {value:?} for {argument}"));
+            let report = Report::new(format!("invalid value {value:?} for {flag}"));
             match error.source() {
                 Some(source) => report.because(source),
                 None => report,
@@ -67,16 +67,16 @@ fn report(error: &clap::Error) -> Report {
         }
         ErrorKind::InvalidValue if value.is_empty() => Report::new(format!("flag {flag} needs a value")),
         ErrorKind::InvalidValue => {
-            let report = Report::new(format!("invalid value {value:?} for {argument}"));
+            let report = Report::new(format!("invalid value {value:?} for {flag}"));
             match text(ContextKind::ValidValue) {
                 Some(valid) => report.hint(format!("it is one of {valid}")),
                 None => report,
             }
         }
-        ErrorKind::MissingRequiredArgument => Report::new(format!("missing argument: {argument}")),
+        ErrorKind::MissingRequiredArgument => Report::new(format!("missing argument: {flag}")),
         ErrorKind::ArgumentConflict => {
-            let other = text(ContextKind::PriorArg).unwrap_or_default();
-            Report::new(format!("{argument} and {other} exclude each other"))
+            let other = bare(&text(ContextKind::PriorArg).unwrap_or_default());
+            Report::new(format!("{flag} and {other} exclude each other"))
         }
         ErrorKind::InvalidUtf8 => Report::new("an argument is not valid UTF-8"),
         _ => {
@@ -84,6 +84,16 @@ fn report(error: &clap::Error) -> Report {
             Report::new(rendered.lines().next().unwrap_or_default().trim_start_matches("error: "))
         }
     }
+}
+
+/// An argument without its value's name: `--tty[=<TTY>]` is `--tty`, `<IMAGE [COMMAND]>...` is `IMAGE`.
+fn bare(argument: &str) -> String {
+    argument
+        .trim_start_matches(['<', '['])
+        .split([' ', '=', '[', ']', '>'])
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn unknown_flag(flag: &str, near: Option<String>) -> Report {

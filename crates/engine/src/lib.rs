@@ -11,6 +11,7 @@ mod image;
 mod options;
 mod paths;
 mod store;
+mod zones;
 
 pub use cofferdam_shim::{ContainerState, ExitStatus, Status};
 pub use container::{ContainerDetails, ContainerSummary, ListFilters};
@@ -23,3 +24,4 @@ pub use options::{
     WaitCondition,
 };
 pub use paths::{NoStateFolder, Paths};
+pub use zones::{ZoneStore, ZoneStoreError};

@@ -8,7 +8,7 @@ use cofferdam_names::ContainerPath;
 use cofferdam_policy::EnvEntry;
 
 use crate::command::Run;
-use crate::flags::EnvironmentFlags;
+use crate::flags::{EnvironmentFlags, split_command};
 use crate::globals::Globals;
 use crate::report::{Outcome, Report};
 use crate::session::{container, engine, start_failure};
@@ -47,9 +47,7 @@ pub(crate) struct ExecCommand {
 
 impl Run for ExecCommand {
     fn run(self, globals: &Globals) -> Outcome {
-        let mut words = self.words.into_iter();
-        let name = words.next().unwrap_or_default();
-        let command: Vec<String> = words.collect();
+        let (name, command) = split_command(self.words);
         if command.is_empty() {
             return Err(Report::new("missing argument: COMMAND").hint("see `cofferdam exec --help`"));
         }

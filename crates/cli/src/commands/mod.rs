@@ -14,6 +14,7 @@ mod pause;
 mod plan;
 mod prune;
 mod ps;
+mod receipt_check;
 mod rename;
 mod restart;
 mod rm;
@@ -26,6 +27,11 @@ mod unpause;
 mod update;
 mod version;
 mod wait;
+mod zone_apply;
+mod zone_check;
+mod zone_ls;
+mod zone_rm;
+mod zone_show;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -59,6 +65,15 @@ pub(crate) const COMMANDS: &[Entry] = &[
     entry::<rename::RenameCommand>("rename", "Rename a container"),
     entry::<update::UpdateCommand>("update", "Change limits of containers"),
     entry::<plan::PlanCommand>("plan", "Show what run would do, without doing it"),
+    entry::<receipt_check::ReceiptCheckCommand>(
+        "receipt check",
+        "Check a receipt's signature and say what it says",
+    ),
+    entry::<zone_ls::ZoneLsCommand>("zone ls", "List zones"),
+    entry::<zone_show::ZoneShowCommand>("zone show", "Show everything that a zone says"),
+    entry::<zone_check::ZoneCheckCommand>("zone check", "Check zone files"),
+    entry::<zone_apply::ZoneApplyCommand>("zone apply", "Make zone files this host's zones"),
+    entry::<zone_rm::ZoneRmCommand>("zone rm", "Remove zones"),
     entry::<events::EventsCommand>("events", "Show what happens, as it happens"),
     entry::<version::VersionCommand>("version", "Show the version"),
     entry::<completion::CompletionCommand>("completion", "Write a completion script for a shell"),
@@ -91,6 +106,8 @@ const ALIASES: &[(&str, &str)] = &[
     ("container unpause", "unpause"),
     ("container update", "update"),
     ("container wait", "wait"),
+    ("zone list", "zone ls"),
+    ("zone remove", "zone rm"),
     ("system events", "events"),
     ("system prune", "prune"),
 ];
@@ -185,3 +202,6 @@ pub(crate) fn tree() -> clap::Command {
     }
     grouped.into_iter().fold(root, |root, (_, command)| root.subcommand(command))
 }
+
+#[cfg(test)]
+mod tests;

@@ -67,9 +67,9 @@ impl ContainerFlags {
     /// Turns the flags into a request. Files that the flags name (`--env-file`, `--label-file`, a seccomp profile) are
     /// read here: they belong to the client.
     pub(crate) fn into_request(self) -> Result<ContainerRequest, Report> {
-        let mut words = self.image_and_command.into_iter();
-        let mut request = ContainerRequest::new(words.next().unwrap_or_default());
-        request.command = words.collect();
+        let (image, command) = split_command(self.image_and_command);
+        let mut request = ContainerRequest::new(image);
+        request.command = command;
         request.name = self.name;
         request.zone = self.zone;
         request.rm = self.rm;
@@ -97,4 +97,12 @@ impl ContainerFlags {
         request.resolve_client(&cwd, |name| std::env::var(name).ok());
         Ok(request)
     }
+}
+
+/// The first word and the command after it. A `--` between them is no part of either: `run host -- ls -l`.
+pub(crate) fn split_command(words: Vec<String>) -> (String, Vec<String>) {
+    let mut words = words.into_iter().peekable();
+    let first = words.next().unwrap_or_default();
+    words.next_if(|word| word == "--");
+    (first, words.collect())
 }

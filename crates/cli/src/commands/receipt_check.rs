@@ -1,0 +1,101 @@
+//! `cofferdam receipt check`: whether a receipt was signed by a key that is trusted, and what it says. Needs no rights beyond
+//! reading the files: a receipt is checked anywhere.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use cofferdam_proof::{Envelope, PublicKey, Statement, Verdict, narrow_table, table};
+
+use crate::client_file;
+use crate::command::Run;
+use crate::globals::Globals;
+use crate::report::{Outcome, Report};
+use crate::session;
+
+/// Flags of `receipt check`.
+#[derive(Debug, Parser)]
+pub(crate) struct ReceiptCheckCommand {
+    /// Trust this public key (default: this host's own)
+    #[arg(long, value_name = "FILE")]
+    key: Vec<PathBuf>,
+    /// How the statement is shown
+    #[arg(long, value_enum, default_value_t = Shape::Table)]
+    format: Shape,
+    /// Do not shorten values
+    #[arg(long)]
+    no_trunc: bool,
+    /// The receipt, or - for standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+/// How a statement is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Shape {
+    /// For people
+    Table,
+    /// The statement as it was signed
+    Json,
+}
+
+impl Run for ReceiptCheckCommand {
+    fn run(self, globals: &Globals) -> Outcome {
+        let failed = |error: &(dyn std::error::Error + 'static)| {
+            Report::new(format!("cannot check receipt {}", self.file.display())).because(error)
+        };
+        let text = text(&self.file)?;
+        let envelope: Envelope = serde_json::from_str(&text).map_err(|error| failed(&error))?;
+        let statement = envelope.check(&keys(&self.key, globals)?).map_err(|error| failed(&error))?;
+        print(&statement, self.format, self.no_trunc)?;
+        Ok(verdict_status(statement.verdict))
+    }
+}
+
+/// 0 only where everything holds.
+pub(super) fn verdict_status(verdict: Verdict) -> ExitCode {
+    if verdict == Verdict::Holds { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Prints a statement.
+pub(super) fn print(statement: &Statement, shape: Shape, whole: bool) -> Result<(), Report> {
+    let mut out = std::io::stdout().lock();
+    if shape == Shape::Json {
+        let text = serde_json::to_string_pretty(statement)
+            .map_err(|error| Report::new("cannot write the statement as JSON").because(&error))?;
+        writeln!(out, "{text}")?;
+        return Ok(());
+    }
+    let findings = &statement.findings;
+    let holding = findings.iter().filter(|finding| finding.verdict == Verdict::Holds).count();
+    let zone = statement.zone.as_ref().map_or("none", |zone| zone.as_str());
+    writeln!(out, "container {} in zone {zone}, looked at {}", statement.container, statement.time)?;
+    writeln!(out, "plan {}", statement.plan)?;
+    writeln!(out, "{}", if whole { table(findings, None) } else { narrow_table(findings) })?;
+    writeln!(out, "{holding} of {} controls hold: {}", findings.len(), statement.verdict)?;
+    Ok(())
+}
+
+fn text(file: &Path) -> Result<String, Report> {
+    if file != Path::new("-") {
+        return client_file::text(file, "receipt");
+    }
+    let mut text = String::new();
+    std::io::stdin()
+        .lock()
+        .read_to_string(&mut text)
+        .map_err(|error| Report::new("cannot read the receipt from standard input").because(&error))?;
+    Ok(text)
+}
+
+/// The keys that are trusted: those named, or this host's own.
+fn keys(files: &[PathBuf], globals: &Globals) -> Result<Vec<PublicKey>, Report> {
+    let read = |file: &Path| PublicKey::read(file).map_err(|error| Report::from_error(&error));
+    if !files.is_empty() {
+        return files.iter().map(|file| read(file)).collect();
+    }
+    let own = session::paths(globals)?.state().join("keys/host.ed25519.pub");
+    let key = read(&own).map_err(|report| report.hint("name the key that signed it with --key FILE"))?;
+    Ok(vec![key])
+}
