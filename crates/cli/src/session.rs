@@ -24,7 +24,7 @@ pub(crate) fn paths(globals: &Globals) -> Result<Paths, Report> {
             Ok(Paths::below(&root))
         }
         None => Paths::for_user(rustix::process::geteuid().as_raw(), |name| std::env::var_os(name))
-            .map_err(|error| Report::from_error(&error).hint("set HOME, or give --root DIR"))?,
+            .map_err(|error| Report::from_error(&error).hint("set HOME, or give --root DIR")),
     }
 }
 
