@@ -15,6 +15,7 @@ mod flags;
 mod globals;
 mod help;
 mod listing;
+pub mod oci;
 mod plan_sheet;
 mod report;
 mod session;
@@ -26,8 +27,9 @@ mod template;
 mod usage;
 mod when;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use globals::Wish;
@@ -36,7 +38,16 @@ use report::Outcome;
 /// The program: plays the part that its name or its first argument says.
 #[must_use]
 pub fn main() -> ExitCode {
-    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let mut arguments = std::env::args_os();
+    let called = arguments.next().map(PathBuf::from).unwrap_or_default();
+    let name = called.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    if oci::is_own_name(name) {
+        return oci::run(name, arguments);
+    }
+    let arguments: Vec<OsString> = arguments.collect();
+    if arguments.first().is_some_and(|first| first == "oci") {
+        return oci::run("cofferdam oci", arguments.into_iter().skip(1));
+    }
     command_line(arguments).unwrap_or_else(report::Report::finish)
 }
 

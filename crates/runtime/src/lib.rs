@@ -6,6 +6,7 @@
 pub mod cgroup;
 pub mod channel;
 mod init;
+pub mod lifecycle;
 pub mod oci;
 mod process;
 mod rootfs;

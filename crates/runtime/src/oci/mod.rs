@@ -33,7 +33,7 @@ use error::at;
 pub use features::features;
 use mounts::MountContext;
 pub use process::process;
-pub use resources::resources;
+pub use resources::{resources, resources_update};
 
 /// Who asks for the container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -63,6 +63,22 @@ pub fn resources(
     Ok(converted)
 }
 
+/// Converts the document of `update`: what it says of devices replaces what was said before, the nodes that every
+/// container has excepted.
+///
+/// # Errors
+/// As [`resources`].
+pub fn resources_update(
+    wire: &wire::Resources,
+    warnings: &mut Vec<String>,
+) -> Result<Resources, ConfigError> {
+    let mut change = resources("resources", wire, warnings)?;
+    if !change.devices.is_empty() {
+        change.devices = with_default_devices(change.devices);
+    }
+    Ok(change)
+}
+
 /// The device rules of a whole configuration: nothing, then what its author allows, then the nodes that the
 /// specification gives every container, which rules cannot take away.
 pub(super) fn with_default_devices(mut rules: Vec<DeviceRule>) -> Vec<DeviceRule> {

@@ -1,0 +1,221 @@
+//! `exec`: one more process in a running container.
+
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use cofferdam_confinement::{Plan, Process};
+use cofferdam_kernel::capability::Capability;
+use cofferdam_runtime::lifecycle::{Container, Lookup, send_seccomp_listener};
+use cofferdam_runtime::oci;
+use cofferdam_runtime::start::{self, StartIo, Supervision, Target};
+use cofferdam_wire_oci::{self as wire, Status};
+
+use super::arguments::{Arguments, Order, option, switch};
+use super::error::{CommandError, UsageError};
+use super::supervise::{Supervisor, reap_orphans};
+use super::{Call, Command, Outcome, console, create};
+
+pub(super) const EXEC: Command = Command {
+    name: "exec",
+    about: "execute new process inside the container",
+    usage: "<container-id> <command> [command options] || -p process.json <container-id>",
+    flags: &[
+        option(
+            "console-socket",
+            "",
+            "PATH",
+            "path to an AF_UNIX socket which will receive the master end of the terminal",
+        ),
+        option(
+            "pidfd-socket",
+            "",
+            "PATH",
+            "path to an AF_UNIX socket which will receive a pidfd of the process",
+        ),
+        option("cwd", "", "DIR", "current working directory in the container"),
+        option("env", "e", "NAME=VALUE", "set environment variables"),
+        switch("tty", "t", "allocate a pseudo-TTY"),
+        option("user", "u", "UID[:GID]", "user and group of the process"),
+        option("additional-gids", "g", "GID", "additional gids"),
+        option("process", "p", "FILE", "path to the process.json"),
+        switch("detach", "d", "detach from the container's process"),
+        option("pid-file", "", "FILE", "specify the file to write the process id to"),
+        option(
+            "process-label",
+            "",
+            "LABEL",
+            "set the asm process label for the process commonly used with selinux",
+        ),
+        option("apparmor", "", "PROFILE", "set the apparmor profile for the process"),
+        switch("no-new-privs", "", "set the no new privileges value for the process"),
+        option("cap", "c", "CAP", "add a capability to the bounding set for the process"),
+        option(
+            "preserve-fds",
+            "",
+            "N",
+            "pass N additional file descriptors to the container (stdio + N in total)",
+        ),
+        option("cgroup", "", "PATH", "(refused: a process runs in the container's own cgroup)"),
+        switch("ignore-paused", "", "allow exec in a paused container"),
+    ],
+    order: Order::FlagsFirst,
+    run,
+};
+
+fn run(call: &Call) -> Outcome {
+    let arguments = &call.arguments;
+    let (id, words) = match arguments.positional.split_first() {
+        Some((id, words)) if !words.is_empty() || arguments.has("process") => (id, words),
+        _ => {
+            let given = arguments.positional.len();
+            return Err(
+                UsageError::Count { command: "exec", wanted: "a container and a command", given }.into()
+            );
+        }
+    };
+    if let Some(path) = arguments.value("cgroup") {
+        let rule = "a process runs in the container's own cgroup".to_owned();
+        return Err(UsageError::Value { flag: "cgroup", text: path.to_owned(), rule }.into());
+    }
+    let id = id.parse().map_err(UsageError::from)?;
+    let container = Container::find(&call.global.root, &id, Lookup::Look)?;
+    match container.status()? {
+        Status::Stopped | Status::Creating => {
+            return Err(CommandError::Refused("cannot exec in a stopped container".to_owned()));
+        }
+        Status::Paused if !arguments.has("ignore-paused") => {
+            return Err(CommandError::Refused(
+                "cannot exec in a paused container (use --ignore-paused to override)".to_owned(),
+            ));
+        }
+        _ => {}
+    }
+    let plan = &container.record().plan;
+    let process = match arguments.value("process") {
+        Some(path) => from_document(call, plan, Path::new(path))?,
+        None => from_flags(arguments, plan, words)?,
+    };
+    if !plan.namespaces.user.is_new() {
+        start::protect().map_err(CommandError::system("cannot protect the runtime's own program"))?;
+    }
+    execute(call, &container, &process)
+}
+
+fn execute(call: &Call, container: &Container, process: &Process) -> Outcome {
+    let arguments = &call.arguments;
+    let plan = &container.record().plan;
+    let detached = arguments.has("detach");
+    let path = |name| arguments.value(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let console_socket = path("console-socket");
+    create::check_terminal(process.terminal, detached, console_socket.is_some())?;
+    let preserved_fds = arguments.number::<u32>("preserve-fds")?.unwrap_or(0);
+    create::check_preserved(preserved_fds)?;
+    let supervisor = if detached { None } else { Some(Supervisor::prepare()?) };
+    if !detached {
+        reap_orphans()?;
+    }
+    let (pid, pidfd) = container
+        .init()
+        .ok_or_else(|| CommandError::Refused("cannot exec in a stopped container".to_owned()))?;
+    let io = StartIo {
+        stdio: None,
+        preserved_fds,
+        supervision: Supervision::Detached,
+        start_socket: None,
+        bundle: container.record().bundle.clone(),
+    };
+    let mut created = start::exec(&Target { plan, pid, pidfd: pidfd.as_fd() }, process, io)?;
+    let mut terminal = created.take_terminal();
+    if let (Some(socket), Some(master)) = (&console_socket, &terminal) {
+        console::send_fd(socket, "/dev/ptmx", master.as_fd())?;
+        terminal = None;
+    }
+    let mut gated = created.exec_to_gate()?;
+    if let Some(listener) = gated.take_seccomp_listener() {
+        send_seccomp_listener(plan, container.state()?, listener)?;
+    }
+    if let Some(file) = path("pid-file") {
+        console::write_pid(&file, gated.pid().as_raw_nonzero().get())?;
+    }
+    if let (Some(socket), Some(pidfd)) = (path("pidfd-socket"), gated.pidfd()) {
+        console::send_fd(&socket, "pidfd", pidfd)?;
+    }
+    let released = gated.release()?;
+    match supervisor {
+        None => Ok(ExitCode::SUCCESS),
+        Some(supervisor) => Ok(ExitCode::from(supervisor.wait(&released.pidfd, released.pid, terminal)?)),
+    }
+}
+
+/// The process of a document, as containerd and Docker pass it.
+fn from_document(call: &Call, plan: &Plan, path: &Path) -> Result<Process, CommandError> {
+    let wire: wire::Process = oci::read_document(path)?;
+    let mut warnings = Vec::new();
+    let seccomp = plan.process.seccomp.clone();
+    let mut process =
+        oci::process("process", &wire, plan.namespaces.id_maps.as_ref(), seccomp, &mut warnings)?;
+    for warning in warnings {
+        call.global.log.warning(&warning);
+    }
+    process.create_cwd = false;
+    if process.cpu_affinity.is_none() {
+        process.cpu_affinity = plan.process.cpu_affinity.clone();
+    }
+    Ok(process)
+}
+
+/// The container's own process with what the flags change of it.
+fn from_flags(arguments: &Arguments, plan: &Plan, words: &[String]) -> Result<Process, CommandError> {
+    let mut process =
+        Process { args: words.to_vec(), create_cwd: false, window: None, ..plan.process.clone() };
+    process.terminal = arguments.has("tty");
+    process.env.extend(arguments.values("env").map(str::to_owned));
+    if let Some(cwd) = arguments.value("cwd") {
+        process.cwd = cwd.parse().map_err(UsageError::from)?;
+    }
+    process.no_new_privileges |= arguments.has("no-new-privs");
+    let label = |flag| arguments.value(flag).filter(|text| !text.is_empty()).map(str::to_owned);
+    process.apparmor_profile = label("apparmor").or(process.apparmor_profile);
+    process.selinux_label = label("process-label").or(process.selinux_label);
+    for name in arguments.values("cap") {
+        let capability: Capability =
+            name.parse().map_err(|error| CommandError::Refused(format!("--cap: {error}")))?;
+        let sets = &mut process.capabilities;
+        for set in [&mut sets.bounding, &mut sets.effective, &mut sets.permitted] {
+            set.insert(capability);
+        }
+        // Ambient needs inheritable, and OCI gives a process inheritable capabilities only where its author says so
+        // (CVE-2022-29162).
+        if sets.inheritable.contains(capability) {
+            sets.ambient.insert(capability);
+        }
+    }
+    change_user(arguments, plan, &mut process)?;
+    Ok(process)
+}
+
+fn change_user(arguments: &Arguments, plan: &Plan, process: &mut Process) -> Result<(), CommandError> {
+    let number = |flag: &'static str, text: &str| {
+        text.parse::<u32>().map_err(|_| UsageError::NotANumber { flag, text: text.to_owned() })
+    };
+    if let Some(user) = arguments.value("user").filter(|user| !user.is_empty()) {
+        let (uid, gid) = user.split_once(':').map_or((user, None), |(uid, gid)| (uid, Some(gid)));
+        process.user.uid = number("user", uid)?;
+        if let Some(gid) = gid {
+            process.user.gid = number("user", gid)?;
+        }
+    }
+    for gid in arguments.values("additional-gids") {
+        process.user.additional_gids.push(number("additional-gids", gid)?);
+    }
+    if let Some(maps) = &plan.namespaces.id_maps {
+        let (uid, gid) = (process.user.uid, process.user.gid);
+        if maps.host_uid(uid).is_none() || maps.host_gid(gid).is_none() {
+            return Err(CommandError::Refused(format!(
+                "user {uid}:{gid} is not mapped in the container's user namespace"
+            )));
+        }
+    }
+    Ok(())
+}
