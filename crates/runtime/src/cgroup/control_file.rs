@@ -1,6 +1,7 @@
 //! Reading and writing control files with as few system calls as it takes.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags};
@@ -65,9 +66,24 @@ pub(super) fn read_if_there(path: &Path) -> Result<Option<String>, ControlFileEr
 
 /// Writes `value` in one write(2): a control file takes each write as a whole command. The file is never created.
 pub(super) fn write(path: &Path, value: &str) -> io::Result<()> {
-    let file = rustix::fs::open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let file = open_to_write(path)?;
     rustix::io::retry_on_intr(|| rustix::io::write(&file, value.as_bytes()))?;
     Ok(())
+}
+
+fn open_to_write(path: &Path) -> rustix::io::Result<OwnedFd> {
+    rustix::fs::open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// As [`write`], one command after another into a file that is opened once.
+pub(super) fn write_each(path: &Path, values: &[String]) -> Result<(), ControlFileError> {
+    let file = open_to_write(path)
+        .map_err(|errno| ControlFileError::writing(&values.join("; "), path, errno.into()))?;
+    values.iter().try_for_each(|value| {
+        rustix::io::retry_on_intr(|| rustix::io::write(&file, value.as_bytes()))
+            .map(drop)
+            .map_err(|errno| ControlFileError::writing(value, path, errno.into()))
+    })
 }
 
 /// As [`write`], with the file named in the error.

@@ -9,6 +9,7 @@
 
 mod control_file;
 mod controller;
+mod delegation;
 mod device_rules;
 pub mod error;
 mod group;
@@ -24,6 +25,7 @@ mod v2;
 mod version;
 
 pub use controller::Controller;
+pub use delegation::Delegation;
 pub use group::Group;
 pub use joiner::Joiner;
 pub use layout::{Hierarchy, Layout};

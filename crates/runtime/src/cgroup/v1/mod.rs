@@ -58,12 +58,10 @@ impl Version for V1 {
     }
 
     fn filter_devices(&self, folder: &Path, rules: &[DeviceRule]) -> Result<(), ApplyError> {
-        let list = DeviceList::of(rules)?;
-        for (file, line) in list.writes() {
-            let path = folder.join(file);
-            control_file::write_or_name(&path, &line).map_err(|source| ApplyError::Set {
+        for (file, lines) in DeviceList::of(rules)?.writes() {
+            control_file::write_each(&folder.join(file), &lines).map_err(|source| ApplyError::Set {
                 control: "devices".to_owned(),
-                value: line,
+                value: lines.join(", "),
                 source,
             })?;
         }

@@ -1,0 +1,90 @@
+//! Where an ordinary user may make groups (`cgroup-v2.rst`, "Delegation"): the part of the v2 hierarchy above the caller
+//! that was handed over to that user, as systemd does with `user@UID.service`.
+//!
+//! v1 has no safe delegation of its controllers to ordinary users, so there is none here: a rootless container on such a
+//! host stays in its caller's group, and a limit is refused.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use cofferdam_confinement::CgroupPath;
+
+use super::control_file;
+use super::error::DetectError;
+use super::joiner::own_path;
+use super::{Controller, Hierarchy, Layout};
+
+/// What an ordinary user may use.
+#[derive(Debug, Clone)]
+pub struct Delegation {
+    /// Groups may be made below this one.
+    pub parent: CgroupPath,
+    /// The host as that user has it: with the controllers that were handed over.
+    pub layout: Layout,
+}
+
+impl Layout {
+    /// The highest group above the calling process that belongs to the user `uid`; none if no group does, or v2 is not
+    /// all there is. Being above the caller matters: a process may move only between groups below one that the user owns.
+    pub fn delegated(&self, uid: u32) -> Result<Option<Delegation>, DetectError> {
+        let [hierarchy] = self.hierarchies() else { return Ok(None) };
+        if hierarchy.version() != "v2" {
+            return Ok(None);
+        }
+        let text = control_file::read(Path::new("/proc/self/cgroup")).map_err(DetectError::Read)?;
+        let Some(own) = own_path(&text, hierarchy) else { return Ok(None) };
+        let Some(parent) = highest_owned(hierarchy.root(), own.trim_matches('/'), uid) else {
+            return Ok(None);
+        };
+        let names = control_file::read(&hierarchy.root().join(parent.as_str()).join("cgroup.controllers"))
+            .map_err(DetectError::Read)?;
+        let controllers = names.split_whitespace().filter_map(Controller::named).collect();
+        let layout = Self::of(vec![Hierarchy::v2(hierarchy.root(), controllers)]);
+        Ok(Some(Delegation { parent, layout }))
+    }
+}
+
+/// The highest of the groups on `path` that `uid` owns.
+fn highest_owned(root: &Path, path: &str, uid: u32) -> Option<CgroupPath> {
+    let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
+    let owned = ends.map(|end| &path[..end]).find(|path| is_delegated(&root.join(path), uid))?;
+    CgroupPath::try_from(owned.to_owned()).ok()
+}
+
+/// Delegated is a group whose folder, and the two files that move processes and hand controllers down, are the user's.
+fn is_delegated(folder: &Path, uid: u32) -> bool {
+    ["", "cgroup.procs", "cgroup.subtree_control"].iter().all(|file| {
+        std::fs::metadata(folder.join(file))
+            .is_ok_and(|metadata| metadata.uid() == uid && metadata.mode() & 0o200 != 0)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_group_of_the_user_is_found() {
+        let root = tempfile::tempdir().unwrap();
+        let uid = rustix::process::geteuid().as_raw();
+        let path = "user.slice/user-1000.slice/user@1000.service/app.slice/run.scope";
+        let folder = root.path().join(path);
+        std::fs::create_dir_all(&folder).unwrap();
+        assert_eq!(highest_owned(root.path(), path, uid), None, "a folder alone is not enough");
+        for (end, file) in [
+            ("app.slice", "cgroup.procs"),
+            ("run.scope", "cgroup.procs"),
+            ("run.scope", "cgroup.subtree_control"),
+        ] {
+            let end = path.find(end).unwrap() + end.len();
+            std::fs::write(root.path().join(&path[..end]).join(file), "").unwrap();
+        }
+        assert_eq!(highest_owned(root.path(), path, uid).unwrap().as_str(), path);
+        let above = "user.slice/user-1000.slice/user@1000.service";
+        for file in ["cgroup.procs", "cgroup.subtree_control"] {
+            std::fs::write(root.path().join(above).join(file), "").unwrap();
+        }
+        assert_eq!(highest_owned(root.path(), path, uid).unwrap().as_str(), above);
+        assert_eq!(highest_owned(root.path(), path, uid + 1), None, "someone else's");
+    }
+}
