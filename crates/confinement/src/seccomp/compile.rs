@@ -41,13 +41,17 @@ pub enum CompileError {
 
 /// What happens to the calls with some number: the first check that passes, else `otherwise`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Decision {
-    checks: Vec<(Vec<Condition>, Action)>,
-    otherwise: Action,
+pub struct Decision {
+    /// Conditions that must all hold, and what happens then.
+    pub checks: Vec<(Vec<Condition>, Action)>,
+    /// What happens where no check passes.
+    pub otherwise: Action,
 }
 
 impl Decision {
-    fn always(otherwise: Action) -> Self {
+    /// The same for all arguments.
+    #[must_use]
+    pub fn always(otherwise: Action) -> Self {
         Self { checks: Vec::new(), otherwise }
     }
 }
@@ -60,6 +64,13 @@ impl Profile {
     #[must_use]
     pub fn notifies(&self) -> bool {
         self.rules.iter().any(|rule| rule.action == Action::Notify)
+    }
+
+    /// What the profile says on one architecture about every number, as if it listed it: decisions by the first number that they
+    /// are for, sorted, from 0 on. x32's numbers have bit 30.
+    #[must_use]
+    pub fn decisions(&self, arch: Arch) -> Vec<(u32, Decision)> {
+        segments(self.named().numbered(arch), self.default_action)
     }
 
     fn check(&self) -> Result<(), CompileError> {

@@ -30,7 +30,7 @@ mod resolve;
 mod syscall_table;
 
 pub use arch::{Arch, UnknownArch};
-pub use compile::{CompileError, Compiled, compile};
+pub use compile::{CompileError, Compiled, Decision, compile};
 pub use profile::{
     Action, ArgIndex, Comparison, Condition, Flags, InvalidAction, InvalidComparison, InvalidFlag, Listener,
     NoSuchArgument, Profile, Rule,

@@ -206,6 +206,21 @@ pub struct Rule {
     pub args: Vec<Condition>,
 }
 
+impl Rule {
+    /// The rules that one of OCI's `syscalls` stands for. Where an argument is tested more than once, OCI runtimes take each test as
+    /// a rule of its own ("or", not "and"), and profiles are written for that; otherwise it is one rule.
+    #[must_use]
+    pub fn from_oci(names: Vec<String>, action: Action, args: Vec<Condition>) -> Vec<Self> {
+        let mut indices: Vec<ArgIndex> = args.iter().map(|condition| condition.index).collect();
+        indices.sort_unstable();
+        if indices.is_sorted_by(|a, b| a < b) {
+            return vec![Self { names, action, args }];
+        }
+        let one = |condition| Self { names: names.clone(), action, args: vec![condition] };
+        args.into_iter().map(one).collect()
+    }
+}
+
 /// How the filter is installed (seccomp(2), `SECCOMP_FILTER_FLAG_*`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -316,6 +331,20 @@ mod tests {
         assert_eq!(ArgIndex::try_from(5).map(ArgIndex::get), Ok(5));
         assert!(ArgIndex::try_from(6).is_err());
         assert!(ArgIndex::try_from(u32::MAX).is_err());
+    }
+
+    #[test]
+    fn tests_of_one_argument_are_alternatives_as_for_other_runtimes() {
+        let condition = |index: u32, value| Condition {
+            index: ArgIndex::try_from(index).unwrap(),
+            comparison: Comparison::Equal(value),
+        };
+        let rules = |args| Rule::from_oci(vec!["socket".to_owned()], Action::Allow, args);
+        assert_eq!(rules(vec![condition(0, 1), condition(1, 1)]).len(), 1);
+        assert_eq!(rules(vec![]).len(), 1);
+        let alternatives = rules(vec![condition(2, 1), condition(0, 9), condition(2, 2)]);
+        assert_eq!(alternatives.len(), 3);
+        assert!(alternatives.iter().all(|rule| rule.args.len() == 1 && rule.names == ["socket"]));
     }
 
     #[test]
