@@ -7,15 +7,14 @@ use cofferdam_policy::ContainerRequest;
 use cofferdam_shim::ExitStatus;
 
 use crate::{
-    Attach, Change, ContainerDetails, ContainerSummary, Error, Event, EventQuery, ExecRequest, ListFilters,
-    LogQuery, LogRecord, Paths, ProcessRow, PruneReport, RemoveOptions, Result, RunOptions, StatsSample,
-    StopOptions, UpdateRequest, WaitCondition,
+    Attach, ContainerDetails, ContainerSummary, Error, ListFilters, Paths, PruneReport, RemoveOptions,
+    Result, RunOptions, StopOptions, UpdateRequest, WaitCondition,
 };
 
 /// Containers and what belongs to them, below one state folder.
 #[derive(Debug)]
 pub struct Engine {
-    paths: Paths,
+    pub(crate) paths: Paths,
 }
 
 #[allow(clippy::unused_self, clippy::missing_errors_doc, reason = "being built")]
@@ -86,16 +85,6 @@ impl Engine {
         Err(Error::NotBuilt("restart a container"))
     }
 
-    /// Freezes all its processes.
-    pub fn pause(&self, _id: &ContainerId) -> Result<()> {
-        Err(Error::NotBuilt("pause a container"))
-    }
-
-    /// Lets them go on.
-    pub fn unpause(&self, _id: &ContainerId) -> Result<()> {
-        Err(Error::NotBuilt("unpause a container"))
-    }
-
     /// Removes a container with all that belongs to it.
     pub fn remove(&self, _id: &ContainerId, _options: &RemoveOptions) -> Result<()> {
         Err(Error::NotBuilt("remove a container"))
@@ -104,37 +93,6 @@ impl Engine {
     /// Waits until the condition holds; answers how the container ended.
     pub fn wait(&self, _id: &ContainerId, _condition: WaitCondition) -> Result<ExitStatus> {
         Err(Error::NotBuilt("wait for a container"))
-    }
-
-    /// Its counters now.
-    pub fn stats(&self, _id: &ContainerId) -> Result<StatsSample> {
-        Err(Error::NotBuilt("read a container's counters"))
-    }
-
-    /// Its processes.
-    pub fn top(&self, _id: &ContainerId) -> Result<Vec<ProcessRow>> {
-        Err(Error::NotBuilt("list a container's processes"))
-    }
-
-    /// Starts one more process in a running container: the caller becomes its parent. With `detach` there is no
-    /// session to relay.
-    pub fn exec(&self, _id: &ContainerId, _request: &ExecRequest) -> Result<Option<ExecSession>> {
-        Err(Error::NotBuilt("execute in a container"))
-    }
-
-    /// The lines of its log; with [`LogQuery::follow`] it waits for more until the container ends.
-    pub fn logs(&self, _id: &ContainerId, _query: &LogQuery) -> Result<LogReader> {
-        Err(Error::NotBuilt("read a container's log"))
-    }
-
-    /// What happened, and what happens from now on.
-    pub fn events(&self, _query: &EventQuery) -> Result<EventReader> {
-        Err(Error::NotBuilt("read events"))
-    }
-
-    /// What it changed in its root.
-    pub fn diff(&self, _id: &ContainerId) -> Result<Vec<Change>> {
-        Err(Error::NotBuilt("compare a container with its image"))
     }
 
     /// Gives it another name.
@@ -160,42 +118,6 @@ pub struct Started {
     pub id: ContainerId,
     /// Its streams, where they were asked for.
     pub stream: Option<AttachStream>,
-}
-
-/// The lines of a log, one after another.
-#[derive(Debug)]
-pub struct LogReader {}
-
-impl Iterator for LogReader {
-    type Item = Result<LogRecord>;
-    fn next(&mut self) -> Option<Self::Item> {
-        None
-    }
-}
-
-/// Events, one after another.
-#[derive(Debug)]
-pub struct EventReader {}
-
-impl Iterator for EventReader {
-    type Item = Result<Event>;
-    fn next(&mut self) -> Option<Self::Item> {
-        None
-    }
-}
-
-/// A process that `exec` started.
-#[derive(Debug)]
-pub struct ExecSession {}
-
-impl ExecSession {
-    /// As [`AttachStream::relay`].
-    ///
-    /// # Errors
-    /// A stream failed.
-    pub fn relay(self, _options: &crate::RelayOptions<'_>) -> Result<crate::RelayEnd> {
-        Err(Error::NotBuilt("relay streams"))
-    }
 }
 
 /// A connection to the streams of a container's first process.

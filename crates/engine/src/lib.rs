@@ -3,21 +3,32 @@
 //! A face opens an [`Engine`], calls one method per command and prints what comes back. The engine knows no terminal's
 //! colours and no flag's spelling; it starts no thread, because the start of a container clones the calling process.
 
+mod changes;
 mod container;
+mod counters;
 mod detach;
 mod engine;
 mod error;
+mod event_reader;
+mod exec;
+mod exec_session;
 mod image;
+mod live;
+mod log_reader;
 mod options;
 mod paths;
+mod running;
 mod store;
 mod zones;
 
 pub use cofferdam_shim::{ContainerState, ExitStatus, Status};
 pub use container::{ContainerDetails, ContainerSummary, ListFilters};
 pub use detach::DetachFilter;
-pub use engine::{AttachStream, Engine, EventReader, ExecSession, LogReader, Started};
+pub use engine::{AttachStream, Engine, Started};
 pub use error::{Error, ExitClass, Result};
+pub use event_reader::EventReader;
+pub use exec_session::ExecSession;
+pub use log_reader::LogReader;
 pub use options::{
     Attach, Change, ChangeKind, Event, EventQuery, ExecRequest, LogQuery, LogRecord, ProcessRow, PruneReport,
     RelayEnd, RelayOptions, RemoveOptions, RunOptions, StatsSample, StopOptions, UpdateRequest,

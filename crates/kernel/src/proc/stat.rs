@@ -3,8 +3,16 @@
 use super::parse::{ParseError, decimal, words};
 
 /// A few fields of `/proc/PID/stat`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcessStat {
+    /// Its command's name as it chose it, at most 15 bytes (or longer for a kernel worker).
+    pub name: String,
+    /// Its terminal's device number; 0 for none.
+    pub terminal: i32,
+    /// Clock ticks spent in its own code.
+    pub user_ticks: u64,
+    /// Clock ticks spent in the kernel.
+    pub system_ticks: u64,
     /// The letter of its state.
     pub state: u8,
     /// The process that started it.
@@ -29,7 +37,12 @@ pub fn parse_stat(bytes: &[u8]) -> Result<ProcessStat, ParseError> {
     let field = |number: usize| -> Result<&[u8], ParseError> {
         fields.get(number - 3).copied().ok_or_else(|| ParseError::new("process stat", bytes))
     };
+    let open = bytes.iter().position(|byte| *byte == b'(').map_or(close, |open| open + 1);
     Ok(ProcessStat {
+        name: String::from_utf8_lossy(bytes.get(open..close).unwrap_or_default()).into_owned(),
+        terminal: decimal("terminal", field(7)?)?,
+        user_ticks: decimal("user time", field(14)?)?,
+        system_ticks: decimal("system time", field(15)?)?,
         state: field(3)?.first().copied().unwrap_or(b'?'),
         ppid: decimal("parent pid", field(4)?)?,
         nice: decimal("nice value", field(19)?)?,
@@ -52,6 +65,10 @@ mod tests {
         let stat = parse_stat(text.as_bytes()).unwrap();
         assert_eq!((stat.state, stat.ppid, stat.nice), (b'S', 4, 19));
         assert_eq!((stat.start_time, stat.rt_priority, stat.policy), (22, 40, 41));
+        assert_eq!(
+            (stat.name.as_str(), stat.terminal, stat.user_ticks, stat.system_ticks),
+            ("x) R 1 1 (y\n", 7, 14, 15)
+        );
     }
 
     #[test]

@@ -1,0 +1,76 @@
+//! A running container, held by handles that no pid reuse can redirect.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use cofferdam_confinement::Plan;
+use cofferdam_kernel::proc::{ProcDir, ProcFs};
+use cofferdam_names::ContainerId;
+use cofferdam_runtime::cgroup::{Group, Layout};
+use cofferdam_shim::{ContainerDir, ContainerState, Lock, Status};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use crate::error::{Error, Result};
+use crate::paths::Paths;
+
+/// A running container.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) dir: ContainerDir,
+    pub(crate) plan: Plan,
+    pub(crate) pid: Pid,
+    pub(crate) pidfd: OwnedFd,
+    pub(crate) state: ContainerState,
+}
+
+impl Live {
+    /// Finds the container's first process. A container that does not run is an error that says so.
+    pub(crate) fn find(paths: &Paths, id: &ContainerId) -> Result<Self> {
+        let dir = paths.container(id);
+        let not_running = || Error::NotRunning { id: id.clone() };
+        let status = read_status(&dir)?;
+        let pid = Pid::from_raw(status.pid).filter(|_| status.state.has_shim()).ok_or_else(not_running)?;
+        let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(|_| not_running())?;
+        // Looked at only now that the process is held: while the shim lives and says this pid, the pid is that process.
+        let held = Lock::is_held(&paths.run_dir(id))
+            .map_err(|source| Error::io("look for the shim of", id, source))?;
+        if !held || read_status(&dir)?.pid != status.pid {
+            return Err(not_running());
+        }
+        let plan = read_plan(&dir)?;
+        Ok(Self { dir, plan, pid, pidfd, state: status.state })
+    }
+
+    /// Its cgroup, where it has one of its own.
+    pub(crate) fn group(&self) -> Result<Option<Group>> {
+        let Some(path) = &self.plan.cgroup.path else { return Ok(None) };
+        let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Cgroup {
+            id: self.plan.container.clone(),
+            source,
+        };
+        let layout = Layout::detect().map_err(|error| failed(error.into()))?;
+        Group::open(&layout, path).map(Some).map_err(|error| failed(error.into()))
+    }
+
+    /// The folder of its first process in the host's procfs.
+    pub(crate) fn process(&self) -> Result<ProcDir> {
+        let dir = ProcFs::open().and_then(|proc| proc.process(self.pid));
+        dir.map_err(|error| Error::io("look at the processes of", &self.plan.container, error.into()))
+    }
+
+    /// Sends a signal to its first process.
+    pub(crate) fn signal(&self, signal: cofferdam_kernel::signal::Signal) -> Result<()> {
+        cofferdam_kernel::signal::send(self.pidfd.as_fd(), signal)
+            .map_err(|source| Error::io("send a signal to", &self.plan.container, source))
+    }
+}
+
+fn read_status(dir: &ContainerDir) -> Result<Status> {
+    Status::read(&dir.status()).map_err(|source| Error::Status { source })
+}
+
+/// The plan that the container was made with.
+pub(crate) fn read_plan(dir: &ContainerDir) -> Result<Plan> {
+    let path = dir.plan();
+    let text = std::fs::read(&path).map_err(|source| Error::io("read", path.display(), source))?;
+    serde_json::from_slice(&text).map_err(|source| Error::io("understand", path.display(), source.into()))
+}

@@ -1,0 +1,89 @@
+//! What is done with a container that runs, and what is read of one that ran.
+
+use cofferdam_names::ContainerId;
+use cofferdam_shim::{Connection, Frame, MAX_PACKET};
+
+use crate::options::{Change, EventQuery, ExecRequest, LogQuery, ProcessRow, StatsSample};
+use crate::{Engine, Error, EventReader, ExecSession, LogReader, Result, changes, counters, exec, live};
+
+impl Engine {
+    /// Freezes all processes.
+    ///
+    /// # Errors
+    /// It does not run, or the kernel refused.
+    pub fn pause(&self, id: &ContainerId) -> Result<()> {
+        self.ask_shim(id, &Frame::Pause)
+    }
+
+    /// Lets frozen processes go on.
+    ///
+    /// # Errors
+    /// It does not run, or the kernel refused.
+    pub fn unpause(&self, id: &ContainerId) -> Result<()> {
+        self.ask_shim(id, &Frame::Unpause)
+    }
+
+    /// Asks the container's shim for something and waits until it is done.
+    fn ask_shim(&self, id: &ContainerId, request: &Frame<'_>) -> Result<()> {
+        let failed = |source| Error::io("ask the shim of", id, source);
+        live::Live::find(&self.paths, id)?;
+        let shim = Connection::open(&self.paths.run_dir(id).socket()).map_err(failed)?;
+        shim.send(request).map_err(failed)?;
+        let mut buffer = [0; MAX_PACKET];
+        match shim.receive(&mut buffer).map_err(failed)? {
+            Some(Frame::Done) => Ok(()),
+            Some(Frame::Failed { messages, .. }) => Err(failed(std::io::Error::other(messages.to_owned()))),
+            Some(other) => Err(failed(std::io::Error::other(format!("it answered {other:?}")))),
+            None => Err(failed(std::io::ErrorKind::UnexpectedEof.into())),
+        }
+    }
+
+    /// Starts one more process in a running container; a session to relay its streams with, unless it is detached.
+    ///
+    /// # Errors
+    /// The container does not run, the request is more than the container has, or the program cannot be executed.
+    pub fn exec(&self, id: &ContainerId, request: &ExecRequest) -> Result<Option<ExecSession>> {
+        exec::start(&self.paths, id, request)
+    }
+
+    /// One reading of the container's counters.
+    ///
+    /// # Errors
+    /// It does not run, or has no cgroup of its own.
+    pub fn stats(&self, id: &ContainerId) -> Result<StatsSample> {
+        counters::stats(&self.paths, id)
+    }
+
+    /// Its processes.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn top(&self, id: &ContainerId) -> Result<Vec<ProcessRow>> {
+        counters::top(&self.paths, id)
+    }
+
+    /// What it wrote to its standard output and error.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn logs(&self, id: &ContainerId, query: &LogQuery) -> Result<LogReader> {
+        LogReader::open(&self.paths, id, query)
+    }
+
+    /// What happened to containers, images and zones.
+    ///
+    /// # Errors
+    /// The events cannot be read.
+    pub fn events(&self, query: &EventQuery) -> Result<EventReader> {
+        EventReader::open(&self.paths, query)
+    }
+
+    /// What it changed of its image's files.
+    ///
+    /// # Errors
+    /// Its writable layer cannot be read.
+    pub fn diff(&self, id: &ContainerId) -> Result<Vec<Change>> {
+        let plan = live::read_plan(&self.paths.container(id))?;
+        changes::of(&plan).map_err(|source| Error::io("compare the writable layer of", id, source))
+    }
+}
