@@ -33,7 +33,7 @@ fn memory_over_the_limit_is_killed_and_told() {
     assert_eq!(wait(0), 0, "nothing has happened yet");
     assert_eq!(test.group().oom_kills().unwrap(), 0);
     // tail keeps in memory what it may have to print.
-    assert!(!test.succeeds("head -c 200M /dev/zero | tail -c 200M > /dev/null"));
+    assert!(!test.succeeds("head -c 200000000 /dev/zero | tail -c 200000000 > /dev/null"));
     assert_eq!(wait(5), 1);
     watch.acknowledge().unwrap();
     assert!(test.group().oom_kills().unwrap() >= 1);
@@ -51,12 +51,12 @@ fn the_quota_throttles_and_what_is_used_is_counted() {
     let mut test = TestGroup::new(layout);
     let cpu = Cpu { quota: Some(Limit::Value(5_000)), period: Some(50_000), ..Cpu::default() };
     test.create(&Resources { cpu, pids: Some(Limit::Value(20)), ..Resources::default() }).unwrap();
-    let mut child = test.start("while :; do :; done");
+    let mut child = test.start("some=$(seq 50000); while :; do :; done");
     eventually("the group is throttled", || test.group().stats().unwrap().cpu.throttled_periods > 3);
     let stats = test.group().stats().unwrap();
     assert!(stats.cpu.usage > 10_000_000, "{:?}", stats.cpu);
     assert!(stats.cpu.throttled > 0);
-    assert_eq!(stats.pids.current, 1);
+    assert!((1..=3).contains(&stats.pids.current), "{:?}", stats.pids);
     assert_eq!(stats.pids.limit, Some(Limit::Value(20)));
     assert!(stats.memory.memory.usage > 0);
     assert_eq!(stats.memory.memory.limit, Some(Limit::Max));

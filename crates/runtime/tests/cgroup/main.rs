@@ -1,9 +1,5 @@
 //! Cgroups on the real kernel, as root. Every test makes groups of its own and removes them.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test fails by panicking, and says on stderr what it skips"
-)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod devices;
 mod enforcement;

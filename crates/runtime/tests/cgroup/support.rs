@@ -1,5 +1,6 @@
 //! Groups that a test makes and removes, and processes in them.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -88,16 +89,21 @@ impl Drop for TestGroup {
     }
 }
 
+/// Says that a test does not run here. Straight to stderr: what a passing test prints is not shown.
+pub fn skip(test: &str, reason: &dyn std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "SKIP {test}: {reason}");
+}
+
 /// What this machine has mounted, or none where a test cannot run: then it has said so.
 pub fn host(test: &str) -> Option<Layout> {
     if !rustix::process::geteuid().is_root() {
-        eprintln!("SKIP {test}: making cgroups needs root");
+        skip(test, &"making cgroups needs root");
         return None;
     }
     match Layout::detect() {
         Ok(layout) => Some(layout),
         Err(error) => {
-            eprintln!("SKIP {test}: {error}");
+            skip(test, &error);
             None
         }
     }
@@ -108,7 +114,7 @@ pub fn host_with(test: &str, controllers: &[Controller]) -> Option<Layout> {
     let layout = host(test)?;
     for controller in controllers {
         if !layout.hierarchies().iter().any(|one| one.controllers().contains(controller)) {
-            eprintln!("SKIP {test}: this host has no controller {controller}");
+            skip(test, &format_args!("this host has no controller {controller}"));
             return None;
         }
     }

@@ -7,14 +7,14 @@ use cofferdam_confinement::resources::{DeviceRule, HugePageSize, Limit, Resource
 use cofferdam_kernel::bpf;
 use cofferdam_runtime::cgroup::{Controller, Group, Hierarchy, Layout};
 
-use crate::support::{TestGroup, eventually, host};
+use crate::support::{TestGroup, eventually, host, skip};
 
 /// The v2 hierarchy alone.
 fn unified(test: &str) -> Option<Layout> {
     let layout = host(test)?;
     let hierarchy = layout.hierarchies().iter().find(|one| one.version() == "v2");
     if hierarchy.is_none() {
-        eprintln!("SKIP {test}: cgroup v2 is not mounted");
+        skip(test, &"cgroup v2 is not mounted");
     }
     hierarchy.map(|hierarchy| Layout::of(vec![hierarchy.clone()]))
 }
@@ -126,7 +126,7 @@ fn a_controller_beside_v1_is_handed_down_and_limits() {
     let root = layout.hierarchies()[0].root().to_owned();
     let sizes = std::fs::read_dir("/sys/kernel/mm/hugepages").map(Iterator::count).unwrap_or(0);
     if !layout.hierarchies()[0].controllers().contains(&Controller::HugeTlb) || sizes == 0 {
-        eprintln!("SKIP {name}: no hugetlb in cgroup v2 here");
+        skip(name, &"no hugetlb in cgroup v2 here");
         return;
     }
     let control = root.join("cgroup.subtree_control");
