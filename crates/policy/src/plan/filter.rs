@@ -1,10 +1,14 @@
 //! The system call filter: the zone's, or a stricter one.
 
-use cofferdam_confinement::seccomp::Profile;
+use std::error::Error;
+use std::iter::successors;
+use std::path::Path;
+
+use cofferdam_confinement::seccomp::{Arch, Profile, compile};
 use cofferdam_kernel::capability::CapSet;
 
 use super::{Planner, PolicyError};
-use crate::syscalls::profile_for;
+use crate::syscalls::{DockerContext, is_at_least_as_strict, parse_docker_profile, profile_for};
 use crate::zone::SyscallRules;
 use crate::{SeccompChoice, SecurityOption};
 
@@ -26,13 +30,37 @@ impl Planner<'_> {
                 };
                 return Err(self.beyond("--security-opt seccomp=unconfined", &floor.place, ceiling));
             }
-            Some(SeccompChoice::File { path, .. }) => {
-                let asked = format!("--security-opt seccomp={}", path.display());
-                let why =
-                    "only the built-in profiles are known to be as strict as the zone (builtin, strict)";
-                return Err(PolicyError::not_built(asked, why));
+            Some(SeccompChoice::File { path, json }) => {
+                return self.filter_of_file(path, json.as_deref(), capabilities);
             }
         };
         Ok(profile_for(kind, capabilities))
     }
+    /// A profile in Docker's format, for a container with these capabilities. It may refuse more than the zone's profile.
+    fn filter_of_file(
+        &self,
+        path: &Path,
+        json: Option<&str>,
+        capabilities: CapSet,
+    ) -> Result<Profile, PolicyError> {
+        let asked = format!("--security-opt seccomp={}", path.display());
+        let invalid = |rule: String| PolicyError::invalid(asked.clone(), rule);
+        let json = json.ok_or_else(|| invalid("the file has not been read".to_owned()))?;
+        let native = Arch::native().ok_or_else(|| {
+            PolicyError::lacks(&asked, "no filters can be compiled for this processor", "leave it out")
+        })?;
+        let context = DockerContext { native, capabilities, kernel: self.context.host.kernel };
+        let profile = parse_docker_profile(json, &context).map_err(|error| invalid(with_causes(&error)))?;
+        let floor = &self.zone.process.syscalls;
+        is_at_least_as_strict(&profile, &profile_for(&floor.value, capabilities))
+            .map_err(|looser| self.beyond(asked.clone(), &floor.place, looser.to_string()))?;
+        compile(&profile, native).map_err(|error| invalid(error.to_string()))?;
+        Ok(profile)
+    }
+}
+
+/// An error with what it comes from, in one line.
+fn with_causes(error: &dyn Error) -> String {
+    let causes = successors(error.source(), |error| (*error).source()).map(|cause| format!(": {cause}"));
+    format!("{error}{}", causes.collect::<String>())
 }

@@ -142,8 +142,10 @@ fn compare(
 
 #[cfg(test)]
 mod tests {
-    use cofferdam_confinement::seccomp::{ArgIndex, Comparison, Rule};
+    use cofferdam_confinement::seccomp::{ArgIndex, Comparison, Rule, SeccompData, syscall_number};
     use cofferdam_kernel::capability::CapSet;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     use super::super::profile_for;
     use super::*;
@@ -227,6 +229,48 @@ mod tests {
         let mut native_only = default();
         native_only.architectures.clear();
         assert_eq!(is_at_least_as_strict(&native_only, &default()), Ok(()));
+    }
+
+    fn any_profile() -> impl Strategy<Value = Profile> {
+        let action =
+            prop::sample::select(vec![Action::Allow, Action::Errno(1), Action::KillProcess, Action::Log]);
+        let comparison = (0..5, 0_u64..4, 0_u64..4).prop_map(|(kind, value, mask)| match kind {
+            0 => Comparison::NotEqual(value),
+            1 => Comparison::LessOrEqual(value),
+            2 => Comparison::Equal(value),
+            3 => Comparison::Greater(value),
+            _ => Comparison::MaskedEqual { mask, value: value & mask },
+        });
+        let name = prop::sample::select(vec!["read", "socket", "socketcall", "ipc", "semget"]);
+        let rules = vec((name, action.clone(), vec((0_u32..2, comparison), 0..3)), 0..5);
+        let entries = prop::sample::subsequence(vec![Arch::X86, Arch::X32, Arch::Arm], 0..3);
+        (action, rules, entries).prop_map(|(default_action, rules, architectures)| Profile {
+            default_action,
+            architectures,
+            rules: rules.into_iter().map(|(name, action, args)| rule(name, action, args)).collect(),
+            ..default()
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn a_profile_that_passes_does_no_more_for_any_call(candidate in any_profile(), ceiling in any_profile()) {
+            let verdict = is_at_least_as_strict(&candidate, &ceiling);
+            let mut does_more = false;
+            for (arch, native) in ENTRIES {
+                for name in ["read", "socket", "socketcall", "ipc", "semget", "mseal"] {
+                    let Some(nr) = syscall_number(arch, name) else { continue };
+                    for args in (0..6).flat_map(|a| (0..6).map(move |b| [a, b, 0, 0, 0, 0])) {
+                        let data = SeccompData::new(arch, nr, args);
+                        let (ours, theirs) = (candidate.decide(native, &data), ceiling.decide(native, &data));
+                        does_more |= reach(ours) > reach(theirs);
+                    }
+                }
+            }
+            prop_assert!(!does_more || verdict.is_err(), "{:?} {:?}", candidate, ceiling);
+        }
     }
 
     #[test]

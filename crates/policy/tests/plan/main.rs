@@ -7,3 +7,4 @@ mod fixture;
 mod never_looser;
 mod refusals;
 mod rootless;
+mod seccomp_file;

@@ -22,7 +22,7 @@ pub(super) fn seccomp(wire: &wire::Seccomp) -> Result<Profile, ConfigError> {
     }
     let mut rules = Vec::with_capacity(wire.syscalls.len());
     for (index, syscall) in wire.syscalls.iter().enumerate() {
-        rules.push(rule(&format!("{field}.syscalls[{index}]"), syscall)?);
+        rules.extend(rule(&format!("{field}.syscalls[{index}]"), syscall)?);
     }
     let listener = listener(field, wire, &rules)?;
     Ok(Profile {
@@ -58,7 +58,7 @@ fn action(
     Action::from_oci(&text(&wire), errno).map_err(at(format!("{field}.{errno_name}")))
 }
 
-fn rule(field: &str, wire: &wire::SeccompSyscall) -> Result<Rule, ConfigError> {
+fn rule(field: &str, wire: &wire::SeccompSyscall) -> Result<Vec<Rule>, ConfigError> {
     if wire.names.is_empty() {
         return Err(ConfigError::new(
             format!("{field}.names"),
@@ -92,7 +92,7 @@ fn rule(field: &str, wire: &wire::SeccompSyscall) -> Result<Rule, ConfigError> {
             })
         })
         .collect::<Result<_, ConfigError>>()?;
-    Ok(Rule { names: wire.names.clone(), action, args })
+    Ok(Rule::from_oci(wire.names.clone(), action, args))
 }
 
 fn flags(field: &str, wire: Option<&[wire::SeccompFlag]>) -> Result<Flags, ConfigError> {
