@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use cofferdam_confinement::CgroupPath;
 use rustix::fs::{Mode, OFlags};
 use rustix::process::Pid;
 
@@ -62,22 +63,33 @@ impl Group {
 }
 
 impl Layout {
-    /// Opens the groups that a process is in, wherever it has moved: where `exec` goes when the container's own v2 group
-    /// takes no processes any more (EBUSY from the clone), because its init made groups below it and handed controllers
-    /// down to them, as systemd does.
-    pub fn joiner_beside(&self, pid: Pid) -> Result<Joiner, JoinError> {
+    /// Opens the groups that a process of the container at `group` is in: where `exec` goes, also when the container's own
+    /// v2 group takes no processes any more, because its init made groups below it and handed controllers down to them,
+    /// as systemd does. Never outside of the container's group: where the process is not below it, it is the group itself.
+    pub fn joiner_beside(&self, pid: Pid, group: &CgroupPath) -> Result<Joiner, JoinError> {
         let path = PathBuf::from(format!("/proc/{}/cgroup", pid.as_raw_nonzero()));
         let text = control_file::read(&path).map_err(JoinError::Open)?;
         let folders: Vec<_> = self
             .hierarchies()
             .iter()
-            .filter_map(|hierarchy| {
-                let own = own_path(&text, hierarchy)?;
-                Some((hierarchy.version(), hierarchy.root().join(own.trim_start_matches('/'))))
+            .map(|hierarchy| {
+                let own = own_path(&text, hierarchy).unwrap_or_default();
+                (hierarchy.version(), hierarchy.root().join(within(own, group.as_str())))
             })
             .collect();
         Joiner::open(folders.iter().map(|(version, folder)| (*version, folder.as_path())))
     }
+}
+
+/// The part of `own` from `group` on: what comes before it is the way to the mounted part of the hierarchy (in a
+/// container of someone else's). `group` itself where `own` is not in it.
+fn within<'p>(own: &'p str, group: &'p str) -> &'p str {
+    own.match_indices(group)
+        .find(|(start, _)| {
+            let rest = &own[start + group.len()..];
+            own[..*start].ends_with('/') && (rest.is_empty() || rest.starts_with('/'))
+        })
+        .map_or(group, |(start, _)| &own[start..])
 }
 
 /// The path that `/proc/PID/cgroup` has for a hierarchy.
@@ -101,6 +113,21 @@ pub(super) fn own_path<'t>(text: &'t str, hierarchy: &super::Hierarchy) -> Optio
 mod tests {
     use super::super::{Controller, Hierarchy};
     use super::*;
+
+    #[test]
+    fn exec_stays_within_the_containers_group() {
+        for (own, inside) in [
+            ("/cofferdam/x", "cofferdam/x"),
+            ("/cofferdam/x/init.scope", "cofferdam/x/init.scope"),
+            ("/docker/outer/cofferdam/x/a", "cofferdam/x/a"),
+            ("/", "cofferdam/x"),
+            ("", "cofferdam/x"),
+            ("/cofferdam/xy", "cofferdam/x"),
+            ("/other/cofferdam/xy/cofferdam/x/b", "cofferdam/x/b"),
+        ] {
+            assert_eq!(within(own, "cofferdam/x"), inside, "{own}");
+        }
+    }
 
     #[test]
     fn each_hierarchy_has_its_own_line() {

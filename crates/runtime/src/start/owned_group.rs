@@ -71,12 +71,10 @@ pub(crate) struct Joiner(Option<GroupJoiner>);
 impl Joiner {
     /// Joins the groups that a process of the container is in.
     pub(crate) fn of_process(cgroup: &Cgroup, pid: Pid) -> Result<Self, StepError> {
-        if cgroup.path.is_none() {
-            return Ok(Self(None));
-        }
+        let Some(path) = &cgroup.path else { return Ok(Self(None)) };
         let joiner = Step::Cgroup.run("of the container", || {
             let layout = Layout::detect().map_err(io::Error::other)?;
-            layout.joiner_beside(pid).map_err(io::Error::other)
+            layout.joiner_beside(pid, path).map_err(io::Error::other)
         })?;
         Ok(Self(Some(joiner)))
     }

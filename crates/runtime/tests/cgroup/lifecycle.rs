@@ -40,7 +40,7 @@ fn exec_finds_the_groups_that_a_process_is_in() {
         text.lines().filter(|line| line.ends_with(test.path.as_str())).count() == hierarchies
     });
     assert_eq!(test.group().processes().unwrap(), [pid(&child)]);
-    let joiner = test.layout.joiner_beside(pid(&child)).unwrap();
+    let joiner = test.layout.joiner_beside(pid(&child), &test.path).unwrap();
     if let Some(folder) = joiner.clone_into() {
         let folder = std::fs::read_link(format!("/proc/self/fd/{}", folder.as_raw_fd())).unwrap();
         assert!(test.folders().contains(&folder), "{}", folder.display());
