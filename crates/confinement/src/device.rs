@@ -37,6 +37,34 @@ pub struct Device {
     pub gid: u32,
 }
 
+impl Device {
+    /// The nodes that every container has (OCI runtime-spec, config-linux.md, "Default Devices"); `/dev/console` and
+    /// `/dev/ptmx` are the terminal's and the devpts's.
+    pub fn defaults() -> impl Iterator<Item = Self> {
+        const CHARACTER: [(&str, u32, u32); 6] = [
+            ("null", 1, 3),
+            ("zero", 1, 5),
+            ("full", 1, 7),
+            ("random", 1, 8),
+            ("urandom", 1, 9),
+            ("tty", 5, 0),
+        ];
+        CHARACTER.into_iter().filter_map(|(name, major, minor)| {
+            let path = format!("/dev/{name}");
+            Some(Self {
+                path: path.parse().ok()?,
+                host_path: path.into(),
+                kind: DeviceKind::Character,
+                major,
+                minor,
+                mode: 0o666,
+                uid: 0,
+                gid: 0,
+            })
+        })
+    }
+}
+
 /// The links that every container's `/dev` has (OCI runtime-spec, runtime-linux.md, "Dev symbolic links", and the
 /// multiplexer of the container's own devpts): name below `/dev`, target.
 pub const DEV_LINKS: [(&str, &str); 6] = [

@@ -93,7 +93,7 @@ fn within<'p>(own: &'p str, group: &'p str) -> &'p str {
 }
 
 /// The path that `/proc/PID/cgroup` has for a hierarchy.
-pub(super) fn own_path<'t>(text: &'t str, hierarchy: &super::Hierarchy) -> Option<&'t str> {
+pub(crate) fn own_path<'t>(text: &'t str, hierarchy: &super::Hierarchy) -> Option<&'t str> {
     text.lines().find_map(|line| {
         let mut fields = line.splitn(3, ':');
         let (names, path) = (fields.nth(1)?, fields.next()?);

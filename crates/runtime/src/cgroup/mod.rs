@@ -28,6 +28,7 @@ pub use controller::Controller;
 pub use delegation::Delegation;
 pub use group::Group;
 pub use joiner::Joiner;
+pub(crate) use joiner::own_path;
 pub use layout::{Hierarchy, Layout};
 pub use observation::Observation;
 pub use oom::OomWatch;

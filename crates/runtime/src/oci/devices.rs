@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use cofferdam_confinement::resources::InterfaceName;
-use cofferdam_confinement::{Device, DeviceKind, NamespaceSource, Namespaces};
+use cofferdam_confinement::{Device, DeviceKind, Mount, MountKind, NamespaceSource, Namespaces};
 use cofferdam_wire_oci as wire;
 
 use super::error::{ConfigError, at};
@@ -12,8 +12,25 @@ use super::error::{ConfigError, at};
 /// Permissions of a node whose mode is not given.
 const DEFAULT_MODE: u32 = 0o666;
 
+/// Converts the device nodes and adds those that every container has, unless the caller brings a whole `/dev`.
+pub(super) fn with_defaults(
+    devices: &[wire::LinuxDevice],
+    mounts: &[Mount],
+) -> Result<Vec<Device>, ConfigError> {
+    let mut all = self::devices(devices)?;
+    let brings_dev = mounts.iter().any(|mount| {
+        matches!(mount.kind, MountKind::Bind { .. }) && mount.target.as_str().trim_end_matches('/') == "/dev"
+    });
+    if !brings_dev {
+        let missing: Vec<Device> =
+            Device::defaults().filter(|node| all.iter().all(|other| other.path != node.path)).collect();
+        all.extend(missing);
+    }
+    Ok(all)
+}
+
 /// Converts the device nodes.
-pub(super) fn devices(devices: &[wire::LinuxDevice]) -> Result<Vec<Device>, ConfigError> {
+fn devices(devices: &[wire::LinuxDevice]) -> Result<Vec<Device>, ConfigError> {
     let mut converted: Vec<Device> = Vec::with_capacity(devices.len());
     for (index, wire) in devices.iter().enumerate() {
         let field = format!("linux.devices[{index}]");

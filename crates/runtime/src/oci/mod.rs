@@ -114,20 +114,21 @@ pub fn plan(
     };
     let mounts = mounts::mounts(&spec.mounts, &context, &mut warnings)?;
     let cgroup = cgroup(&container, linux, &namespaces, &mounts, &process, caller, &mut warnings)?;
+    let devices = devices::with_defaults(&linux.devices, &mounts)?;
     let plan = Plan {
         schema: SCHEMA_VERSION,
         container,
         zone: None,
         root: root(spec, linux, &namespaces, options)?,
         mounts,
-        devices: devices::devices(&linux.devices)?,
+        devices,
         masked_paths: mounts::paths("linux.maskedPaths", &linux.masked_paths)?,
         readonly_paths: mounts::paths("linux.readonlyPaths", &linux.readonly_paths)?,
         hostname: uts_name("hostname", &spec.hostname)?,
         domainname: uts_name("domainname", &spec.domainname)?,
         sysctls: sysctl::sysctls(&linux.sysctl, &namespaces)?,
         loopback_up: namespaces.network.is_new(),
-        net_devices: devices::net_devices(&linux.net_devices, &namespaces, caller.is_rootless())?,
+        net_devices: self::devices::net_devices(&linux.net_devices, &namespaces, caller.is_rootless())?,
         session_keyring: !options.no_new_keyring,
         personality: personality(linux)?,
         cgroup,

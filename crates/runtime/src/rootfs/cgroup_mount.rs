@@ -1,75 +1,92 @@
-//! The container's own view of the cgroup tree, mounted from inside its cgroup namespace.
+//! The container's own view of the cgroup tree.
+//!
+//! In a cgroup namespace it is mounted anew, and the kernel shows the container's group as the root. Without one, the
+//! container's own folder of each hierarchy is bound: never the host's tree (CVE-2023-25809).
 
+use std::fs::read_to_string;
 use std::io;
+use std::os::fd::OwnedFd;
 
 use cofferdam_confinement::{Mount, Plan};
-use cofferdam_kernel::mount::{Attribute, Attributes, Depth, attach, new_filesystem, set_attributes};
+use cofferdam_kernel::mount::{
+    Attribute, Attributes, Depth, attach, clone_tree, new_filesystem, set_attributes,
+};
 use cofferdam_names::ContainerPath;
+use rustix::fs::{CWD, symlinkat};
 
 use super::attributes::attributes;
 use super::root_dir::RootDir;
-use crate::cgroup::Layout;
+use crate::cgroup::{Hierarchy, Layout, own_path};
 use crate::step::{Step, StepError};
 
 /// Mounts the v2 tree, or a small tmpfs with one mount for each v1 hierarchy.
 pub(super) fn mount(plan: &Plan, mount: &Mount, root: &RootDir) -> Result<(), StepError> {
-    if !plan.namespaces.cgroup.is_new() {
-        return Err(Step::Mount.refused(
-            &mount.target,
-            "a cgroup mount without a cgroup namespace would show the host's groups (CVE-2023-25809)",
-        ));
-    }
     let wanted = attributes(&mount.flags);
     let target = Step::Mount.run(&mount.target, || root.make_dir_all(&mount.target))?;
-    let hierarchies = Step::Mount.run(&mount.target, cgroup_hierarchies)?;
-    if hierarchies.is_empty() {
-        return Step::Mount.run(&mount.target, || {
-            attach(new_filesystem("cgroup2", "cgroup", [], wanted.only_set())?, &target)
-        });
+    let view = View { anew: plan.namespaces.cgroup.is_new(), wanted };
+    let layout = Step::Mount.run(&mount.target, || Layout::detect().map_err(io::Error::other))?;
+    let membership = Step::Mount.run("/proc/self/cgroup", || read_to_string("/proc/self/cgroup"))?;
+    if let (true, Some(unified)) = (layout.is_v2(), layout.hierarchies().first()) {
+        return Step::Mount.run(&mount.target, || attach(view.of(unified, &membership)?, &target));
     }
     let folder = Step::Mount.run(&mount.target, || {
         let tmpfs = new_filesystem("tmpfs", "tmpfs", ["mode=755"], wanted.only_set().writable())?;
         attach(&tmpfs, &target)?;
         Ok(tmpfs)
     })?;
-    for hierarchy in &hierarchies {
-        let below = format!("{}/{}", mount.target.as_str().trim_end_matches('/'), hierarchy.name);
+    for hierarchy in layout.hierarchies().iter().filter(|hierarchy| hierarchy.version() == "v1") {
+        let name = hierarchy.root().file_name().unwrap_or_default().to_string_lossy();
+        let below = format!("{}/{name}", mount.target.as_str().trim_end_matches('/'));
         Step::Mount.run(&below, || {
             let path: ContainerPath = below.parse().map_err(io::Error::other)?;
-            let options = hierarchy.options.iter().map(String::as_str);
-            attach(new_filesystem("cgroup", "cgroup", options, wanted.only_set())?, root.make_dir_all(&path)?)
+            attach(view.of(hierarchy, &membership)?, root.make_dir_all(&path)?)?;
+            // Programs look for each controller under its own name.
+            let others = name.split(',').filter(|other| *other != name);
+            others.map(|other| symlinkat(&*name, &folder, other)).collect::<Result<(), _>>()?;
+            Ok(())
         })?;
     }
     // The tmpfs itself follows the plan only now that its folders are made.
-    Step::Mount.run(&mount.target, || {
-        let readonly = wanted.sets(Attribute::Rdonly);
-        let change = if readonly { Attributes::NONE.with(Attribute::Rdonly) } else { Attributes::NONE };
-        set_attributes(&folder, Depth::One, change)
-    })
+    let readonly = wanted.sets(Attribute::Rdonly);
+    let change = if readonly { Attributes::NONE.with(Attribute::Rdonly) } else { Attributes::NONE };
+    Step::Mount.run(&mount.target, || set_attributes(&folder, Depth::One, change))
 }
 
-/// A v1 hierarchy: the folder it gets below the mount, and its mount options.
-struct Hierarchy {
-    name: String,
-    options: Vec<String>,
+/// How a hierarchy is shown.
+struct View {
+    /// Mounted anew, in a cgroup namespace.
+    anew: bool,
+    wanted: Attributes,
 }
 
-/// The v1 hierarchies of the host in the order of `/proc/self/cgroup` (cgroups(7)); none on a v2 host.
-fn cgroup_hierarchies() -> io::Result<Vec<Hierarchy>> {
-    if Layout::detect().map_err(io::Error::other)?.is_v2() {
-        return Ok(Vec::new());
+impl View {
+    fn of(&self, hierarchy: &Hierarchy, membership: &str) -> io::Result<OwnedFd> {
+        let no_line =
+            || io::Error::other(format!("/proc/self/cgroup has no line for {}", hierarchy.root().display()));
+        let own = own_path(membership, hierarchy).ok_or_else(no_line)?;
+        if !self.anew {
+            let folder = hierarchy.root().join(own.trim_start_matches('/'));
+            let bound = clone_tree(CWD, &folder.to_string_lossy(), Depth::One)?;
+            set_attributes(&bound, Depth::One, self.wanted)?;
+            return Ok(bound);
+        }
+        if hierarchy.version() == "v2" {
+            return new_filesystem("cgroup2", "cgroup", [], self.wanted.only_set());
+        }
+        // A named hierarchy, as systemd's, has no controllers.
+        let line = membership.lines().filter_map(|line| line.split(':').nth(1));
+        let controllers: Vec<&str> =
+            hierarchy.controllers().iter().map(|controller| controller.name()).collect();
+        let names = line
+            .filter(|names| !names.is_empty())
+            .find(|names| match (names.strip_prefix("name="), controllers.first()) {
+                (Some(name), None) => hierarchy.root().ends_with(name),
+                (None, Some(first)) => names.split(',').any(|name| name == *first),
+                _ => false,
+            })
+            .ok_or_else(no_line)?;
+        let options: Vec<&str> =
+            if names.starts_with("name=") { vec!["none", names] } else { names.split(',').collect() };
+        new_filesystem("cgroup", "cgroup", options, self.wanted.only_set())
     }
-    let text = std::fs::read_to_string("/proc/self/cgroup")?;
-    let controllers =
-        text.lines().filter_map(|line| line.split(':').nth(1)).filter(|names| !names.is_empty());
-    Ok(controllers
-        .map(|names| match names.strip_prefix("name=") {
-            Some(name) => {
-                Hierarchy { name: name.to_owned(), options: vec!["none".to_owned(), names.to_owned()] }
-            }
-            None => {
-                Hierarchy { name: names.to_owned(), options: names.split(',').map(str::to_owned).collect() }
-            }
-        })
-        .collect())
 }
