@@ -56,6 +56,8 @@ enum Never {}
 fn build_and_execute(init: &mut Init<'_>) -> Result<Never, StepError> {
     let plan = init.plan;
     reset_signals();
+    // Mount points are made with the same modes whatever the caller's umask is.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     // Its own session: no controlling terminal of the caller's, from which keys could be pushed (TIOCSTI).
     Step::Handshake.run("new session", || Ok(rustix::process::setsid()?))?;
     // The parent's first message comes after the id maps are written.

@@ -41,6 +41,7 @@ pub(super) fn make(plan: &Plan, mount: &Mount, maps: Option<&IdMaps>) -> Result<
     let options = options.iter().map(String::as_str);
     let tree = Step::MountSource
         .run("/dev", || new_filesystem("tmpfs", source, options, attributes(&mount.flags)))?;
+    let _modes = ExactModes::begin();
     let folder = RootDir::new(
         Step::Device.run("/dev", || rustix::io::fcntl_dupfd_cloexec(&tree, 3).map_err(Into::into))?,
     );
@@ -58,6 +59,7 @@ pub(super) fn make(plan: &Plan, mount: &Mount, maps: Option<&IdMaps>) -> Result<
 /// Makes the nodes that do not stand in a prepared `/dev`, or all of them where there is none.
 pub(super) fn make_nodes(plan: &Plan, root: &RootDir, dev_is_made: bool) -> Result<(), StepError> {
     let owner = Owner { maps: None };
+    let _modes = ExactModes::begin();
     for device in &plan.devices {
         if !(dev_is_made && below_dev(&device.path).is_some()) {
             make_node(root, &device.path, device, owner)?;
@@ -108,6 +110,23 @@ fn file_type(kind: DeviceKind) -> FileType {
 fn below_dev(path: &ContainerPath) -> Option<ContainerPath> {
     let below = path.as_str().trim_start_matches('/').strip_prefix("dev/")?;
     format!("/{below}").parse().ok()
+}
+
+/// While it lives, files are made with exactly the modes that are asked for (umask(2) is 0).
+struct ExactModes {
+    before: Mode,
+}
+
+impl ExactModes {
+    fn begin() -> Self {
+        Self { before: rustix::process::umask(Mode::empty()) }
+    }
+}
+
+impl Drop for ExactModes {
+    fn drop(&mut self) {
+        rustix::process::umask(self.before);
+    }
 }
 
 /// Gives what is made to the container's ids.
