@@ -2,7 +2,8 @@
 
 use cofferdam_confinement::Plan;
 use cofferdam_kernel::proc::ProcFs;
-use cofferdam_proof::{GateError, HostKey, Moment, Subject, gate};
+use cofferdam_proof::{GateError, HostKey, Moment, Receipt, Subject, Verdict, compare_limits, verify};
+use cofferdam_runtime::cgroup::Group;
 use cofferdam_runtime::start::{OwnedGroup, StartIo, Supervision, create};
 use rustix::process::Pid;
 
@@ -46,30 +47,29 @@ pub(crate) fn launch(plan: &Plan, spec: &ShimSpec) -> Result<Launched, Failure> 
         }
     };
     let gated = created.exec_to_gate()?;
-    prove(plan, spec, gated.pid())?;
+    prove(plan, spec, gated.pid(), gated.group().group())?;
     let released = gated.release()?;
     Ok(Launched { pid: released.pid, pidfd: released.pidfd, group: released.group, streams })
 }
 
 /// Reads the kernel back while the program waits for its first instruction, and keeps the signed receipt. The receipt of
 /// a refused start is kept as well: it says why.
-fn prove(plan: &Plan, spec: &ShimSpec, pid: Pid) -> Result<(), Failure> {
+fn prove(plan: &Plan, spec: &ShimSpec, pid: Pid, group: Option<&Group>) -> Result<(), Failure> {
     let key =
         HostKey::open_or_create(&spec.keys).map_err(|error| Failure::during("sign the receipt", &error))?;
     let proc = ProcFs::open().map_err(|error| Failure::during("open /proc", &error))?;
     let subject = Subject { plan, pid, moment: Moment::Start, preserved_fds: 0, filter_witness: None };
-    let (receipt, outcome) = match gate(&proc, &subject, &key) {
-        Ok(receipt) => (receipt, Ok(())),
-        Err(GateError::Refused(receipt)) => {
-            let refusal = Failure::from(GateError::Refused(receipt.clone()));
-            (*receipt, Err(refusal))
-        }
-        Err(error) => return Err(error.into()),
-    };
+    let statement =
+        verify(&proc, &subject, &key)?.statement.with_findings(compare_limits(&plan.cgroup, group));
+    let envelope = statement.sign(&key).map_err(GateError::Json)?;
+    let receipt = Receipt { statement, envelope };
     let path = spec.container_dir().receipt();
     serde_json::to_vec(&receipt.envelope)
         .map_err(std::io::Error::from)
         .and_then(|text| std::fs::write(path, text))
         .map_err(|error| Failure::during("keep the receipt", &error))?;
-    outcome
+    match receipt.statement.verdict {
+        Verdict::Holds => Ok(()),
+        Verdict::Unknown | Verdict::Differs => Err(GateError::Refused(Box::new(receipt)).into()),
+    }
 }

@@ -1,5 +1,5 @@
-//! Where an ordinary user may make groups (`cgroup-v2.rst`, "Delegation"): the part of the v2 hierarchy above the caller
-//! that was handed over to that user, as systemd does with `user@UID.service`.
+//! Handing a part of the v2 hierarchy over to someone (`cgroup-v2.rst`, "Delegation"): the part above the caller that an
+//! ordinary user was given, as systemd does with `user@UID.service`; and a container's own group, given to its root.
 //!
 //! v1 has no safe delegation of its controllers to ordinary users, so there is none here: a rootless container on such a
 //! host stays in its caller's group, and a limit is refused.
@@ -8,11 +8,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use cofferdam_confinement::CgroupPath;
+use rustix::fs::Uid;
 
-use super::control_file;
+use super::control_file::{self, ControlFileError};
 use super::error::DetectError;
 use super::joiner::own_path;
-use super::{Controller, Hierarchy, Layout};
+use super::{Controller, Group, Hierarchy, Layout, Observation};
 
 /// What an ordinary user may use.
 #[derive(Debug, Clone)]
@@ -41,6 +42,48 @@ impl Layout {
         let controllers = names.split_whitespace().filter_map(Controller::named).collect();
         let layout = Self::of(vec![Hierarchy::v2(hierarchy.root(), controllers)]);
         Ok(Some(Delegation { parent, layout }))
+    }
+}
+
+impl Group {
+    /// Lets the host user `uid` make groups below this one and move processes among them, where v2 is all there is (OCI
+    /// runtime-spec, config-linux.md, "Cgroup ownership"). The group's own limits stay root's. Under v1, handing a
+    /// hierarchy over is not safe, and the specification does not ask for it: nothing is done.
+    pub fn delegate_to(&self, uid: u32) -> Result<(), ControlFileError> {
+        let Some(folder) = self.delegable() else { return Ok(()) };
+        let owner = Some(Uid::from_raw(uid));
+        let failed = |path: &Path, errno: rustix::io::Errno| ControlFileError {
+            action: format!("give to the user {uid}"),
+            path: path.to_owned(),
+            source: errno.into(),
+        };
+        rustix::fs::chown(folder, owner, None).map_err(|errno| failed(folder, errno))?;
+        // The kernel says which files are safe to hand over.
+        for file in control_file::read(Path::new("/sys/kernel/cgroup/delegate"))?.lines() {
+            let path = folder.join(file);
+            match rustix::fs::chown(&path, owner, None) {
+                // Files of controllers that the group does not have.
+                Ok(()) | Err(rustix::io::Errno::NOENT) => {}
+                Err(errno) => return Err(failed(&path, errno)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Who the group was handed over to, and who it should be; none where [`Group::delegate_to`] does nothing.
+    #[must_use]
+    pub fn observe_owner(&self, uid: u32) -> Option<Observation> {
+        let folder = self.delegable()?;
+        let observed = std::fs::metadata(folder)
+            .map_or_else(|error| format!("unknown: {error}"), |metadata| metadata.uid().to_string());
+        Some(Observation { control: "owner".to_owned(), planned: uid.to_string(), observed })
+    }
+
+    fn delegable(&self) -> Option<&Path> {
+        match self.places() {
+            [place] if place.version().name() == "v2" => Some(&place.folder),
+            _ => None,
+        }
     }
 }
 

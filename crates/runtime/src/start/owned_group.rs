@@ -24,7 +24,11 @@ impl OwnedGroup {
             let layout = Layout::detect().map_err(io::Error::other)?;
             Group::create(&layout, path, &cgroup.resources).map_err(io::Error::other)
         })?;
-        Ok(Self { group: Some(group), kept: false })
+        let owned = Self { group: Some(group), kept: false };
+        if let (Some(group), Some(owner)) = (owned.group(), cgroup.owner) {
+            Step::Cgroup.run("hand it over", || group.delegate_to(owner).map_err(io::Error::other))?;
+        }
+        Ok(owned)
     }
 
     /// No group of one's own: a process that enters a container is in the container's.

@@ -1,6 +1,7 @@
 //! What v2 does without controllers, on the real kernel: where v1 is in use, the v2 hierarchy is mounted beside it.
 
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use cofferdam_confinement::resources::{DeviceRule, HugePageSize, Limit, Resources, devices};
@@ -155,4 +156,25 @@ fn a_folder_that_is_no_hierarchy_fails_and_is_left_as_it_was() {
     test.create(&resources).unwrap_err();
     assert!(!test.folders()[0].exists());
     assert!(Group::open(&test.layout, &test.path).is_err());
+}
+
+#[test]
+fn a_group_handed_over_has_a_new_owner_but_for_its_limits() {
+    let Some(layout) = unified("a_group_handed_over_has_a_new_owner_but_for_its_limits") else { return };
+    let mut test = TestGroup::new(layout);
+    test.create(&Resources::default()).unwrap();
+    test.group().delegate_to(65_534).unwrap();
+    let owner = |file: &str| std::fs::metadata(test.folders()[0].join(file)).unwrap().uid();
+    for (file, uid) in [
+        ("", 65_534),
+        ("cgroup.procs", 65_534),
+        ("cgroup.subtree_control", 65_534),
+        ("cgroup.max.depth", 0),
+        ("cgroup.freeze", 0),
+        ("cgroup.kill", 0),
+    ] {
+        assert_eq!(owner(file), uid, "{file:?}");
+    }
+    assert!(test.group().observe_owner(65_534).unwrap().holds());
+    assert!(!test.group().observe_owner(0).unwrap().holds());
 }
