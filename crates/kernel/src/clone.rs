@@ -32,25 +32,20 @@ pub enum Cloned {
     Child,
 }
 
-/// How many threads the calling process has: the link count of `/proc/self/task` less two.
-fn thread_count() -> io::Result<u64> {
-    let task = rustix::fs::stat("/proc/self/task")?;
-    // A hidden or foreign /proc gives fewer links than a folder has: treated as "cannot tell".
-    u64::from(task.st_nlink.try_into().unwrap_or(u32::MAX))
-        .checked_sub(2)
-        .filter(|&count| count > 0)
-        .ok_or_else(|| io::Error::other("/proc/self/task does not tell the number of threads"))
+/// Refuses a process of several threads. unshare(2) of `CLONE_THREAD` does nothing but that check, and it works where
+/// no procfs shows this process: in a mount and pid namespace that was just joined.
+fn require_one_thread() -> io::Result<()> {
+    // SAFETY: plain numbers only; with one thread the call changes nothing, with several it fails.
+    if unsafe { libc::unshare(libc::CLONE_THREAD) } == 0 {
+        return Ok(());
+    }
+    Err(io::Error::other("the process has several threads, and a clone may start from one only"))
 }
 
 /// Clones the calling process, which must have one thread only: its copy goes on with ordinary Rust code, and a lock
 /// that another thread held at that moment would stay locked in it for ever.
 pub fn clone3(request: &CloneRequest<'_>) -> io::Result<Cloned> {
-    let threads = thread_count()?;
-    if threads != 1 {
-        return Err(io::Error::other(format!(
-            "the process has {threads} threads; a clone may start from one only"
-        )));
-    }
+    require_one_thread()?;
     let mut pidfd: RawFd = -1;
     let mut args = clone_args {
         flags: request.namespaces | u64::from(CLONE_PIDFD),

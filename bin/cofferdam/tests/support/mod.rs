@@ -1,0 +1,204 @@
+//! What the tests of the whole program share: a state folder of their own, and a count of what is left behind.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// A state folder of its own, whose containers are removed at the end.
+pub struct Home {
+    folder: tempfile::TempDir,
+}
+
+/// Says on standard error that a test did not run, and why; the test command counts these lines.
+pub fn skip(test: &str, reason: &str) {
+    eprintln!("SKIP {test}: {reason}");
+}
+
+/// Whether the tests run as root; says so if not.
+pub fn is_root(test: &str) -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        skip(test, "it needs root");
+    }
+    root
+}
+
+impl Home {
+    pub fn new() -> Self {
+        let folder = tempfile::Builder::new().prefix("cofferdam-test-").tempdir().unwrap();
+        Self { folder }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cofferdam"));
+        command.arg("--root").arg(self.path()).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, args: &[&str]) -> Ran {
+        Ran::of(self.command().args(args))
+    }
+
+    /// Runs a command with input.
+    pub fn run_with_input(&self, args: &[&str], input: &[u8]) -> Ran {
+        use std::io::Write;
+        let mut child = self
+            .command()
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        Ran::from(child.wait_with_output().unwrap())
+    }
+
+    /// Runs a command that must succeed; gives its output without the last line end.
+    pub fn ok(&self, args: &[&str]) -> String {
+        let ran = self.run(args);
+        assert_eq!(ran.code, 0, "{args:?} failed:\n{}{}", ran.out, ran.err);
+        ran.out.trim_end().to_owned()
+    }
+
+    /// The cgroup folders of this home's containers.
+    pub fn cgroups(&self, id: &str) -> Vec<PathBuf> {
+        cgroups_named(id)
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        let Ok(output) = self.command().args(["ps", "-aq", "--no-trunc"]).output() else { return };
+        for id in String::from_utf8_lossy(&output.stdout).lines() {
+            let _ = self.command().args(["rm", "-f", id]).output();
+        }
+    }
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Ran {
+    pub fn of(command: &mut Command) -> Self {
+        Self::from(command.output().unwrap())
+    }
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// Folders of any cgroup hierarchy whose name holds the text.
+pub fn cgroups_named(text: &str) -> Vec<PathBuf> {
+    fn walk(folder: &Path, text: &str, depth: u32, found: &mut Vec<PathBuf>) {
+        let Ok(entries) = std::fs::read_dir(folder) else { return };
+        for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+            if entry.file_name().to_string_lossy().contains(text) {
+                found.push(entry.path());
+            } else if depth > 0 {
+                walk(&entry.path(), text, depth - 1, found);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(Path::new("/sys/fs/cgroup"), text, 3, &mut found);
+    found
+}
+
+/// Waits until something holds; false after ten seconds.
+pub fn eventually(mut holds: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + Duration::from_secs(10);
+    while Instant::now() < end {
+        if holds() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    holds()
+}
+
+/// An OCI bundle of busybox (Debian's busybox-static, which the test command installs).
+pub struct Bundle {
+    folder: tempfile::TempDir,
+    pub config: serde_json::Value,
+}
+
+impl Bundle {
+    /// `None` without busybox on the host; says so.
+    pub fn busybox(test: &str, args: &[&str]) -> Option<Self> {
+        let busybox = Path::new("/usr/bin/busybox");
+        if !busybox.exists() {
+            skip(test, "busybox-static is not installed");
+            return None;
+        }
+        let folder = tempfile::Builder::new().prefix("cofferdam-bundle-").tempdir().unwrap();
+        let root = folder.path().join("rootfs");
+        for name in ["bin", "dev", "etc", "proc", "sys", "tmp", "root"] {
+            std::fs::create_dir_all(root.join(name)).unwrap();
+        }
+        std::fs::copy(busybox, root.join("bin/busybox")).unwrap();
+        for name in [
+            "sh", "cat", "ls", "sleep", "echo", "id", "grep", "mount", "touch", "mkdir", "ln", "true", "stat",
+        ] {
+            std::os::unix::fs::symlink("busybox", root.join("bin").join(name)).unwrap();
+        }
+        let spec = Command::new(env!("CARGO_BIN_EXE_cofferdam"))
+            .args(["oci", "spec"])
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        assert!(spec.status.success(), "{}", String::from_utf8_lossy(&spec.stderr));
+        let text = std::fs::read(folder.path().join("config.json")).unwrap();
+        let mut config: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        config["process"]["args"] = serde_json::json!(args);
+        config["process"]["terminal"] = serde_json::json!(false);
+        Some(Self { folder, config })
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn rootfs(&self) -> PathBuf {
+        self.folder.path().join("rootfs")
+    }
+
+    /// Writes the configuration as it is now.
+    pub fn write(&self) {
+        std::fs::write(self.path().join("config.json"), self.config.to_string()).unwrap();
+    }
+
+    /// `cofferdam oci ARGS`, with a state folder inside the bundle's.
+    pub fn oci(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cofferdam"));
+        command.args(["oci", "--root"]).arg(self.path().join("state")).args(args).stdin(Stdio::null());
+        command.current_dir(self.path());
+        command
+    }
+
+    /// `cofferdam oci run` to its end, under an id of its own.
+    pub fn run(&self, id: &str) -> Ran {
+        self.write();
+        let ran = Ran::of(&mut self.oci(&["run", id]));
+        let _ = self.oci(&["delete", "-f", id]).output();
+        ran
+    }
+}
