@@ -202,7 +202,10 @@ fn what_is_not_in_the_program_is_reported() {
 #[test]
 fn a_profile_that_is_no_filter_is_refused() {
     let notify = |names: &[&str]| profile(Action::Allow, vec![], vec![rule(names, Action::Notify, vec![])]);
-    assert_eq!(compile(&notify(&["write"]), Arch::X86_64), Err(CompileError::NotifyWrite));
+    for call in ["write", "sendmsg"] {
+        let refused = Err(CompileError::NotifyOnHandover(call));
+        assert_eq!(compile(&notify(&["mkdir", call]), Arch::X86_64), refused);
+    }
     assert!(compile(&notify(&["mkdir"]), Arch::X86_64).is_ok());
     let nobody = Profile { listener: None, ..notify(&["mkdir"]) };
     assert_eq!(compile(&nobody, Arch::X86_64), Err(CompileError::NoListener));

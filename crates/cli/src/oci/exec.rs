@@ -4,6 +4,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use cofferdam_confinement::seccomp::Profile;
 use cofferdam_confinement::{Plan, Process};
 use cofferdam_kernel::capability::Capability;
 use cofferdam_runtime::lifecycle::{Container, Lookup, send_seccomp_listener};
@@ -131,10 +132,12 @@ fn execute(call: &Call, container: &Container, process: &Process) -> Outcome {
         console::send_fd(socket, "/dev/ptmx", master.as_fd())?;
         terminal = None;
     }
-    let mut gated = created.exec_to_gate()?;
-    if let Some(listener) = gated.take_seccomp_listener() {
-        send_seccomp_listener(plan, container.state()?, listener)?;
-    }
+    let gated = if process.seccomp.as_ref().is_some_and(Profile::notifies) {
+        let state = container.state()?;
+        created.exec_to_gate_asking(|listener| send_seccomp_listener(plan, state, listener))?
+    } else {
+        created.exec_to_gate()?
+    };
     if let Some(file) = path("pid-file") {
         console::write_pid(&file, gated.pid().as_raw_nonzero().get())?;
     }

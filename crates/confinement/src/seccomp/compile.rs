@@ -31,13 +31,17 @@ pub enum CompileError {
     TooLong(usize),
     #[error("compile seccomp profile: SCMP_ACT_NOTIFY cannot be used as default action")]
     NotifyByDefault,
-    #[error("compile seccomp profile: SCMP_ACT_NOTIFY cannot be used for the write syscall")]
-    NotifyWrite,
+    #[error("compile seccomp profile: SCMP_ACT_NOTIFY cannot be used for the {0} syscall")]
+    NotifyOnHandover(&'static str),
     #[error("compile seccomp profile: SCMP_ACT_NOTIFY without a listener path")]
     NoListener,
     #[error("compile seccomp profile: SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV without any SCMP_ACT_NOTIFY")]
     WaitWithoutNotify,
 }
+
+/// The calls that may hand the listener's descriptor over: the process that does it is under the filter by then, and would wait
+/// for an agent that has no listener yet. Ours is sendmsg; write is other runtimes'.
+const HANDOVER: [&str; 2] = ["write", "sendmsg"];
 
 /// What happens to the calls with some number: the first check that passes, else `otherwise`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,12 +88,14 @@ impl Profile {
         if self.listener.is_none() {
             return Err(CompileError::NoListener);
         }
-        // Who hands over the listener's descriptor has to write, and is under the filter by then.
-        let asks_about_write = self
-            .rules
-            .iter()
-            .any(|rule| rule.action == Action::Notify && rule.names.iter().any(|name| name == "write"));
-        if asks_about_write { Err(CompileError::NotifyWrite) } else { Ok(()) }
+        let asks_about = |call: &str| {
+            let asking = self.rules.iter().filter(|rule| rule.action == Action::Notify);
+            asking.flat_map(|rule| &rule.names).any(|name| name == call)
+        };
+        match HANDOVER.into_iter().find(|call| asks_about(call)) {
+            Some(call) => Err(CompileError::NotifyOnHandover(call)),
+            None => Ok(()),
+        }
     }
 }
 

@@ -51,6 +51,9 @@ impl Planner<'_> {
         })?;
         let context = DockerContext { native, capabilities, kernel: self.context.host.kernel };
         let profile = parse_docker_profile(json, &context).map_err(|error| invalid(with_causes(&error)))?;
+        if profile.notifies() {
+            return Err(PolicyError::not_built(asked, "only `cofferdam oci` hands a listener to an agent"));
+        }
         let floor = &self.zone.process.syscalls;
         is_at_least_as_strict(&profile, &profile_for(&floor.value, capabilities))
             .map_err(|looser| self.beyond(asked.clone(), &floor.place, looser.to_string()))?;

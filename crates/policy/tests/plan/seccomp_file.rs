@@ -41,5 +41,7 @@ fn a_looser_profile_is_refused_with_the_call_and_the_zones_line() {
 fn a_file_that_is_no_profile_is_refused_with_the_reason() {
     let text = refused(&zone("default"), &with_file(Some(&STRICTER.replace("syscalls", "sycalls"))));
     assert!(text.contains("seccomp=own.json") && text.contains("unknown field `sycalls`"), "{text}");
+    let asking = STRICTER.replacen("SCMP_ACT_ALLOW", "SCMP_ACT_NOTIFY", 1);
+    assert!(refused(&zone("default"), &with_file(Some(&asking))).contains("not built yet"));
     assert!(refused(&zone("default"), &with_file(None)).contains("has not been read"));
 }

@@ -54,7 +54,7 @@ pub enum LifecycleError {
     Apply(#[from] ApplyError),
     #[error("cannot remove the container's cgroup")]
     Destroy(#[from] DestroyError),
-    #[error("cannot hand the seccomp listener to the agent at {path}")]
+    #[error("failed to connect with seccomp agent {path}, to hand it the listener")]
     Agent { path: PathBuf, source: std::io::Error },
 }
 

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use cofferdam_confinement::Plan;
+use cofferdam_confinement::seccomp::Profile;
 use cofferdam_wire_oci::{ContainerProcessState, SPEC_VERSION, State, Status};
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags,
@@ -45,15 +46,18 @@ impl Container {
         created: Created,
         keeper: &mut Gatekeeper<'_>,
     ) -> Result<Released, LifecycleError> {
-        let gated = created.exec_to_gate();
-        self.folder.end_waiting()?;
-        let mut gated = gated?;
-        keeper(&self.record.plan, &gated).map_err(LifecycleError::Gate)?;
-        if let Some(listener) = gated.take_seccomp_listener() {
+        let asks = self.record.plan.process.seccomp.as_ref().is_some_and(Profile::notifies);
+        let gated = if asks {
             let mut state = self.state()?;
             state.status = Status::Created;
-            send_seccomp_listener(&self.record.plan, state, listener)?;
-        }
+            let plan = &self.record.plan;
+            created.exec_to_gate_asking(|listener| send_seccomp_listener(plan, state, listener))
+        } else {
+            created.exec_to_gate().map_err(LifecycleError::from)
+        };
+        self.folder.end_waiting()?;
+        let gated = gated?;
+        keeper(&self.record.plan, &gated).map_err(LifecycleError::Gate)?;
         let released = gated.release()?;
         let plan = &self.record.plan;
         if !plan.hooks.poststart.is_empty() {

@@ -3,10 +3,13 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
 
 use cofferdam_confinement::{Plan, Process};
 use cofferdam_kernel::credentials::set_rlimit;
 use cofferdam_kernel::ptrace::{Stop, Tracee};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
 use super::hooks::{ContainerState, Status, run_hooks};
@@ -40,12 +43,11 @@ pub struct Created {
     channel: Channel,
     group: OwnedGroup,
     terminal: Option<OwnedFd>,
-    listener: Option<OwnedFd>,
 }
 
 impl Created {
     pub(super) fn new(pid: Pid, pidfd: OwnedFd, channel: Channel, group: OwnedGroup) -> Self {
-        Self { held: Held { pid, pidfd: Some(pidfd) }, channel, group, terminal: None, listener: None }
+        Self { held: Held { pid, pidfd: Some(pidfd) }, channel, group, terminal: None }
     }
 
     /// A container that another process created: its init waits on the other end of `channel`.
@@ -67,11 +69,6 @@ impl Created {
     /// The master side of the container's terminal, to be taken once.
     pub fn take_terminal(&mut self) -> Option<OwnedFd> {
         self.terminal.take()
-    }
-
-    /// The listener of a seccomp filter that notifies, to be taken once.
-    pub fn take_seccomp_listener(&mut self) -> Option<OwnedFd> {
-        self.listener.take()
     }
 
     /// The container's cgroup.
@@ -128,32 +125,85 @@ impl Created {
     }
 
     /// Lets init take on its credentials and execute its program, and holds it there: no instruction of the program
-    /// has run when this returns. If the program cannot be executed the error says why.
+    /// has run when this returns. If the program cannot be executed the error says why. A filter that asks an agent is refused:
+    /// [`Created::exec_to_gate_asking`] is for it.
     pub fn exec_to_gate(mut self) -> Result<Gated, StepError> {
+        let tracee = self.begin_exec()?;
+        self.wait_for_exec(&tracee)?;
+        self.check_silence()?;
+        Ok(Gated { created: self, tracee })
+    }
+
+    /// As [`Created::exec_to_gate`], for a filter that asks an agent: `agent` gets the filter's listener as soon as the filter
+    /// is in force. Init may be waiting for the agent from then on, in its exec for one.
+    pub fn exec_to_gate_asking<E: From<StepError>>(
+        mut self,
+        agent: impl FnOnce(OwnedFd) -> Result<(), E>,
+    ) -> Result<Gated, E> {
+        let tracee = self.begin_exec()?;
+        let listener = self.wait_for_listener(&tracee)?;
+        agent(listener)?;
+        self.wait_for_exec(&tracee)?;
+        self.check_silence()?;
+        Ok(Gated { created: self, tracee })
+    }
+
+    /// Traced before it goes on, so that it cannot get past its exec unseen.
+    fn begin_exec(&self) -> Result<Tracee, StepError> {
         let tracee = Step::Gate.run("trace init", || Tracee::seize(self.held.pid))?;
         Step::Handshake.run("of the exec", || self.channel.send(&Message::Exec, &[]))?;
+        Ok(tracee)
+    }
+
+    fn wait_for_exec(&mut self, tracee: &Tracee) -> Result<(), StepError> {
         loop {
             match Step::Gate.run("wait for the exec", || tracee.wait())? {
-                Stop::Exec => break,
+                Stop::Exec => return Ok(()),
                 Stop::Interrupted => Step::Gate.run("resume init", || tracee.resume(0))?,
                 Stop::Signal(signal) => Step::Gate.run("resume init", || tracee.resume(signal))?,
                 Stop::Ended(_) => return Err(self.why_ended()),
             }
         }
-        // What init said before its exec: the listener of its filter, if it has one.
-        self.collect_listener()?;
-        Ok(Gated { created: self, tracee })
     }
 
-    fn collect_listener(&mut self) -> Result<(), StepError> {
-        match self.channel.receive() {
-            Ok((Message::SeccompListener, fds)) => {
-                self.listener = fds.into_iter().next();
-                Ok(())
+    /// Waits for the message that brings the listener, and lets init go on where a signal stops it before.
+    fn wait_for_listener(&mut self, tracee: &Tracee) -> Result<OwnedFd, StepError> {
+        let pause = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
+        loop {
+            let readable = Step::Handshake.run("of the listener", || {
+                let mut polled = [PollFd::new(&self.channel, PollFlags::IN)];
+                match poll(&mut polled, Some(&pause)) {
+                    Err(Errno::INTR) => Ok(false),
+                    other => Ok(other? > 0),
+                }
+            })?;
+            if readable {
+                let (message, fds) = self.channel.next()?;
+                return match (message, fds.into_iter().next()) {
+                    (Message::SeccompListener, Some(listener)) => Ok(listener),
+                    (other, _) => {
+                        Err(Step::Handshake.refused("of the listener", format!("unexpected {other:?}")))
+                    }
+                };
             }
-            // The channel's other end was closed by the exec.
+            match Step::Gate.run("wait for the filter", || tracee.wait_at_most(Duration::ZERO))? {
+                None => {}
+                Some(Stop::Interrupted) => Step::Gate.run("resume init", || tracee.resume(0))?,
+                Some(Stop::Signal(signal)) => Step::Gate.run("resume init", || tracee.resume(signal))?,
+                Some(Stop::Ended(_)) => return Err(self.why_ended()),
+                Some(Stop::Exec) => return Err(Step::Seccomp.refused("", "the filter asks no agent")),
+            }
+        }
+    }
+
+    /// Init has nothing more to say once it has executed its program, which closed its end of the channel.
+    fn check_silence(&self) -> Result<(), StepError> {
+        match self.channel.receive() {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
             Err(error) => Err(Step::Handshake.failed("of the exec", error)),
+            Ok((Message::SeccompListener, _)) => {
+                Err(Step::Seccomp.refused("", "the filter asks an agent, and no one hands its listener over"))
+            }
             Ok((message, _)) => match message.into_failure() {
                 Err(failure) => Err(failure),
                 Ok(other) => Err(Step::Handshake.refused("of the exec", format!("unexpected {other:?}"))),
@@ -206,11 +256,6 @@ impl Gated {
     #[must_use]
     pub fn group(&self) -> &OwnedGroup {
         &self.created.group
-    }
-
-    /// The listener of a seccomp filter that notifies, to be taken once.
-    pub fn take_seccomp_listener(&mut self) -> Option<OwnedFd> {
-        self.created.listener.take()
     }
 
     /// Opens the gate: the program runs. Gives its pid, its pidfd and its cgroup.
