@@ -33,8 +33,10 @@ steps! {
     Channel => "open channel",
     /// Opening the namespaces that are joined.
     OpenNamespace => "open namespace",
-    /// Making the cgroup and writing its limits.
+    /// Making the cgroup.
     Cgroup => "make cgroup",
+    /// Setting one limit of the cgroup.
+    CgroupLimit => "set cgroup limit",
     /// Cloning the init process.
     Clone => "clone process",
     /// Joining namespaces.

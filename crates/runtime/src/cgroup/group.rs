@@ -2,15 +2,16 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use cofferdam_confinement::CgroupPath;
 use cofferdam_confinement::resources::{Limit, Resources};
 
 use super::control_file::{self, ControlFileError};
 use super::error::{ApplyError, CreateError, DestroyError, Unenforceable};
+use super::removal::remove_tree;
 use super::version::{Version, unenforceable};
 use super::{Controller, Hierarchy, Layout, Observation, Setting, v2};
+use crate::step::Step;
 
 /// The group's folder in one hierarchy.
 #[derive(Debug)]
@@ -171,7 +172,8 @@ impl Group {
                 let Some(folder) = self.folder_of(&setting) else {
                     return Err(no_hierarchy(&setting).into());
                 };
-                match setting.apply(folder) {
+                let applied = Step::CgroupLimit.apply(&setting.control, || setting.apply(folder));
+                match applied.map_err(|failure| failure.source) {
                     Ok(()) => {}
                     Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
                         first_error.get_or_insert_with(|| set_error(&setting, folder, error));
@@ -195,7 +197,18 @@ impl Group {
             return Ok(());
         }
         let place = self.device_place().ok_or_else(no_device_control)?;
-        place.version().filter_devices(&place.folder, &resources.devices)
+        let mut filtered = Ok(());
+        Step::CgroupLimit
+            .apply("devices", || {
+                filtered = place.version().filter_devices(&place.folder, &resources.devices);
+                Ok(())
+            })
+            .map_err(|failure| ApplyError::DeviceFilter {
+                action: "apply",
+                path: place.folder.clone(),
+                source: failure.source,
+            })?;
+        filtered
     }
 
     /// Changes the limits of a live group from `current` to `new`; only what differs is written.
@@ -356,46 +369,4 @@ fn check_unused(place: &Place) -> Result<(), CreateError> {
         return Err(CreateError::Frozen(place.folder.clone()));
     }
     Ok(())
-}
-
-/// Removes a folder of a hierarchy with its sub-groups, deepest first.
-fn remove_tree(folder: &Path) -> io::Result<()> {
-    const WAIT: Duration = Duration::from_secs(2);
-    let mut pause = Duration::from_millis(1);
-    let mut waited = Duration::ZERO;
-    loop {
-        let error = match control_file::remove_directory(folder) {
-            Ok(()) => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => error,
-        };
-        // EBUSY: sub-groups, or processes that are not quite gone. ENOTEMPTY: a stand-in tree in tests.
-        if !matches!(error.raw_os_error(), Some(libc::EBUSY | libc::ENOTEMPTY)) {
-            return Err(error);
-        }
-        for entry in std::fs::read_dir(folder)?.flatten() {
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                // What stays in there keeps this folder busy, and shows in its error.
-                let _ = remove_children(&entry.path());
-            }
-        }
-        match control_file::remove_directory(folder) {
-            Ok(()) => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) if waited >= WAIT => return Err(error),
-            Err(_) => {}
-        }
-        std::thread::sleep(pause);
-        waited += pause;
-        pause = (pause * 2).min(Duration::from_millis(50));
-    }
-}
-
-fn remove_children(folder: &Path) -> io::Result<()> {
-    for entry in std::fs::read_dir(folder)?.flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove_children(&entry.path())?;
-        }
-    }
-    control_file::remove_directory(folder)
 }

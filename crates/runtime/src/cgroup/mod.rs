@@ -18,6 +18,7 @@ mod layout;
 mod members;
 mod observation;
 mod oom;
+mod removal;
 mod setting;
 mod stats;
 mod v1;
