@@ -1,11 +1,16 @@
 //! The engine: one value per client process, one method per command.
 
+use std::cell::RefCell;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
 use cofferdam_confinement::{Plan, WindowSize};
 use cofferdam_kernel::signal::Signal;
 use cofferdam_names::{ContainerId, ContainerName};
 use cofferdam_policy::ContainerRequest;
 use cofferdam_shim::ExitStatus;
 
+use crate::store::{Found, Store};
 use crate::{
     Attach, ContainerDetails, ContainerSummary, Error, ListFilters, Paths, PruneReport, RemoveOptions,
     Result, RunOptions, StopOptions, UpdateRequest, WaitCondition,
@@ -15,13 +20,28 @@ use crate::{
 #[derive(Debug)]
 pub struct Engine {
     pub(crate) paths: Paths,
+    /// Opened when it is first needed: many commands never look at it.
+    store: RefCell<Option<Store>>,
 }
 
 #[allow(clippy::unused_self, clippy::missing_errors_doc, reason = "being built")]
 impl Engine {
     /// Opens the state, made where it is missing.
     pub fn open(paths: Paths) -> Result<Self> {
-        Ok(Self { paths })
+        Ok(Self { paths, store: RefCell::new(None) })
+    }
+
+    /// Works with the definitions.
+    pub(crate) fn with_store<T>(&self, work: impl FnOnce(&mut Store) -> Result<T>) -> Result<T> {
+        let mut place = self.store.borrow_mut();
+        let store = match &mut *place {
+            Some(store) => store,
+            empty => {
+                make_private_folder(self.paths.state())?;
+                empty.insert(Store::open(&self.paths.database())?)
+            }
+        };
+        work(store)
     }
 
     /// Where the state is.
@@ -31,8 +51,12 @@ impl Engine {
     }
 
     /// The container that a person means: a whole id, a name, or the beginning of one id only.
-    pub fn resolve(&self, _word: &str) -> Result<ContainerId> {
-        Err(Error::NotBuilt("find a container"))
+    pub fn resolve(&self, word: &str) -> Result<ContainerId> {
+        match self.with_store(|store| Ok(store.find(word)?))? {
+            Found::One(id) => Ok(id),
+            Found::None => Err(Error::NoContainer { word: word.to_owned() }),
+            Found::Several => Err(Error::Ambiguous { word: word.to_owned() }),
+        }
     }
 
     /// The plan that `create` would make: no effects, and no rights needed.
@@ -109,6 +133,12 @@ impl Engine {
     pub fn prune(&self) -> Result<PruneReport> {
         Err(Error::NotBuilt("prune containers"))
     }
+}
+
+/// Makes a folder that only its owner may enter, with what leads to it.
+pub(crate) fn make_private_folder(path: &Path) -> Result<()> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| Error::io("make", path.display(), source))
 }
 
 /// A container that has been started.

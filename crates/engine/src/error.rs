@@ -4,32 +4,13 @@ use std::io;
 
 use cofferdam_names::ContainerId;
 use cofferdam_policy::PolicyError;
-use cofferdam_runtime::step::{Step, StepError};
-use cofferdam_shim::StatusError;
+use cofferdam_runtime::step::StepError;
+use cofferdam_shim::{ExitClass, Failure, StatusError};
+
 use thiserror::Error;
 
-/// The exit codes that `docker run` and `docker exec` have for failures that are not the program's own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExitClass {
-    /// 125: the engine refused or failed.
-    Engine,
-    /// 126: the program was found but cannot be executed.
-    CannotInvoke,
-    /// 127: the program was not found.
-    NotFound,
-}
-
-impl ExitClass {
-    /// The exit code.
-    #[must_use]
-    pub fn code(self) -> u8 {
-        match self {
-            Self::Engine => 125,
-            Self::CannotInvoke => 126,
-            Self::NotFound => 127,
-        }
-    }
-}
+use crate::store::StoreError;
+use crate::zones::ZoneStoreError;
 
 /// Any operation's failure. Each message says operation and subject; the cause is in `source()`.
 #[derive(Debug, Error)]
@@ -45,6 +26,51 @@ pub enum Error {
         /// The reason.
         #[source]
         source: io::Error,
+    },
+    /// No container has this id or name.
+    #[error("no such container: {word}")]
+    NoContainer {
+        /// What was typed.
+        word: String,
+    },
+    /// Several ids begin with this.
+    #[error("several containers have an id that begins with {word:?}; give more of it")]
+    Ambiguous {
+        /// What was typed.
+        word: String,
+    },
+    /// There is no image of this name.
+    #[error("no such image: {name}")]
+    NoImage {
+        /// What was typed.
+        name: String,
+    },
+    /// Another command is changing the container right now.
+    #[error("container {} is in use by another command", id.short())]
+    Busy {
+        /// Which.
+        id: ContainerId,
+    },
+    /// The container runs, and what was asked for needs it not to.
+    #[error("container {} is running", id.short())]
+    Running {
+        /// Which.
+        id: ContainerId,
+    },
+    /// The definitions could not be read or changed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The zone could not be read.
+    #[error(transparent)]
+    Zone(#[from] ZoneStoreError),
+    /// The start failed; everything of it has been undone.
+    #[error("cannot start container {}", id.short())]
+    Start {
+        /// Which.
+        id: ContainerId,
+        /// Why, with the class of exit code.
+        #[source]
+        source: Failure,
     },
     /// The container does not run.
     #[error("container {} is not running", id.short())]
@@ -103,7 +129,8 @@ impl Error {
     #[must_use]
     pub fn exit_class(&self) -> ExitClass {
         match self {
-            Self::Step { source } => step_class(source),
+            Self::Step { source } => ExitClass::of_step(source),
+            Self::Start { source, .. } => source.class,
             _ => ExitClass::Engine,
         }
     }
@@ -116,14 +143,5 @@ impl Error {
 impl From<StepError> for Error {
     fn from(source: StepError) -> Self {
         Self::Step { source }
-    }
-}
-
-/// A program that is not there is 127, one that cannot be executed 126; everything else is the engine's 125.
-fn step_class(error: &StepError) -> ExitClass {
-    match (error.step, error.source.kind()) {
-        (Step::Exec | Step::WorkingDirectory, io::ErrorKind::NotFound) => ExitClass::NotFound,
-        (Step::Exec | Step::WorkingDirectory, _) => ExitClass::CannotInvoke,
-        _ => ExitClass::Engine,
     }
 }

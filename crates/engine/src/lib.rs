@@ -21,11 +21,11 @@ mod running;
 mod store;
 mod zones;
 
-pub use cofferdam_shim::{ContainerState, ExitStatus, Status};
+pub use cofferdam_shim::{ContainerState, ExitClass, ExitStatus, Status};
 pub use container::{ContainerDetails, ContainerSummary, ListFilters};
 pub use detach::DetachFilter;
 pub use engine::{AttachStream, Engine, Started};
-pub use error::{Error, ExitClass, Result};
+pub use error::{Error, Result};
 pub use event_reader::EventReader;
 pub use exec_session::ExecSession;
 pub use log_reader::LogReader;

@@ -59,8 +59,9 @@ pub enum Message {
 
 impl From<&StepError> for Message {
     fn from(error: &StepError) -> Self {
-        let errno = error.source.raw_os_error().unwrap_or(0);
-        let mut reason = if errno == 0 { error.source.to_string() } else { String::new() };
+        let errno = error.errno().unwrap_or(0);
+        let raw = error.source.raw_os_error().is_some();
+        let mut reason = if raw { String::new() } else { error.source.to_string() };
         reason.truncate(4096);
         Self::Failed { step: error.step, subject: error.subject.chars().take(4096).collect(), errno, reason }
     }
@@ -71,8 +72,11 @@ impl Message {
     pub fn into_failure(self) -> Result<Self, StepError> {
         match self {
             Self::Failed { step, subject, errno, reason } => {
-                let source =
-                    if errno == 0 { io::Error::other(reason) } else { io::Error::from_raw_os_error(errno) };
+                let source = match (errno, reason.is_empty()) {
+                    (0, _) => io::Error::other(reason),
+                    (errno, true) => io::Error::from_raw_os_error(errno),
+                    (errno, false) => io::Error::new(io::Error::from_raw_os_error(errno).kind(), reason),
+                };
                 Err(step.failed(subject, source))
             }
             other => Ok(other),

@@ -131,10 +131,14 @@ pub struct StepError {
 }
 
 impl StepError {
-    /// The kernel's error number, where there is one.
+    /// The kernel's error number, or the one for what was found out without the kernel: not there, not allowed.
     #[must_use]
     pub fn errno(&self) -> Option<i32> {
-        self.source.raw_os_error()
+        self.source.raw_os_error().or(match self.source.kind() {
+            io::ErrorKind::NotFound => Some(libc::ENOENT),
+            io::ErrorKind::PermissionDenied => Some(libc::EACCES),
+            _ => None,
+        })
     }
 }
 
