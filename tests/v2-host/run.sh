@@ -32,11 +32,13 @@ program=$(cargo test -p cofferdam-runtime --test cgroup --no-run --message-forma
 # The machine's whole file system: busybox, the (static) test program, and an init that runs it.
 init=$work/init
 rm -rf "$init"
-mkdir -p "$init/bin" "$init/dev" "$init/proc" "$init/sys" "$init/tmp"
+mkdir -p "$init/bin" "$init/dev" "$init/etc" "$init/proc" "$init/sys" "$init/tmp"
 cp "$(command -v busybox)" "$init/bin/busybox"
-for applet in sh cat head tail mknod seq sleep mount poweroff ls; do ln -s busybox "$init/bin/$applet"; done
+for applet in sh cat head tail mknod seq sleep mount mkdir chown chmod su poweroff ls; do ln -s busybox "$init/bin/$applet"; done
 cp "$program" "$init/tests"
 strip "$init/tests"
+echo 'root:x:0:0::/:/bin/sh' > "$init/etc/passwd"
+echo 'user:x:1000:1000::/tmp:/bin/sh' >> "$init/etc/passwd"
 cat > "$init/init" <<'INIT'
 #!/bin/sh
 mount -t proc proc /proc
@@ -45,9 +47,24 @@ mount -t devtmpfs devtmpfs /dev
 mount -t tmpfs tmpfs /tmp
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 cat /proc/version
-RUST_BACKTRACE=0 /tests --test-threads=1 2>&1
+export RUST_BACKTRACE=0
+/tests --test-threads=1 2>&1
 echo "v2-host: exit status $?"
-# The tests leave nothing behind.
+# The same as an ordinary user, in a part of the hierarchy that was handed over as systemd does it.
+chmod 1777 /tmp
+part=/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service
+mkdir -p $part/app.scope
+for group in /sys/fs/cgroup /sys/fs/cgroup/user.slice /sys/fs/cgroup/user.slice/user-1000.slice; do
+    echo '+memory +pids +cpu' > $group/cgroup.subtree_control
+done
+for group in $part $part/app.scope; do
+    chown 1000:1000 $group $group/cgroup.procs $group/cgroup.subtree_control $group/cgroup.threads
+done
+echo $$ > $part/app.scope/cgroup.procs
+su user -c '/tests delegated --test-threads=1' 2>&1
+echo "v2-host: user exit status $?"
+echo $$ > /sys/fs/cgroup/cgroup.procs
+# The tests leave nothing behind but the user's part.
 ls -d /sys/fs/cgroup/*/ 2>/dev/null
 poweroff -f
 INIT
@@ -61,3 +78,4 @@ LD_LIBRARY_PATH=$work/root/usr/lib/x86_64-linux-gnu timeout 600 "$work/root/usr/
     -kernel "$(ls "$work"/root/boot/vmlinuz-*-cloud-amd64 | tail -n 1)" -initrd "$work/initrd.gz" \
     -append "console=ttyS0 quiet cryptomgr.notests panic=-1 cgroup_no_v1=all" < /dev/null | tee "$log"
 grep -q '^v2-host: exit status 0' "$log"
+grep -q '^v2-host: user exit status 0' "$log"

@@ -22,7 +22,7 @@ pub use envelope::{Envelope, OpenError, PAYLOAD_TYPE, Signature};
 pub use finding::{Finding, Verdict, overall};
 pub use gate::{GateError, Receipt, gate, verify};
 pub use host_key::{HostKey, InvalidPublicKey, KeyError, PublicKey};
-pub use limits::compare_limits;
+pub use limits::compare_group;
 pub use observation::*;
 pub use receipt::{Host, RECEIPT_SCHEMA, ReceiptError, Statement, Subjected, plan_digest};
 pub use table::{narrow_table, table};

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use cofferdam_confinement::resources::{Limit, Resources, devices};
 use cofferdam_confinement::{Cgroup, CgroupPath};
-use cofferdam_proof::{Verdict, compare_limits, overall};
+use cofferdam_proof::{Verdict, compare_group, overall};
 use cofferdam_runtime::cgroup::{Controller, Group, Layout};
 
 #[test]
@@ -20,13 +20,23 @@ fn a_drift_of_a_limit_is_found_and_named() {
     let resources =
         Resources { pids: Some(Limit::Value(7)), devices: devices::default_rules(), ..Resources::default() };
     let planned = Cgroup { path: Some(path.clone()), owner: None, resources };
+    let outside = rustix::process::getpid();
+    let compare = |group| -> Vec<_> {
+        let found = compare_group(&planned, group, outside);
+        let (members, limits) =
+            found.into_iter().partition::<Vec<_>, _>(|one| one.control == "cgroup-membership");
+        // The test itself is in none of the groups, and each hierarchy says so.
+        assert!(members.iter().all(|one| one.verdict == Verdict::Differs), "{members:?}");
+        assert_eq!(members.len(), group.map_or(0, |_| layout.hierarchies().len()));
+        limits
+    };
     let group = Group::create(&layout, &path, &planned.resources).unwrap();
-    let before = compare_limits(&planned, Some(&group));
+    let before = compare(Some(&group));
     let pids = layout.hierarchies().iter().find(|one| one.controllers().contains(&Controller::Pids)).unwrap();
     std::fs::write(pids.root().join(path.as_str()).join("pids.max"), "70").unwrap();
-    let after = compare_limits(&planned, Some(&group));
+    let after = compare(Some(&group));
     group.destroy().unwrap();
-    let gone = compare_limits(&planned, Some(&group));
+    let gone = compare(Some(&group));
     for hierarchy in layout.hierarchies() {
         let _ = std::fs::remove_dir(hierarchy.root().join(&parent));
     }
@@ -37,8 +47,9 @@ fn a_drift_of_a_limit_is_found_and_named() {
     assert_eq!(drifted[0].item.as_deref(), Some("pids.limit (pids.max)"));
     assert_eq!((drifted[0].planned.as_str(), drifted[0].observed.as_str()), ("7", "70"));
     assert_eq!(overall(&gone), Verdict::Unknown, "{gone:?}");
-    assert_eq!(overall(&compare_limits(&planned, None)), Verdict::Unknown);
+    assert_eq!(overall(&compare(None)), Verdict::Unknown);
     assert!(
-        compare_limits(&Cgroup { path: None, owner: None, resources: Resources::default() }, None).is_empty()
+        compare_group(&Cgroup { path: None, owner: None, resources: Resources::default() }, None, outside)
+            .is_empty()
     );
 }

@@ -2,7 +2,7 @@
 
 use cofferdam_confinement::Plan;
 use cofferdam_kernel::proc::ProcFs;
-use cofferdam_proof::{GateError, HostKey, Moment, Receipt, Subject, Verdict, compare_limits, verify};
+use cofferdam_proof::{GateError, HostKey, Moment, Receipt, Subject, Verdict, compare_group, verify};
 use cofferdam_runtime::cgroup::Group;
 use cofferdam_runtime::start::{OwnedGroup, StartIo, Supervision, create};
 use rustix::process::Pid;
@@ -60,7 +60,7 @@ fn prove(plan: &Plan, spec: &ShimSpec, pid: Pid, group: Option<&Group>) -> Resul
     let proc = ProcFs::open().map_err(|error| Failure::during("open /proc", &error))?;
     let subject = Subject { plan, pid, moment: Moment::Start, preserved_fds: 0, filter_witness: None };
     let statement =
-        verify(&proc, &subject, &key)?.statement.with_findings(compare_limits(&plan.cgroup, group));
+        verify(&proc, &subject, &key)?.statement.with_findings(compare_group(&plan.cgroup, group, pid));
     let envelope = statement.sign(&key).map_err(GateError::Json)?;
     let receipt = Receipt { statement, envelope };
     let path = spec.container_dir().receipt();

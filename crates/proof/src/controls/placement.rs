@@ -5,7 +5,8 @@ use cofferdam_confinement::Plan;
 use crate::judge::Judge;
 use crate::observation::Observation;
 
-/// A process may be deeper than planned: the groups above it limit it as well.
+/// A process may be deeper than planned: the groups above it limit it as well. What stands before the planned path is the
+/// part of the hierarchy that was delegated to the user, or to a container that all of this runs in.
 pub(super) fn membership(plan: &Plan, observation: &Observation, judge: &mut Judge) {
     let Some(path) = &plan.cgroup.path else { return };
     let planned = format!("/{}", path.as_str());
@@ -16,7 +17,7 @@ pub(super) fn membership(plan: &Plan, observation: &Observation, judge: &mut Jud
     };
     let below = format!("{planned}/");
     let inside: Vec<_> =
-        groups.iter().filter(|group| group.path == planned || group.path.starts_with(&below)).collect();
+        groups.iter().filter(|group| group.path.ends_with(&planned) || group.path.contains(&below)).collect();
     let name = |group: &&cofferdam_kernel::proc::CgroupMembership| {
         if group.hierarchy == 0 { "v2".to_owned() } else { group.controllers.join(",") }
     };

@@ -7,42 +7,45 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use cofferdam_confinement::CgroupPath;
 use rustix::fs::Uid;
 
 use super::control_file::{self, ControlFileError};
-use super::error::DetectError;
-use super::joiner::own_path;
-use super::{Controller, Group, Hierarchy, Layout, Observation};
+use super::{Group, Observation};
 
-/// What an ordinary user may use.
-#[derive(Debug, Clone)]
-pub struct Delegation {
-    /// Groups may be made below this one.
-    pub parent: CgroupPath,
-    /// The host as that user has it: with the controllers that were handed over.
-    pub layout: Layout,
+/// How much of a v2 hierarchy the caller may change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// All of it: root.
+    Whole,
+    /// The part below a group above the caller. Being above matters: a process may be moved only between groups below
+    /// one that its mover owns.
+    Above,
+    /// A part that the caller is not in: groups there can be looked at and removed, and no process started in them.
+    Elsewhere,
+    /// None of it.
+    Nothing,
 }
 
-impl Layout {
-    /// The highest group above the calling process that belongs to the user `uid`; none if no group does, or v2 is not
-    /// all there is. Being above the caller matters: a process may move only between groups below one that the user owns.
-    pub fn delegated(&self, uid: u32) -> Result<Option<Delegation>, DetectError> {
-        let [hierarchy] = self.hierarchies() else { return Ok(None) };
-        if hierarchy.version() != "v2" {
-            return Ok(None);
-        }
-        let text = control_file::read(Path::new("/proc/self/cgroup")).map_err(DetectError::Read)?;
-        let Some(own) = own_path(&text, hierarchy) else { return Ok(None) };
-        let Some(parent) = highest_owned(hierarchy.root(), own.trim_matches('/'), uid) else {
-            return Ok(None);
-        };
-        let names = control_file::read(&hierarchy.root().join(parent.as_str()).join("cgroup.controllers"))
-            .map_err(DetectError::Read)?;
-        let controllers = names.split_whitespace().filter_map(Controller::named).collect();
-        let layout = Self::of(vec![Hierarchy::v2(hierarchy.root(), controllers)]);
-        Ok(Some(Delegation { parent, layout }))
+/// The part of the hierarchy at `root` that is the caller's, as a path below it.
+pub(super) fn part_of_caller(root: &Path) -> Result<(Standing, String), ControlFileError> {
+    let whole = rustix::fs::access(root.join("cgroup.subtree_control"), rustix::fs::Access::WRITE_OK).is_ok();
+    if whole {
+        return Ok((Standing::Whole, String::new()));
     }
+    let text = control_file::read(Path::new("/proc/self/cgroup"))?;
+    let own = text.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or_default();
+    let uid = rustix::process::geteuid().as_raw();
+    if let Some(part) = highest_owned(root, own.trim_matches('/'), uid) {
+        return Ok((Standing::Above, part));
+    }
+    // Where systemd keeps what it delegates to a user: a container started from there is found from elsewhere.
+    let services = format!("user.slice/user-{uid}.slice/user@{uid}.service");
+    let standing =
+        if is_delegated(&root.join(&services), uid) { Standing::Elsewhere } else { Standing::Nothing };
+    Ok(match standing {
+        Standing::Elsewhere => (standing, services),
+        _ => (standing, String::new()),
+    })
 }
 
 impl Group {
@@ -88,10 +91,10 @@ impl Group {
 }
 
 /// The highest of the groups on `path` that `uid` owns.
-fn highest_owned(root: &Path, path: &str, uid: u32) -> Option<CgroupPath> {
+fn highest_owned(root: &Path, path: &str, uid: u32) -> Option<String> {
     let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
-    let owned = ends.map(|end| &path[..end]).find(|path| is_delegated(&root.join(path), uid))?;
-    CgroupPath::try_from(owned.to_owned()).ok()
+    let mut groups = ends.map(|end| &path[..end]).filter(|path| !path.is_empty() && !path.contains(".."));
+    groups.find(|path| is_delegated(&root.join(path), uid)).map(str::to_owned)
 }
 
 /// Delegated is a group whose folder, and the two files that move processes and hand controllers down, are the user's.
@@ -122,12 +125,12 @@ mod tests {
             let end = path.find(end).unwrap() + end.len();
             std::fs::write(root.path().join(&path[..end]).join(file), "").unwrap();
         }
-        assert_eq!(highest_owned(root.path(), path, uid).unwrap().as_str(), path);
+        assert_eq!(highest_owned(root.path(), path, uid).as_deref(), Some(path));
         let above = "user.slice/user-1000.slice/user@1000.service";
         for file in ["cgroup.procs", "cgroup.subtree_control"] {
             std::fs::write(root.path().join(above).join(file), "").unwrap();
         }
-        assert_eq!(highest_owned(root.path(), path, uid).unwrap().as_str(), above);
+        assert_eq!(highest_owned(root.path(), path, uid).as_deref(), Some(above));
         assert_eq!(highest_owned(root.path(), path, uid + 1), None, "someone else's");
     }
 }

@@ -9,7 +9,7 @@ use rustix::process::Pid;
 
 use super::control_file::{self, ControlFileError};
 use super::error::JoinError;
-use super::{Group, Layout};
+use super::{Group, Layout, Observation};
 
 /// The open doors of a group. Made by the parent, who may open them; used by the process that joins.
 #[derive(Debug)]
@@ -81,15 +81,46 @@ impl Layout {
     }
 }
 
+impl Group {
+    /// In which group a process is, hierarchy by hierarchy. One that has gone deeper, into a group that the container made
+    /// below its own, is where it was planned to be.
+    pub fn observe_membership(&self, pid: Pid) -> Result<Vec<Observation>, ControlFileError> {
+        let path = PathBuf::from(format!("/proc/{}/cgroup", pid.as_raw_nonzero()));
+        let text = control_file::read(&path)?;
+        let planned = format!("/{}", self.path().as_str());
+        Ok(self
+            .places()
+            .iter()
+            .map(|place| {
+                let own = own_path(&text, &place.hierarchy).unwrap_or("unknown: it is in no such hierarchy");
+                let inside = is_inside(own, self.path().as_str());
+                Observation {
+                    control: format!("member of {}", place.hierarchy.root().display()),
+                    planned: planned.clone(),
+                    observed: if inside { planned.clone() } else { own.to_owned() },
+                }
+            })
+            .collect())
+    }
+}
+
+/// Whether a path of `/proc/PID/cgroup` is that of `group` or of a group below it.
+fn is_inside(own: &str, group: &str) -> bool {
+    position(own, group).is_some()
+}
+
 /// The part of `own` from `group` on: what comes before it is the way to the mounted part of the hierarchy (in a
 /// container of someone else's). `group` itself where `own` is not in it.
 fn within<'p>(own: &'p str, group: &'p str) -> &'p str {
-    own.match_indices(group)
-        .find(|(start, _)| {
-            let rest = &own[start + group.len()..];
-            own[..*start].ends_with('/') && (rest.is_empty() || rest.starts_with('/'))
-        })
-        .map_or(group, |(start, _)| &own[start..])
+    position(own, group).map_or(group, |start| &own[start..])
+}
+
+/// Where `group` begins in `own`, as whole components.
+fn position(own: &str, group: &str) -> Option<usize> {
+    own.match_indices(group).map(|(start, _)| start).find(|start| {
+        let rest = &own[start + group.len()..];
+        own[..*start].ends_with('/') && (rest.is_empty() || rest.starts_with('/'))
+    })
 }
 
 /// The path that `/proc/PID/cgroup` has for a hierarchy.

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FsWord, statfs};
+use rustix::fs::{Access, FsWord, statfs};
 
 use super::Controller;
 use super::control_file::{self, ControlFileError};
+use super::delegation::{Standing, part_of_caller};
 use super::error::DetectError;
 use super::v1::V1;
 use super::v2::V2;
@@ -63,21 +64,27 @@ impl Hierarchy {
 #[derive(Debug, Clone)]
 pub struct Layout {
     hierarchies: Vec<Hierarchy>,
+    standing: Standing,
 }
 
 impl Layout {
     /// A host with these hierarchies, none of them empty of meaning: the caller has looked.
     #[must_use]
     pub fn of(hierarchies: Vec<Hierarchy>) -> Self {
-        Self { hierarchies }
+        Self { hierarchies, standing: Standing::Whole }
     }
 
-    /// Finds what is mounted. Where `/sys/fs/cgroup` is cgroup2, that is all there is to know; else
+    /// Finds what is mounted. Where `/sys/fs/cgroup` is cgroup2, that is all there is to know; for a caller who may not
+    /// change it, the part that was delegated to that user counts as the hierarchy. Else
     /// `/proc/self/cgroup` names the hierarchies, each is looked for where everybody mounts it, and `/proc/self/mountinfo`
     /// (long on a host with many mounts) is read only if one is not there.
     pub fn detect() -> Result<Self, DetectError> {
         if magic(Path::new(ROOT)) == Some(V2_MAGIC) {
-            return Ok(Self::of(vec![unified(Path::new(ROOT)).map_err(DetectError::Read)?]));
+            let root = Path::new(ROOT);
+            let (standing, part) = part_of_caller(root).map_err(DetectError::Read)?;
+            // Joining an empty part would end the path in a slash.
+            let root = if part.is_empty() { root.to_owned() } else { root.join(part) };
+            return Ok(Self { hierarchies: vec![unified(&root).map_err(DetectError::Read)?], standing });
         }
         let own = control_file::read(Path::new("/proc/self/cgroup")).map_err(DetectError::Read)?;
         let mut mounts = None;
@@ -111,6 +118,17 @@ impl Layout {
     #[must_use]
     pub fn hierarchies(&self) -> &[Hierarchy] {
         &self.hierarchies
+    }
+
+    /// Whether the caller may make groups and start processes in them: root may, and with v2 a user to whom a part of the
+    /// hierarchy above the calling process was delegated.
+    #[must_use]
+    pub fn may_create(&self) -> bool {
+        let writable = |hierarchy: &Hierarchy| rustix::fs::access(&hierarchy.root, Access::WRITE_OK).is_ok();
+        match self.standing {
+            Standing::Whole | Standing::Above => self.hierarchies.iter().all(writable),
+            Standing::Elsewhere | Standing::Nothing => false,
+        }
     }
 
     /// Whether v2 is all there is.

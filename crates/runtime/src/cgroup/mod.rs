@@ -26,7 +26,6 @@ mod v2;
 mod version;
 
 pub use controller::Controller;
-pub use delegation::Delegation;
 pub use group::Group;
 pub use joiner::Joiner;
 pub(crate) use joiner::own_path;

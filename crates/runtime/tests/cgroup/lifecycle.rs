@@ -40,6 +40,11 @@ fn exec_finds_the_groups_that_a_process_is_in() {
         text.lines().filter(|line| line.ends_with(test.path.as_str())).count() == hierarchies
     });
     assert_eq!(test.group().processes().unwrap(), [pid(&child)]);
+    let observations = test.group().observe_membership(pid(&child)).unwrap();
+    assert_eq!(observations.len(), hierarchies);
+    assert!(observations.iter().all(|one| one.holds()), "{observations:?}");
+    let outside = test.group().observe_membership(rustix::process::getpid()).unwrap();
+    assert!(outside.iter().all(|one| !one.holds()), "{outside:?}");
     let joiner = test.layout.joiner_beside(pid(&child), &test.path).unwrap();
     if let Some(folder) = joiner.clone_into() {
         let folder = std::fs::read_link(format!("/proc/self/fd/{}", folder.as_raw_fd())).unwrap();

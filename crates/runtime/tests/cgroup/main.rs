@@ -1,6 +1,7 @@
 //! Cgroups on the real kernel, as root. Every test makes groups of its own and removes them.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod delegated;
 mod devices;
 mod enforcement;
 mod lifecycle;

@@ -97,7 +97,7 @@ pub fn skip(test: &str, reason: &dyn std::fmt::Display) {
 /// What this machine has mounted, or none where a test cannot run: then it has said so.
 pub fn host(test: &str) -> Option<Layout> {
     if !rustix::process::geteuid().is_root() {
-        skip(test, &"making cgroups needs root");
+        skip(test, &"it needs root");
         return None;
     }
     match Layout::detect() {
