@@ -37,19 +37,33 @@ impl ControlFileError {
     }
 }
 
-/// The whole text of a control file.
+/// The whole text of a control file, usually in one read(2).
+///
+/// The kernel gives as many whole records as fit; only where the next one did not fit is there more to read. A record of
+/// these files (a number, a line, a pid) is far smaller than half of what is asked for, so half or less is all there is.
 pub(super) fn read(path: &Path) -> Result<String, ControlFileError> {
+    read_while(path, |count| count > CHUNK / 2)
+}
+
+/// The whole text of a file of `/proc` whose records can be long.
+pub(super) fn read_to_end(path: &Path) -> Result<String, ControlFileError> {
+    read_while(path, |count| count > 0)
+}
+
+const CHUNK: usize = 4096;
+
+fn read_while(path: &Path, more: impl Fn(usize) -> bool) -> Result<String, ControlFileError> {
     let failed = |source: io::Error| ControlFileError::reading(path, source);
     let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|errno| failed(errno.into()))?;
     let mut text = Vec::new();
-    let mut chunk = [0; 4096];
+    let mut chunk = [0; CHUNK];
     loop {
-        match rustix::io::read(&file, &mut chunk) {
-            Ok(0) => break,
-            Ok(count) => text.extend_from_slice(&chunk[..count]),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(errno) => return Err(failed(errno.into())),
+        let count = rustix::io::retry_on_intr(|| rustix::io::read(&file, &mut chunk))
+            .map_err(|errno| failed(errno.into()))?;
+        text.extend_from_slice(&chunk[..count]);
+        if !more(count) {
+            break;
         }
     }
     String::from_utf8(text).map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error)))
@@ -115,6 +129,17 @@ mod tests {
         let text = "oom_kill_disable 0\noom_kill 3\n";
         assert_eq!(keyed_number(text, "oom_kill"), Some(3));
         assert_eq!(keyed_number(text, "oom"), None);
+    }
+
+    #[test]
+    fn long_texts_are_read_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cgroup.procs");
+        for length in [0, 1, CHUNK / 2, CHUNK / 2 + 1, CHUNK, CHUNK + 1, CHUNK * 3] {
+            std::fs::write(&path, "x".repeat(length)).unwrap();
+            assert_eq!(read_to_end(&path).unwrap().len(), length);
+            assert_eq!(read(&path).unwrap().len(), length);
+        }
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl Layout {
                     let mounts = match &mounts {
                         Some(text) => text,
                         None => mounts.insert(
-                            control_file::read(Path::new("/proc/self/mountinfo"))
+                            control_file::read_to_end(Path::new("/proc/self/mountinfo"))
                                 .map_err(DetectError::Read)?,
                         ),
                     };
