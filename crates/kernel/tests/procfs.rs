@@ -35,6 +35,7 @@ fn every_reader_reads_this_process() {
         let meta = std::fs::metadata(format!("/proc/self/ns/{}", kind.link_name())).unwrap();
         let id = own.namespace(kind).unwrap();
         assert_eq!((id.dev, id.ino), (meta.dev(), meta.ino()));
+        assert_eq!(own.namespace_number(kind).unwrap(), meta.ino());
     }
     assert_eq!(proc.this_thread().unwrap().status().unwrap().ns_pid, {
         let text = std::fs::read("/proc/thread-self/status").unwrap();
@@ -48,15 +49,19 @@ fn descriptors_show_their_flags_and_kind() {
     let kept = File::open("/dev/zero").unwrap();
     rustix::io::fcntl_setfd(&kept, rustix::io::FdFlags::empty()).unwrap();
     let closed = File::open("/").unwrap();
-    let found = proc.this_process().unwrap().descriptors().unwrap();
+    let own = proc.this_process().unwrap();
+    let found = own.descriptors().unwrap();
     let of = |file: &File| {
         let number = u32::try_from(std::os::fd::AsRawFd::as_raw_fd(file)).unwrap();
-        found.iter().find(|descriptor| descriptor.number == number).unwrap()
+        let descriptor = found.iter().find(|descriptor| descriptor.number == number).unwrap();
+        (descriptor, own.descriptor_info(number).unwrap())
     };
-    assert!(!of(&kept).info.close_on_exec());
-    assert_eq!(of(&kept).device, (1, 5));
-    assert!(of(&closed).info.close_on_exec());
-    assert_eq!(of(&closed).mode & 0o170_000, 0o040_000);
+    let (descriptor, info) = of(&kept);
+    assert!(!info.close_on_exec());
+    assert_eq!(descriptor.device, (1, 5));
+    let (descriptor, info) = of(&closed);
+    assert!(info.close_on_exec());
+    assert_eq!(descriptor.mode & 0o170_000, 0o040_000);
 }
 
 #[test]

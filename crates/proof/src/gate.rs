@@ -2,15 +2,15 @@
 
 use std::fmt;
 
-use cofferdam_kernel::proc::{ProcError, ProcFs};
+use cofferdam_kernel::proc::ProcFs;
 use thiserror::Error;
 
-use crate::controls::compare;
+use crate::controls::compare_with;
 use crate::envelope::Envelope;
 use crate::finding::{Finding, Verdict};
 use crate::host_key::HostKey;
-use crate::observation::{ObserveError, Subject, observe};
-use crate::receipt::{Host, Statement};
+use crate::observation::{ObserveError, PrepareError, Prepared, Subject, observe};
+use crate::receipt::Statement;
 
 /// A statement and its signed envelope.
 #[derive(Debug, Clone)]
@@ -22,6 +22,26 @@ pub struct Receipt {
 }
 
 impl Receipt {
+    /// Signs a statement.
+    ///
+    /// # Errors
+    /// It cannot be written as JSON.
+    pub fn seal(statement: Statement, key: &HostKey) -> Result<Self, serde_json::Error> {
+        let envelope = statement.sign(key)?;
+        Ok(Self { statement, envelope })
+    }
+
+    /// Itself if every control holds.
+    ///
+    /// # Errors
+    /// [`GateError::Refused`] if one does not, or is unknown.
+    pub fn admit(self) -> Result<Self, GateError> {
+        match self.statement.verdict {
+            Verdict::Holds => Ok(self),
+            Verdict::Unknown | Verdict::Differs => Err(GateError::Refused(Box::new(self))),
+        }
+    }
+
     /// The findings that do not hold.
     pub fn failures(&self) -> impl Iterator<Item = &Finding> {
         self.statement.findings.iter().filter(|finding| finding.verdict != Verdict::Holds)
@@ -34,10 +54,10 @@ pub enum GateError {
     /// The process could not be looked at.
     #[error(transparent)]
     Observe(#[from] ObserveError),
-    /// The host's own identity could not be read.
-    #[error("cannot read the host's identity")]
-    Host(#[source] ProcError),
-    /// The plan or the statement could not be written as JSON.
+    /// The host's side or the plan's could not be had.
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
+    /// The statement could not be written as JSON.
     #[error("cannot write the receipt")]
     Json(#[from] serde_json::Error),
     /// At least one control does not hold; the receipt says which and is signed too.
@@ -71,29 +91,34 @@ impl fmt::Display for Refusal<'_> {
     }
 }
 
+/// Looks at a process and says what it found; unsigned.
+///
+/// At the gate this decides: the caller lets the process go if [`Statement::verdict`] holds, and signs after that.
+///
+/// # Errors
+/// It cannot be looked at.
+pub fn examine(proc: &ProcFs, subject: &Subject<'_>, prepared: &Prepared) -> Result<Statement, ObserveError> {
+    let observation = observe(proc, subject, prepared)?;
+    let findings = compare_with(subject.plan, &observation, prepared.filter.as_ref());
+    Ok(Statement::new(subject.plan, &observation, findings, prepared))
+}
+
 /// Looks at a process and signs what it found, whatever that is: `verify`.
 ///
 /// # Errors
 /// It cannot be looked at, or the receipt cannot be made.
 pub fn verify(proc: &ProcFs, subject: &Subject<'_>, key: &HostKey) -> Result<Receipt, GateError> {
-    let observation = observe(proc, subject)?;
-    let findings = compare(subject.plan, &observation);
-    let host = Host::read(proc).map_err(GateError::Host)?;
-    let statement = Statement::new(subject.plan, &observation, findings, host)?;
-    let envelope = statement.sign(key)?;
-    Ok(Receipt { statement, envelope })
+    let prepared = Prepared::new(proc, subject.plan)?;
+    Ok(Receipt::seal(examine(proc, subject, &prepared)?, key)?)
 }
 
 /// Looks at a process that is stopped at its exec, and lets it pass only if every control holds.
 ///
-/// The caller releases the process after `Ok` and kills it after `Err`.
+/// The caller releases the process after `Ok` and kills it after `Err`. A caller in a hurry makes [`Prepared`] while
+/// the container is built, decides by [`examine`] and signs with [`Receipt::seal`] once the process is let go.
 ///
 /// # Errors
 /// It cannot be looked at, or a control does not hold or could not be read back.
 pub fn gate(proc: &ProcFs, subject: &Subject<'_>, key: &HostKey) -> Result<Receipt, GateError> {
-    let receipt = verify(proc, subject, key)?;
-    match receipt.statement.verdict {
-        Verdict::Holds => Ok(receipt),
-        Verdict::Unknown | Verdict::Differs => Err(GateError::Refused(Box::new(receipt))),
-    }
+    verify(proc, subject, key)?.admit()
 }

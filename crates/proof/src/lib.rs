@@ -17,10 +17,10 @@ mod planned_filter;
 mod receipt;
 mod table;
 
-pub use controls::{CONTROLS, Control, compare, compare_one};
+pub use controls::{CONTROLS, Control, compare};
 pub use envelope::{Envelope, OpenError, PAYLOAD_TYPE, Signature};
 pub use finding::{Finding, Verdict, overall};
-pub use gate::{GateError, Receipt, gate, verify};
+pub use gate::{GateError, Receipt, examine, gate, verify};
 pub use host_key::{HostKey, InvalidPublicKey, KeyError, PublicKey};
 pub use limits::compare_group;
 pub use observation::*;

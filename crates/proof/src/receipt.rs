@@ -12,7 +12,7 @@ use crate::digest::sha256;
 use crate::envelope::{Envelope, OpenError};
 use crate::finding::{Finding, Verdict, overall};
 use crate::host_key::{HostKey, PublicKey};
-use crate::observation::{Moment, Observation};
+use crate::observation::{Moment, Observation, Prepared};
 
 /// The version of the statement's JSON shape.
 pub const RECEIPT_SCHEMA: u32 = 1;
@@ -108,31 +108,24 @@ pub fn plan_digest(plan: &Plan) -> Result<Digest, serde_json::Error> {
 
 impl Statement {
     /// Puts what was found into words.
-    ///
-    /// # Errors
-    /// The plan cannot be written as JSON.
-    pub fn new(
-        plan: &Plan,
-        observation: &Observation,
-        findings: Vec<Finding>,
-        host: Host,
-    ) -> Result<Self, serde_json::Error> {
+    #[must_use]
+    pub fn new(plan: &Plan, observation: &Observation, findings: Vec<Finding>, prepared: &Prepared) -> Self {
         let process = match (&observation.status, &observation.stat) {
             (Ok(status), Ok(stat)) => Some(Subjected { pid: status.pid, start_time: stat.start_time }),
             _ => None,
         };
-        Ok(Self {
+        Self {
             schema: RECEIPT_SCHEMA,
             container: plan.container.clone(),
             zone: plan.zone.clone(),
-            plan: plan_digest(plan)?,
-            host,
+            plan: prepared.plan_digest.clone(),
+            host: prepared.host.clone(),
             process,
             time: Timestamp::from(SystemTime::now()),
             moment: observation.moment,
             verdict: overall(&findings),
             findings,
-        })
+        }
     }
 
     /// Signs it.

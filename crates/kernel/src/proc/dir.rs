@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, Statx, StatxFlags};
 use rustix::io::Errno;
 
-use super::fd::{Descriptor, parse_fdinfo};
+use super::fd::{Descriptor, FdInfo, parse_fdinfo};
 use super::fs::{open_below, read_below, write_below};
 use super::parse::{decimal, radix};
 use super::{
@@ -31,6 +31,16 @@ pub struct FileId {
 /// the caller up.
 fn stat_target(folder: &OwnedFd, name: &str) -> Result<Statx, Errno> {
     rustix::fs::statx(folder, name, AtFlags::STATX_DONT_SYNC, StatxFlags::BASIC_STATS)
+}
+
+/// The number in `user:[4026531837]`.
+fn parse_namespace_link(kind: Namespace, text: &[u8]) -> Result<u64, ParseError> {
+    let inner = text
+        .strip_prefix(kind.link_name().as_bytes())
+        .and_then(|rest| rest.strip_prefix(b":["))
+        .and_then(|rest| rest.strip_suffix(b"]"))
+        .ok_or_else(|| ParseError::new("namespace link", text))?;
+    decimal("namespace number", inner)
 }
 
 /// `/proc/PID`, held open.
@@ -199,6 +209,16 @@ impl ProcDir {
         self.target_id(&format!("ns/{}", kind.link_name()))
     }
 
+    /// The number of one of its namespaces: what its link reads, `user:[4026531837]`. Two processes with the same number
+    /// of a kind are in the same one (namespaces(7)). Cheaper than [`ProcDir::namespace`].
+    pub fn namespace_number(&self, kind: Namespace) -> Result<u64, ProcError> {
+        let name = format!("ns/{}", kind.link_name());
+        let target = rustix::fs::readlinkat(&self.dir, &name, Vec::new())
+            .map_err(|errno| self.read_error(&name, errno))?;
+        parse_namespace_link(kind, target.as_bytes())
+            .map_err(|source| ProcError::Malformed { path: format!("{}/{name}", self.name), source })
+    }
+
     /// Opens one of its namespaces, for setns(2) and for id-mapped mounts.
     pub fn open_namespace(&self, kind: Namespace) -> Result<OwnedFd, ProcError> {
         let name = format!("ns/{}", kind.link_name());
@@ -234,15 +254,29 @@ impl ProcDir {
         let name = number.to_string();
         let target = rustix::fs::readlinkat(folder, &name, Vec::new()).map_err(failed)?;
         let stat = stat_target(folder, &name).map_err(failed)?;
-        let info = parse_fdinfo(&self.read(&format!("fdinfo/{number}"))?).map_err(|source| {
-            ProcError::Malformed { path: format!("{}/fdinfo/{number}", self.name), source }
-        })?;
         Ok(Descriptor {
             number,
             target: PathBuf::from(OsString::from_vec(target.into_bytes())),
             mode: u32::from(stat.stx_mode),
             device: (stat.stx_rdev_major, stat.stx_rdev_minor),
-            info,
         })
+    }
+
+    /// `fdinfo/N`: flags and mount of an open descriptor.
+    pub fn descriptor_info(&self, number: u32) -> Result<FdInfo, ProcError> {
+        self.parsed(&format!("fdinfo/{number}"), parse_fdinfo)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_link_is_of_its_kind() {
+        assert_eq!(parse_namespace_link(Namespace::Mount, b"mnt:[4026532000]"), Ok(4_026_532_000));
+        for bad in ["user:[1]", "mnt:1", "mnt:[x]", "mnt:[1] ", ""] {
+            assert!(parse_namespace_link(Namespace::Mount, bad.as_bytes()).is_err(), "{bad:?}");
+        }
     }
 }

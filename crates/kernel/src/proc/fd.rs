@@ -35,8 +35,6 @@ pub struct Descriptor {
     pub mode: u32,
     /// `st_rdev` of the file, major and minor number: which device it is.
     pub device: (u32, u32),
-    /// Flags and mount.
-    pub info: FdInfo,
 }
 
 /// Reads the text of `fdinfo/N`.

@@ -210,18 +210,29 @@ fn require_procfs(fd: BorrowedFd<'_>, path: &str) -> Result<(), ProcError> {
 /// CVE-2025-52881, CVE-2019-19921: without `RESOLVE_NO_XDEV` a file mounted over this one would be opened, without
 /// `RESOLVE_NO_SYMLINKS` a link put in its place; then fstatfs(2) confirms that it is a procfs's.
 pub(super) fn open_below(folder: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<OwnedFd, ProcError> {
-    let resolve = ResolveFlags::BENEATH
-        | ResolveFlags::NO_XDEV
-        | ResolveFlags::NO_MAGICLINKS
-        | ResolveFlags::NO_SYMLINKS;
-    let fd = rustix::fs::openat2(folder, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
-        .map_err(|errno| ProcError::Open { path: path.to_owned(), source: errno.into() })?;
+    let fd = open_same_mount(folder, path, flags)?;
     require_procfs(fd.as_fd(), path)?;
     Ok(fd)
 }
 
+/// The first half of [`open_below`]. It is enough for reading: the folder is a procfs's, and no other mount is entered.
+fn open_same_mount(folder: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<OwnedFd, ProcError> {
+    let resolve = ResolveFlags::BENEATH
+        | ResolveFlags::NO_XDEV
+        | ResolveFlags::NO_MAGICLINKS
+        | ResolveFlags::NO_SYMLINKS;
+    loop {
+        match rustix::fs::openat2(folder, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
+            Ok(fd) => return Ok(fd),
+            // EAGAIN: a rename or a mount somewhere raced with the look-up (openat2(2)); the kernel asks to try again.
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(ProcError::Open { path: path.to_owned(), source: errno.into() }),
+        }
+    }
+}
+
 pub(super) fn read_below(folder: BorrowedFd<'_>, path: &str) -> Result<Vec<u8>, ProcError> {
-    let fd = open_below(folder, path, OFlags::RDONLY)?;
+    let fd = open_same_mount(folder, path, OFlags::RDONLY)?;
     let failed = |source: io::Error| ProcError::Read { path: path.to_owned(), source };
     let mut text = Vec::with_capacity(4096);
     loop {

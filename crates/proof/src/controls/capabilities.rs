@@ -7,6 +7,7 @@
 use cofferdam_confinement::Plan;
 use cofferdam_kernel::capability::CapSet;
 
+use super::View;
 use crate::judge::Judge;
 use crate::observation::{Moment, Observation, Reading};
 
@@ -73,28 +74,33 @@ fn ceiling(plan: &Plan) -> CapSet {
     }
 }
 
-pub(super) fn bounding(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+pub(super) fn bounding(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
     let observed = of(observation, |status| status.cap_bounding);
     fixed(plan.process.capabilities.bounding, observed, observation.moment, judge);
 }
 
 /// CVE-2022-29162: capabilities that a runtime leaves in the inheritable set come back through files.
-pub(super) fn inheritable(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+pub(super) fn inheritable(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
     let observed = of(observation, |status| status.cap_inheritable);
     fixed(plan.process.capabilities.inheritable, observed, observation.moment, judge);
 }
 
-pub(super) fn permitted(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+pub(super) fn permitted(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
     let observed = of(observation, |status| status.cap_permitted);
     within(plan.process.capabilities.permitted, ceiling(plan), observed, judge);
 }
 
-pub(super) fn effective(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+pub(super) fn effective(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
     let observed = of(observation, |status| status.cap_effective);
     within(plan.process.capabilities.effective, ceiling(plan), observed, judge);
 }
 
-pub(super) fn ambient(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+pub(super) fn ambient(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
     let observed = of(observation, |status| status.cap_ambient);
     let planned = plan.process.capabilities.ambient;
     // A running process may raise what it has both permitted and inheritable.

@@ -1,11 +1,12 @@
 //! Clock offsets of a new time namespace.
 
-use cofferdam_confinement::{ClockOffset, Plan};
+use cofferdam_confinement::ClockOffset;
 
+use super::View;
 use crate::judge::Judge;
-use crate::observation::Observation;
 
-pub(super) fn compare(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+pub(super) fn compare(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
     if !plan.namespaces.time.is_new() {
         return;
     }

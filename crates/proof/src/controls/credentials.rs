@@ -4,18 +4,19 @@ use cofferdam_confinement::{NamespaceSource, Plan, Setgroups};
 use cofferdam_kernel::capability::Capability;
 use cofferdam_kernel::proc::{IdMapLine, Ids};
 
+use super::View;
 use crate::judge::Judge;
 use crate::observation::{Moment, Observation, Reading, Unreadable};
 
 /// The ids as the observer sees them, behind the container's own.
-struct Outside<'a> {
+pub(super) struct Outside<'a> {
     plan: &'a Plan,
     planned: fn(&cofferdam_confinement::IdMaps, u32) -> Option<u32>,
     observed: &'a Reading<Vec<IdMapLine>>,
 }
 
 impl Outside<'_> {
-    fn of(&self, id: u32) -> Reading<u32> {
+    pub(super) fn of(&self, id: u32) -> Reading<u32> {
         let found = match (&self.plan.namespaces.user, &self.plan.namespaces.id_maps) {
             (NamespaceSource::Host, _) => Some(id),
             (NamespaceSource::New, Some(maps)) => (self.planned)(maps, id),
@@ -40,7 +41,7 @@ fn uids<'a>(plan: &'a Plan, observation: &'a Observation) -> Outside<'a> {
     Outside { plan, planned: |maps, id| maps.host_uid(id), observed: &observation.uid_map }
 }
 
-fn gids<'a>(plan: &'a Plan, observation: &'a Observation) -> Outside<'a> {
+pub(super) fn gids<'a>(plan: &'a Plan, observation: &'a Observation) -> Outside<'a> {
     Outside { plan, planned: |maps, id| maps.host_gid(id), observed: &observation.gid_map }
 }
 
@@ -76,26 +77,28 @@ fn may_change(plan: &Plan, observation: &Observation, capability: &str) -> bool 
             .is_ok_and(|capability| plan.process.capabilities.permitted.contains(capability))
 }
 
-pub(super) fn user(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+pub(super) fn user(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
     let observed = observation.status.clone().map(|status| status.uid);
     let may = may_change(plan, observation, "CAP_SETUID");
     compare_ids(plan.process.user.uid, &uids(plan, observation), observed, may, judge);
 }
 
-pub(super) fn group(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+pub(super) fn group(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
     let observed = observation.status.clone().map(|status| status.gid);
     let may = may_change(plan, observation, "CAP_SETGID");
     compare_ids(plan.process.user.gid, &gids(plan, observation), observed, may, judge);
 }
 
-pub(super) fn groups(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+pub(super) fn groups(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
     let outside = gids(plan, observation);
     let denied = matches!((&plan.namespaces.user, &plan.namespaces.id_maps),
         (NamespaceSource::New, Some(maps)) if maps.setgroups == Setgroups::Deny);
     // Where setgroups(2) is denied the caller's own groups cannot be dropped, and none can be added.
     let (planned, expected): (String, Reading<Vec<u32>>) = if denied {
-        let own = observation.observer.clone().map(|observer| observer.status.groups);
-        ("the caller's (setgroups is denied)".to_owned(), own)
+        ("the caller's (setgroups is denied)".to_owned(), observation.observer.groups.clone())
     } else {
         let ids = &plan.process.user.additional_gids;
         (show(ids), ids.iter().map(|gid| outside.of(*gid)).collect())
@@ -133,7 +136,8 @@ fn show(ids: &[u32]) -> String {
 }
 
 /// Compared at the start only: the container's programs choose their own later.
-pub(super) fn umask(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+pub(super) fn umask(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
     if observation.moment == Moment::Verify {
         return;
     }

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use cofferdam_confinement::Plan;
 use cofferdam_kernel::proc::Descriptor;
 use rustix::fs::FileType;
 
+use super::View;
 use crate::judge::Judge;
 use crate::observation::{Moment, Observation, Reading};
 
@@ -23,7 +23,8 @@ fn is_folder(descriptor: &Descriptor) -> bool {
     FileType::from_raw_mode(descriptor.mode) == FileType::Directory
 }
 
-pub(super) fn compare(_plan: &Plan, observation: &Observation, judge: &mut Judge) {
+pub(super) fn compare(view: &View<'_>, judge: &mut Judge) {
+    let observation = view.observation;
     let allowed = 3 + observation.preserved_fds;
     let planned = match (observation.moment, observation.preserved_fds) {
         (Moment::Start, 0) => "only 0, 1 and 2, no folder of the host".to_owned(),
@@ -36,11 +37,8 @@ pub(super) fn compare(_plan: &Plan, observation: &Observation, judge: &mut Judge
         (Err(why), _) | (_, Err(why)) => return judge.whole().planned(planned).unknown(why.to_string()),
     };
     let mut bad = 0;
-    for descriptor in &descriptors {
-        let foreign = match descriptor.info.mount_id {
-            Some(mount) => is_folder(descriptor) && !mounts.contains(&mount),
-            None => is_folder(descriptor),
-        };
+    for (descriptor, mount) in &descriptors {
+        let foreign = is_folder(descriptor) && mount.is_none_or(|mount| !mounts.contains(&mount));
         let leaked = observation.moment == Moment::Start && descriptor.number >= allowed;
         if foreign || leaked {
             bad += 1;
@@ -50,7 +48,7 @@ pub(super) fn compare(_plan: &Plan, observation: &Observation, judge: &mut Judge
         }
     }
     if bad == 0 {
-        let mut numbers: Vec<u32> = descriptors.iter().map(|descriptor| descriptor.number).collect();
+        let mut numbers: Vec<u32> = descriptors.iter().map(|(descriptor, _)| descriptor.number).collect();
         numbers.sort_unstable();
         let seen = match observation.moment {
             Moment::Start => numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),

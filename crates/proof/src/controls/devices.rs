@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use cofferdam_confinement::{DeviceKind, MountKind, Plan};
+use cofferdam_confinement::{DeviceKind, MountKind};
 use cofferdam_kernel::capability::Capability;
 use rustix::fs::FileType;
 
+use super::View;
 use crate::judge::Judge;
-use crate::observation::{Moment, Observation, PathState};
+use crate::observation::{Moment, PathState};
 
 fn show(kind: DeviceKind, major: u32, minor: u32) -> String {
     match kind {
@@ -27,7 +28,8 @@ fn show_state(state: &PathState) -> String {
     }
 }
 
-pub(super) fn planned(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+pub(super) fn planned(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
     for device in &plan.devices {
         let wanted = show(device.kind, device.major, device.minor);
         let item = judge.item(device.path.as_str()).planned(wanted.as_str());
@@ -44,7 +46,8 @@ pub(super) fn planned(plan: &Plan, observation: &Observation, judge: &mut Judge)
     }
 }
 
-pub(super) fn extra(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+pub(super) fn extra(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
     let target = |path: &str| path.trim_end_matches('/') == "/dev";
     let bound = plan
         .mounts

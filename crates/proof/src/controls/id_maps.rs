@@ -3,8 +3,9 @@
 use cofferdam_confinement::{IdMapping, NamespaceSource, Plan, Setgroups};
 use cofferdam_kernel::proc::{IdMapLine, SetgroupsState};
 
+use super::View;
 use crate::judge::Judge;
-use crate::observation::{Observation, Reading};
+use crate::observation::Reading;
 
 fn show(lines: &[IdMapLine]) -> String {
     let lines: Vec<String> =
@@ -47,17 +48,20 @@ fn compare_map(
     }
 }
 
-pub(super) fn uid_map(plan: &Plan, observation: &Observation, judge: &mut Judge) {
-    let host = observation.observer.clone().map(|observer| observer.uid_map);
+pub(super) fn uid_map(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
+    let host = observation.observer.uid_map.clone();
     compare_map(plan, |maps| &maps.uids, &observation.uid_map, host, judge);
 }
 
-pub(super) fn gid_map(plan: &Plan, observation: &Observation, judge: &mut Judge) {
-    let host = observation.observer.clone().map(|observer| observer.gid_map);
+pub(super) fn gid_map(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
+    let host = observation.observer.gid_map.clone();
     compare_map(plan, |maps| &maps.gids, &observation.gid_map, host, judge);
 }
 
-pub(super) fn setgroups(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+pub(super) fn setgroups(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
     let (NamespaceSource::New, Some(maps)) = (&plan.namespaces.user, &plan.namespaces.id_maps) else {
         return;
     };

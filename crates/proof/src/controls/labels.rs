@@ -1,9 +1,8 @@
 //! Labels of Linux security modules.
 
-use cofferdam_confinement::Plan;
-
+use super::View;
 use crate::judge::Judge;
-use crate::observation::{Observation, Reading};
+use crate::observation::Reading;
 
 fn compare(planned: Option<&str>, observed: &Reading<Option<String>>, mode: bool, judge: &mut Judge) {
     let Some(planned) = planned else { return };
@@ -23,10 +22,12 @@ fn compare(planned: Option<&str>, observed: &Reading<Option<String>>, mode: bool
 }
 
 /// AppArmor prints the profile with its mode; "complain" confines nothing.
-pub(super) fn apparmor(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+pub(super) fn apparmor(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
     compare(plan.process.apparmor_profile.as_deref(), &observation.apparmor_label, true, judge);
 }
 
-pub(super) fn selinux(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+pub(super) fn selinux(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
     compare(plan.process.selinux_label.as_deref(), &observation.security_label, false, judge);
 }

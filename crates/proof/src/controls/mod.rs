@@ -28,7 +28,9 @@ use cofferdam_confinement::Plan;
 
 use crate::finding::Finding;
 use crate::judge::Judge;
-use crate::observation::Observation;
+use crate::mount_roles::MountRoles;
+use crate::observation::{Observation, Unreadable};
+use crate::planned_filter::PlannedFilter;
 
 /// One control.
 #[derive(Clone, Copy)]
@@ -37,7 +39,7 @@ pub struct Control {
     pub name: &'static str,
     /// What is read to compare it.
     pub reads: &'static str,
-    compare: fn(&Plan, &Observation, &mut Judge),
+    compare: fn(&View<'_>, &mut Judge),
 }
 
 impl std::fmt::Debug for Control {
@@ -97,16 +99,32 @@ pub const CONTROLS: &[Control] = controls! {
     "program", "/proc/PID/exe", program::program;
 };
 
+/// What the controls look at: the plan, what was read, and what several of them derive from both.
+struct View<'a> {
+    plan: &'a Plan,
+    observation: &'a Observation,
+    mounts: Result<MountRoles<'a>, Unreadable>,
+    filter: Option<&'a Result<PlannedFilter, String>>,
+}
+
 /// Compares everything: the findings in the order of [`CONTROLS`].
 #[must_use]
 pub fn compare(plan: &Plan, observation: &Observation) -> Vec<Finding> {
-    CONTROLS.iter().flat_map(|control| compare_one(control, plan, observation)).collect()
+    let filter = plan.process.seccomp.as_ref().map(PlannedFilter::compile);
+    compare_with(plan, observation, filter.as_ref())
 }
 
-/// Compares one control.
-#[must_use]
-pub fn compare_one(control: &Control, plan: &Plan, observation: &Observation) -> Vec<Finding> {
-    let mut judge = Judge::new(control.name);
-    (control.compare)(plan, observation, &mut judge);
-    judge.into_findings()
+/// [`compare`] with the plan's filter compiled before.
+pub(crate) fn compare_with(
+    plan: &Plan,
+    observation: &Observation,
+    filter: Option<&Result<PlannedFilter, String>>,
+) -> Vec<Finding> {
+    let view = View { plan, observation, mounts: MountRoles::find(plan, observation), filter };
+    let one = |control: &Control| {
+        let mut judge = Judge::new(control.name);
+        (control.compare)(&view, &mut judge);
+        judge.into_findings()
+    };
+    CONTROLS.iter().flat_map(one).collect()
 }

@@ -4,6 +4,7 @@ use cofferdam_confinement::{AccessTime, Flag, Mount, MountFlags, MountIdMap, Mou
 use cofferdam_kernel::capability::Capability;
 use cofferdam_kernel::proc::MountEntry;
 
+use super::View;
 use crate::judge::Judge;
 use crate::mount_roles::{MountRoles, Role};
 use crate::observation::{Moment, Observation, PathState};
@@ -53,11 +54,11 @@ fn show_entry(entry: &MountEntry) -> String {
     format!("{} {}", entry.fstype, entry.options.join(","))
 }
 
-pub(super) fn planned(plan: &Plan, observation: &Observation, judge: &mut Judge) {
-    let roles = MountRoles::find(plan, observation);
+pub(super) fn planned(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
     for (place, mount) in plan.mounts.iter().enumerate() {
         let item = judge.item(mount.target.as_str()).planned(show(mount));
-        let roles = match &roles {
+        let roles = match &view.mounts {
             Ok(roles) => roles,
             Err(why) => {
                 item.unknown(why.to_string());
@@ -273,23 +274,23 @@ fn own_work(plan: &Plan, observation: &Observation, roles: &MountRoles<'_>, entr
     may && (SELF_MOUNTED.contains(&entry.fstype.as_str()) || entry.fstype.starts_with("fuse") || copied())
 }
 
-pub(super) fn extra(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+pub(super) fn extra(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
     // In a shared mount namespace the others' mounts are there too, and nobody planned them here.
     if !plan.namespaces.mount.is_new() {
         return;
     }
     let planned = "nothing but the planned mounts";
-    let roles = match MountRoles::find(plan, observation) {
+    let roles = match &view.mounts {
         Ok(roles) => roles,
         Err(why) => return judge.whole().planned(planned).unknown(why.to_string()),
     };
     let mut found = 0;
-    for (entry, role) in roles.with_roles().filter(|(_, role)| *role == Role::Extra) {
+    for (entry, _) in roles.with_roles().filter(|(_, role)| *role == Role::Extra) {
         let item = judge.item(entry.mount_point.display().to_string()).planned("not mounted");
         let seen = format!("{} from {} {}", entry.fstype, entry.root.display(), entry.options.join(","));
         found += 1;
-        debug_assert_eq!(role, Role::Extra);
-        if own_work(plan, observation, &roles, entry) {
+        if own_work(plan, observation, roles, entry) {
             item.holds_with(seen, "mounted by the container itself, which may");
         } else {
             item.differs(seen);

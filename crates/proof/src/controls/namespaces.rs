@@ -1,13 +1,14 @@
 //! Each of the eight namespaces is new, joined or the host's, as planned.
 
-use cofferdam_confinement::{NamespaceSource, Plan};
+use cofferdam_confinement::NamespaceSource;
 use cofferdam_kernel::namespace::Namespace;
-use cofferdam_kernel::proc::FileId;
 
+use super::View;
 use crate::judge::Judge;
-use crate::observation::{NamespaceIds, Observation, Reading};
+use crate::observation::{NamespaceIds, Reading};
 
-pub(super) fn compare(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+pub(super) fn compare(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
     for kind in Namespace::ALL {
         let source = plan.namespaces.source(kind);
         let item = judge.item(kind.link_name()).planned(match source {
@@ -26,7 +27,7 @@ pub(super) fn compare(plan: &Plan, observation: &Observation, judge: &mut Judge)
                 continue;
             }
         };
-        let seen = format!("{}:[{}]", kind.link_name(), own.ino);
+        let seen = format!("{}:[{}]", kind.link_name(), own);
         match (holds, source) {
             (true, _) => item.holds(seen),
             (false, NamespaceSource::New) => item.differs_because(seen, "it is the host's"),
@@ -37,7 +38,7 @@ pub(super) fn compare(plan: &Plan, observation: &Observation, judge: &mut Judge)
 }
 
 /// The process's namespace, and whether it stands to the host's, or the joined one, as it should.
-fn relation(source: &NamespaceSource, ids: &NamespaceIds) -> Reading<(FileId, bool)> {
+fn relation(source: &NamespaceSource, ids: &NamespaceIds) -> Reading<(u64, bool)> {
     let own = ids.own.clone()?;
     Ok(match (source, &ids.joined) {
         (NamespaceSource::Host, _) => (own, own == ids.host.clone()?),
@@ -48,7 +49,8 @@ fn relation(source: &NamespaceSource, ids: &NamespaceIds) -> Reading<(FileId, bo
 }
 
 /// In a new pid namespace the container's first process is number 1: whatever it starts is reaped and ends with it.
-pub(super) fn first_process(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+pub(super) fn first_process(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
     if !plan.namespaces.pid.is_new() {
         return;
     }

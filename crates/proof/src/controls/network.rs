@@ -1,19 +1,19 @@
 //! The network namespace as far as the plan speaks of it: loopback, and devices that moved in.
 
-use cofferdam_confinement::Plan;
-
+use super::View;
 use crate::judge::Judge;
-use crate::observation::Observation;
 
 /// Loopback is no wall; a container that needs it and lacks it is still not what was planned.
-pub(super) fn loopback(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+pub(super) fn loopback(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
     if plan.loopback_up {
         let show = |up: &bool| if *up { "up" } else { "down" }.to_owned();
         judge.whole().equal(&true, &observation.loopback_up, show);
     }
 }
 
-pub(super) fn devices(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+pub(super) fn devices(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
     for (host, new) in &plan.net_devices {
         let item = judge.item(new.as_str()).planned(format!("{host} as {new}"));
         match &observation.net_links {

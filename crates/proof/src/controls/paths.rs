@@ -1,11 +1,11 @@
 //! Masked and read-only paths.
 
-use cofferdam_confinement::Plan;
 use cofferdam_names::ContainerPath;
 
+use super::View;
 use crate::judge::Judge;
 use crate::mount_roles::MountRoles;
-use crate::observation::{Observation, PathState};
+use crate::observation::PathState;
 
 /// How one path was found.
 enum Found {
@@ -19,18 +19,16 @@ enum Found {
 fn compare(
     paths: &[ContainerPath],
     wanted: &str,
-    plan: &Plan,
-    observation: &Observation,
+    view: &View<'_>,
     judge: &mut Judge,
     look: fn(&PathState, &MountRoles<'_>) -> Found,
 ) {
     if paths.is_empty() {
         return;
     }
-    let roles = MountRoles::find(plan, observation);
     let (mut hold, mut absent) = (0, 0);
     for path in paths {
-        let found = match (&roles, observation.paths.get(path)) {
+        let found = match (&view.mounts, view.observation.paths.get(path)) {
             (_, None) => Found::Unknown("not read".to_owned()),
             (Err(why), _) | (_, Some(Err(why))) => Found::Unknown(why.to_string()),
             (Ok(roles), Some(Ok(state))) => look(state, roles),
@@ -81,10 +79,10 @@ fn write_protected(state: &PathState, roles: &MountRoles<'_>) -> Found {
     }
 }
 
-pub(super) fn masked(plan: &Plan, observation: &Observation, judge: &mut Judge) {
-    compare(&plan.masked_paths, "hidden", plan, observation, judge, hidden);
+pub(super) fn masked(view: &View<'_>, judge: &mut Judge) {
+    compare(&view.plan.masked_paths, "hidden", view, judge, hidden);
 }
 
-pub(super) fn readonly(plan: &Plan, observation: &Observation, judge: &mut Judge) {
-    compare(&plan.readonly_paths, "read-only", plan, observation, judge, write_protected);
+pub(super) fn readonly(view: &View<'_>, judge: &mut Judge) {
+    compare(&view.plan.readonly_paths, "read-only", view, judge, write_protected);
 }

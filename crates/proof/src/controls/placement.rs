@@ -1,13 +1,12 @@
 //! The control groups that the process is a member of.
 
-use cofferdam_confinement::Plan;
-
+use super::View;
 use crate::judge::Judge;
-use crate::observation::Observation;
 
 /// A process may be deeper than planned: the groups above it limit it as well. What stands before the planned path is the
 /// part of the hierarchy that was delegated to the user, or to a container that all of this runs in.
-pub(super) fn membership(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+pub(super) fn membership(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
     let Some(path) = &plan.cgroup.path else { return };
     let planned = format!("/{}", path.as_str());
     let item = judge.whole().planned(planned.as_str());

@@ -1,11 +1,10 @@
 //! no_new_privs (prctl(2), `PR_SET_NO_NEW_PRIVS`).
 
-use cofferdam_confinement::Plan;
-
+use super::View;
 use crate::judge::Judge;
-use crate::observation::Observation;
 
-pub(super) fn no_new_privileges(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+pub(super) fn no_new_privileges(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
     let show = |set: bool| if set { "set" } else { "not set" };
     let planned = plan.process.no_new_privileges;
     let item = judge.whole().planned(show(planned));

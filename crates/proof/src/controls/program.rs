@@ -2,6 +2,7 @@
 
 use cofferdam_confinement::Plan;
 
+use super::View;
 use crate::judge::Judge;
 use crate::observation::{Moment, Observation, OpenFile, PathState, Reading};
 
@@ -20,7 +21,8 @@ fn is_inside(plan: &Plan, observation: &Observation, open: &OpenFile) -> Reading
 }
 
 /// CVE-2024-21626: a working directory outside of the root is a door to the host.
-pub(super) fn working_directory(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+pub(super) fn working_directory(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
     let planned = &plan.process.cwd;
     let item = judge.whole();
     let cwd = observation.files.as_ref().map_err(Clone::clone).and_then(|files| files.cwd.clone());
@@ -63,11 +65,12 @@ pub(super) fn working_directory(plan: &Plan, observation: &Observation, judge: &
 }
 
 /// CVE-2019-5736: a process that runs the host's runtime binary can write to it through `/proc/self/exe`.
-pub(super) fn program(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+pub(super) fn program(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
     let item = judge.whole().planned("a file of the container, not the host's runtime");
     let read = observation.files.as_ref().map_err(Clone::clone).and_then(|files| {
         let exe = files.exe.clone()?;
-        Ok((is_inside(plan, observation, &exe)?, files.observer_exe.clone()?, exe))
+        Ok((is_inside(plan, observation, &exe)?, observation.observer.exe.clone()?, exe))
     });
     match read {
         Err(why) => item.unknown(why.to_string()),

@@ -1,11 +1,11 @@
 //! Resource limits: the planned ones; what the plan does not name is inherited.
 
-use cofferdam_confinement::Plan;
-
+use super::View;
 use crate::judge::Judge;
-use crate::observation::{Moment, Observation};
+use crate::observation::Moment;
 
-pub(super) fn compare(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+pub(super) fn compare(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
     let number = |value: u64| if value == u64::MAX { "unlimited".to_owned() } else { value.to_string() };
     let show = |soft, hard| format!("{}:{}", number(soft), number(hard));
     for planned in &plan.process.rlimits {

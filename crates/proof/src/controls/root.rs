@@ -2,13 +2,15 @@
 
 use cofferdam_confinement::{Plan, Propagation, RootSource};
 
+use super::View;
 use crate::judge::Judge;
 use crate::mount_roles::{MountRoles, Role};
 use crate::observation::{Moment, Observation};
 
-pub(super) fn compare(plan: &Plan, observation: &Observation, judge: &mut Judge) {
-    source(plan, observation, judge);
-    let roles = match MountRoles::find(plan, observation) {
+pub(super) fn compare(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
+    source(view, judge);
+    let roles = match &view.mounts {
         Ok(roles) => roles,
         Err(why) => {
             judge.item("access").planned(access(plan.root.readonly)).unknown(why.to_string());
@@ -26,7 +28,7 @@ pub(super) fn compare(plan: &Plan, observation: &Observation, judge: &mut Judge)
         },
     }
     if plan.namespaces.mount.is_new() {
-        propagation(plan, observation, &roles, judge);
+        propagation(plan, observation, roles, judge);
     }
 }
 
@@ -34,7 +36,8 @@ fn access(readonly: bool) -> &'static str {
     if readonly { "read-only" } else { "writable" }
 }
 
-fn source(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+fn source(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
     match &plan.root.source {
         RootSource::Directory { path } => {
             let item = judge.item("source").planned(path.display().to_string());
@@ -49,7 +52,7 @@ fn source(plan: &Plan, observation: &Observation, judge: &mut Judge) {
         }
         RootSource::Overlay { lower, .. } => {
             let item = judge.item("source").planned(format!("overlay of {} layers", lower.len()));
-            match MountRoles::find(plan, observation) {
+            match &view.mounts {
                 Err(why) => item.unknown(why.to_string()),
                 Ok(roles) => match roles.entry(Role::Root) {
                     Some(entry) if entry.fstype == "overlay" => item.holds("overlay"),

@@ -1,12 +1,14 @@
 //! How the process is treated beside others: out-of-memory score, scheduling, I/O priority, execution domain.
 
-use cofferdam_confinement::{IoClass, Plan, SchedulerPolicy};
+use cofferdam_confinement::{IoClass, SchedulerPolicy};
 use cofferdam_kernel::task::SchedAttr;
 
+use super::View;
 use crate::judge::Judge;
-use crate::observation::{Moment, Observation};
+use crate::observation::Moment;
 
-pub(super) fn oom_score_adj(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+pub(super) fn oom_score_adj(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
     let Some(planned) = plan.process.oom_score_adj else { return };
     let item = judge.whole().planned(planned.to_string());
     match &observation.oom_score_adj {
@@ -43,7 +45,8 @@ fn show_scheduler(attr: &SchedAttr) -> String {
 }
 
 /// Compared at the start only: a running process may change it as far as the kernel lets it.
-pub(super) fn scheduler(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+pub(super) fn scheduler(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
     let Some(planned) = &plan.process.scheduler else { return };
     if observation.moment == Moment::Verify {
         return;
@@ -63,7 +66,8 @@ pub(super) fn scheduler(plan: &Plan, observation: &Observation, judge: &mut Judg
 }
 
 /// Compared at the start only, as scheduling is.
-pub(super) fn io_priority(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+pub(super) fn io_priority(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
     let Some(planned) = plan.process.io_priority else { return };
     if observation.moment == Moment::Verify {
         return;
@@ -80,7 +84,8 @@ pub(super) fn io_priority(plan: &Plan, observation: &Observation, judge: &mut Ju
 }
 
 /// Compared at the start only: personality(2) is open to every process unless its filter closes it.
-pub(super) fn personality(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+pub(super) fn personality(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
     let Some(planned) = plan.personality else { return };
     if observation.moment == Moment::Verify {
         return;

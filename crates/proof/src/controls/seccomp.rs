@@ -1,13 +1,13 @@
 //! The system call filter: that one is in force, and that it is the planned one, instruction by instruction.
 
-use cofferdam_confinement::Plan;
 use cofferdam_kernel::proc::SeccompMode;
 
+use super::View;
 use crate::judge::Judge;
 use crate::observation::{Moment, Observation};
-use crate::planned_filter::planned_filter;
 
-pub(super) fn mode(plan: &Plan, observation: &Observation, judge: &mut Judge) {
+pub(super) fn mode(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
     let planned = plan.process.seccomp.is_some();
     let item = judge.whole().planned(if planned { "filter" } else { "none" });
     let status = match &observation.status {
@@ -27,22 +27,24 @@ pub(super) fn mode(plan: &Plan, observation: &Observation, judge: &mut Judge) {
     }
 }
 
-pub(super) fn filter(plan: &Plan, observation: &Observation, judge: &mut Judge) {
-    let Some(profile) = &plan.process.seccomp else { return };
+pub(super) fn filter(view: &View<'_>, judge: &mut Judge) {
+    let observation = view.observation;
+    let Some(planned) = view.filter else { return };
     let item = judge.whole();
-    let planned = match planned_filter(profile) {
-        Ok(program) => program,
-        Err(error) => {
-            return item.planned("a filter").unknown(format!("cannot compile the profile: {error}"));
-        }
+    let planned = match planned {
+        Ok(planned) => planned,
+        Err(why) => return item.planned("a filter").unknown(format!("cannot compile the profile: {why}")),
     };
-    let digest = planned.digest();
-    let item = item.planned(format!("{digest}, {} instructions", planned.instructions().len()));
+    let digest = &planned.digest;
+    let item = item.planned(format!("{digest}, {} instructions", planned.program.instructions().len()));
     match &observation.filters.installed {
         Ok(installed) => {
-            let digests: Vec<String> = installed.iter().map(|program| program.digest().to_string()).collect();
-            let seen = if digests.is_empty() { "none".to_owned() } else { digests.join(" ") };
-            let found = installed.contains(&planned);
+            let found = installed.contains(&planned.program);
+            let seen = match installed.as_slice() {
+                [] => "none".to_owned(),
+                [_] if found => digest.to_string(),
+                several => several.iter().map(|one| one.digest().to_string()).collect::<Vec<_>>().join(" "),
+            };
             match (found, installed.len()) {
                 (true, 1) => item.holds(seen),
                 // Every filter can only take away (seccomp(2)): more of them are stricter.
@@ -54,7 +56,7 @@ pub(super) fn filter(plan: &Plan, observation: &Observation, judge: &mut Judge) 
             }
         }
         Err(why) => match &observation.filters.witnessed {
-            Some(witness) if witness.program == digest && still_there(observation, witness.filters) => item
+            Some(witness) if witness.program == *digest && still_there(observation, witness.filters) => item
                 .holds_with(
                     digest.to_string(),
                     format!("seen by the tracer when it was installed; a filter cannot be removed ({why})"),

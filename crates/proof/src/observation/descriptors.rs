@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use cofferdam_kernel::proc::{Descriptor, FileId, ProcDir};
-use rustix::fs::{AtFlags, StatxFlags, statx};
+use rustix::fs::{AtFlags, FileType, StatxFlags, statx};
 
 use super::gather::reading;
 use super::{Reading, Unreadable};
@@ -22,26 +22,39 @@ pub struct OpenFile {
 /// All that a process holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenFiles {
-    /// Its descriptors.
-    pub descriptors: Reading<Vec<Descriptor>>,
+    /// Its descriptors, and for folders the mount through which they are held.
+    pub descriptors: Reading<Vec<(Descriptor, Option<u64>)>>,
     /// Its program.
     pub exe: Reading<OpenFile>,
     /// Its working directory.
     pub cwd: Reading<OpenFile>,
     /// Its root.
     pub root: Reading<OpenFile>,
-    /// The observer's program: the runtime itself.
-    pub observer_exe: Reading<FileId>,
 }
 
-pub(super) fn read_files(process: &ProcDir, own: &ProcDir) -> OpenFiles {
+pub(super) fn read_files(process: &ProcDir) -> OpenFiles {
     OpenFiles {
-        descriptors: reading(process.descriptors()),
+        descriptors: descriptors(process),
         exe: open_file(process, "exe"),
         cwd: open_file(process, "cwd"),
         root: open_file(process, "root"),
-        observer_exe: reading(own.target_id("exe")),
     }
+}
+
+fn descriptors(process: &ProcDir) -> Reading<Vec<(Descriptor, Option<u64>)>> {
+    let with_mount = |descriptor: Descriptor| {
+        if FileType::from_raw_mode(descriptor.mode) != FileType::Directory {
+            return Ok((descriptor, None));
+        }
+        let mount = match process.descriptor_info(descriptor.number) {
+            Ok(info) => info.mount_id,
+            // Closed since it was listed: the caller has nothing to judge.
+            Err(error) if error.is_absent() => None,
+            Err(error) => return Err(Unreadable::from_error(&error)),
+        };
+        Ok((descriptor, mount))
+    };
+    reading(process.descriptors())?.into_iter().map(with_mount).collect()
 }
 
 fn open_file(process: &ProcDir, name: &str) -> Reading<OpenFile> {

@@ -1,22 +1,20 @@
 //! Reads all of an [`Observation`].
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use cofferdam_confinement::{MountKind, NamespaceSource, Plan, RootSource};
+use cofferdam_confinement::{MountKind, NamespaceSource, Plan};
 use cofferdam_kernel::namespace::Namespace;
-use cofferdam_kernel::proc::{FileId, MountEntry, ProcDir, ProcError, ProcFs};
+use cofferdam_kernel::proc::{MountEntry, ProcDir, ProcError, ProcFs, SetgroupsState};
 use cofferdam_names::ContainerPath;
-use rustix::fs::{AtFlags, CWD, StatxFlags};
 use rustix::process::Pid;
 use thiserror::Error;
 
 use super::filter::read_filters;
 use super::paths::{ContainerRoot, PathState};
+use super::prepare::Prepared;
 use super::visit::read_inside;
 use super::{
-    FilterWitness, Filters, Inside, Moment, NamespaceIds, Observation, Observer, Reading, Unreadable,
-    descriptors,
+    FilterWitness, Filters, Inside, Moment, NamespaceIds, Observation, Reading, Unreadable, descriptors,
 };
 
 /// Which process is looked at, and against what.
@@ -63,85 +61,80 @@ pub(super) fn reading<T, E: std::error::Error + 'static>(result: Result<T, E>) -
     result.map_err(|error| Unreadable::from_error(&error))
 }
 
+/// A reading that the plan gives no reason for.
+fn not_planned<T: Default>(planned: bool, read: impl FnOnce() -> Reading<T>) -> Reading<T> {
+    if planned { read() } else { Ok(T::default()) }
+}
+
 /// Reads everything that the controls compare.
 ///
 /// What cannot be read is kept as such in the observation, and becomes [`crate::Verdict::Unknown`].
 ///
 /// # Errors
 /// The process is not there, or the caller is left in namespaces that are not its own and must end.
-pub fn observe(proc: &ProcFs, subject: &Subject<'_>) -> Result<Observation, ObserveError> {
+pub fn observe(
+    proc: &ProcFs,
+    subject: &Subject<'_>,
+    prepared: &Prepared,
+) -> Result<Observation, ObserveError> {
     let pid = subject.pid.as_raw_nonzero().get();
     let process = proc.process(subject.pid).map_err(|source| ObserveError::Process { pid, source })?;
-    let own = proc.this_thread().map_err(|source| ObserveError::Process { pid: 0, source })?;
     let plan = subject.plan;
-    let namespaces = read_namespaces(&process, &own, plan);
-    let observer = read_observer(&own);
+    let wanted = &plan.process;
+    let namespaces = read_namespaces(&process, prepared);
     let inside = if needs_visit(plan) {
-        read_inside(proc, subject.pid, plan, &namespaces, observer.as_ref().ok())?
+        read_inside(proc, subject.pid, plan, &namespaces)?
     } else {
         Ok(Inside::default())
     };
     let mounts = reading(process.mountinfo());
     let root = open_root(&process, plan, subject.moment, &mounts);
+    let scheduling = wanted.scheduler.is_some();
+    let new_user = plan.namespaces.user != NamespaceSource::Host;
     Ok(Observation {
         moment: subject.moment,
         status: reading(process.status()),
         stat: reading(process.stat()),
         uid_map: reading(process.uid_map()),
         gid_map: reading(process.gid_map()),
-        setgroups: reading(process.setgroups()),
-        observer,
+        setgroups: if new_user { reading(process.setgroups()) } else { Ok(SetgroupsState::Allow) },
+        observer: prepared.observer.clone(),
         namespaces,
-        timens_offsets: reading(process.timens_offsets()),
-        host_mounts: read_host_mounts(&own, plan),
+        timens_offsets: not_planned(plan.namespaces.time.is_new(), || reading(process.timens_offsets())),
+        host_mounts: prepared.host_mounts.clone(),
         paths: read_paths(&root, plan),
-        sources: read_sources(plan),
-        root_source: match &plan.root.source {
-            RootSource::Directory { path } => Some(file_id(path)),
-            RootSource::Overlay { .. } => None,
-        },
+        sources: prepared.sources.clone(),
+        root_source: prepared.root_source.clone(),
         device_nodes: root.as_ref().map_err(Clone::clone).and_then(ContainerRoot::device_nodes),
         mounts,
-        limits: reading(process.limits()),
-        oom_score_adj: reading(process.oom_score_adj()),
-        personality: reading(process.personality()),
-        scheduler: reading(cofferdam_kernel::task::scheduler(subject.pid)),
-        io_priority: reading(cofferdam_kernel::task::io_priority(subject.pid)),
-        security_label: reading(process.security_label()),
-        apparmor_label: reading(process.apparmor_label()),
+        limits: not_planned(!wanted.rlimits.is_empty(), || reading(process.limits())),
+        oom_score_adj: not_planned(wanted.oom_score_adj.is_some(), || reading(process.oom_score_adj())),
+        personality: not_planned(plan.personality.is_some(), || reading(process.personality())),
+        scheduler: not_planned(scheduling, || reading(cofferdam_kernel::task::scheduler(subject.pid))),
+        io_priority: not_planned(wanted.io_priority.is_some(), || {
+            reading(cofferdam_kernel::task::io_priority(subject.pid))
+        }),
+        security_label: not_planned(wanted.selinux_label.is_some(), || reading(process.security_label())),
+        apparmor_label: not_planned(wanted.apparmor_profile.is_some(), || reading(process.apparmor_label())),
         filters: Filters {
-            installed: if plan.process.seccomp.is_some() {
-                read_filters(subject.pid, subject.moment)
-            } else {
-                Ok(Vec::new())
-            },
+            installed: not_planned(wanted.seccomp.is_some(), || read_filters(subject.pid, subject.moment)),
             witnessed: subject.filter_witness.clone(),
         },
-        cgroup: reading(process.cgroup()),
-        files: Ok(descriptors::read_files(&process, &own)),
+        cgroup: not_planned(plan.cgroup.path.is_some(), || reading(process.cgroup())),
+        files: Ok(descriptors::read_files(&process)),
         inside,
-        net_links: if plan.net_devices.is_empty() { Ok(Vec::new()) } else { read_net_links(&process) },
-        loopback_up: if plan.loopback_up { read_loopback(&process) } else { Ok(false) },
+        net_links: not_planned(!plan.net_devices.is_empty(), || read_net_links(&process)),
+        loopback_up: not_planned(plan.loopback_up, || read_loopback(&process)),
         preserved_fds: subject.preserved_fds,
     })
 }
 
-fn read_observer(own: &ProcDir) -> Reading<Observer> {
-    Ok(Observer {
-        status: reading(own.status())?,
-        uid_map: reading(own.uid_map())?,
-        gid_map: reading(own.gid_map())?,
-    })
-}
-
-fn read_namespaces(process: &ProcDir, own: &ProcDir, plan: &Plan) -> BTreeMap<Namespace, NamespaceIds> {
+fn read_namespaces(process: &ProcDir, prepared: &Prepared) -> BTreeMap<Namespace, NamespaceIds> {
+    let unread = || Err(Unreadable("not read".to_owned()));
     let ids = |kind| NamespaceIds {
-        own: reading(process.namespace(kind)),
-        host: reading(own.namespace(kind)),
-        joined: match plan.namespaces.source(kind) {
-            NamespaceSource::Join(path) => Some(file_id(path)),
-            NamespaceSource::Host | NamespaceSource::New => None,
-        },
+        own: reading(process.namespace_number(kind)),
+        host: prepared.host_namespaces.get(&kind).cloned().unwrap_or_else(unread),
+        joined: prepared.joined_namespaces.get(&kind).cloned(),
     };
     Namespace::ALL.into_iter().map(|kind| (kind, ids(kind))).collect()
 }
@@ -149,27 +142,6 @@ fn read_namespaces(process: &ProcDir, own: &ProcDir, plan: &Plan) -> BTreeMap<Na
 /// Whether the plan says anything that can only be read from inside the namespaces.
 fn needs_visit(plan: &Plan) -> bool {
     plan.hostname.is_some() || plan.domainname.is_some() || !plan.sysctls.is_empty()
-}
-
-/// The identity of a file of the host, links followed.
-fn file_id(path: &Path) -> Reading<FileId> {
-    let stat = rustix::fs::statx(CWD, path, AtFlags::STATX_DONT_SYNC, StatxFlags::BASIC_STATS)
-        .map_err(|errno| Unreadable(format!("cannot read {}: {errno}", path.display())))?;
-    Ok(FileId { dev: rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor), ino: stat.stx_ino })
-}
-
-fn read_sources(plan: &Plan) -> BTreeMap<usize, Reading<FileId>> {
-    let binds = plan.mounts.iter().enumerate().filter_map(|(place, mount)| match &mount.kind {
-        MountKind::Bind { source, .. } => Some((place, file_id(source))),
-        MountKind::Filesystem { .. } | MountKind::Cgroup | MountKind::Remount => None,
-    });
-    binds.collect()
-}
-
-fn read_host_mounts(own: &ProcDir, plan: &Plan) -> Reading<Vec<MountEntry>> {
-    let recursive =
-        plan.mounts.iter().any(|mount| matches!(mount.kind, MountKind::Bind { recursive: true, .. }));
-    if recursive { reading(own.mountinfo()) } else { Ok(Vec::new()) }
 }
 
 fn open_root(

@@ -4,6 +4,7 @@ mod descriptors;
 mod filter;
 mod gather;
 mod paths;
+mod prepare;
 mod visit;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use descriptors::{OpenFile, OpenFiles};
 pub use gather::{ObserveError, Subject, observe};
 pub use paths::{DeviceNode, PathState};
+pub use prepare::{PrepareError, Prepared};
 
 /// Why something could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,15 +61,15 @@ pub enum Moment {
     Verify,
 }
 
-/// The identities of one kind of namespace.
+/// The numbers of one kind of namespace (namespaces(7)).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamespaceIds {
     /// The process's.
-    pub own: Reading<FileId>,
+    pub own: Reading<u64>,
     /// The observer's: the host's.
-    pub host: Reading<FileId>,
+    pub host: Reading<u64>,
     /// That of the file which the plan joins, where it joins one.
-    pub joined: Option<Reading<FileId>>,
+    pub joined: Option<Reading<u64>>,
 }
 
 /// The system call filters of a process.
@@ -98,6 +100,8 @@ pub struct Inside {
     pub domainname: String,
     /// The planned kernel parameters by name; absent where the file could not be read.
     pub sysctls: BTreeMap<String, Option<String>>,
+    /// Whether ids in the values are the container's own: they were read from inside its user namespace.
+    pub own_ids: bool,
 }
 
 /// All that was read of one process.
@@ -110,8 +114,7 @@ pub struct Observation {
     pub uid_map: Reading<Vec<IdMapLine>>,
     pub gid_map: Reading<Vec<IdMapLine>>,
     pub setgroups: Reading<SetgroupsState>,
-    /// The observer's own `status`, `uid_map` and `gid_map`.
-    pub observer: Reading<Observer>,
+    pub observer: Observer,
     pub namespaces: BTreeMap<Namespace, NamespaceIds>,
     pub timens_offsets: Reading<ClockOffsets>,
     pub mounts: Reading<Vec<MountEntry>>,
@@ -146,13 +149,17 @@ pub struct Observation {
     pub preserved_fds: u32,
 }
 
-/// The process that looks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names are the files'")]
+/// The process that looks. What the plan gives no reason to read is empty.
+#[derive(Debug, Clone)]
 pub struct Observer {
-    pub status: Status,
-    pub uid_map: Vec<IdMapLine>,
-    pub gid_map: Vec<IdMapLine>,
+    /// Its `uid_map`, where the plan shares its user namespace.
+    pub uid_map: Reading<Vec<IdMapLine>>,
+    /// Its `gid_map`, where the plan shares its user namespace.
+    pub gid_map: Reading<Vec<IdMapLine>>,
+    /// Its supplementary groups, where the plan denies setgroups(2).
+    pub groups: Reading<Vec<u32>>,
+    /// Its program: the runtime itself.
+    pub exe: Reading<FileId>,
 }
 
 impl Observation {
@@ -169,7 +176,12 @@ impl Observation {
             uid_map: unread(why),
             gid_map: unread(why),
             setgroups: unread(why),
-            observer: unread(why),
+            observer: Observer {
+                uid_map: unread(why),
+                gid_map: unread(why),
+                groups: unread(why),
+                exe: unread(why),
+            },
             namespaces: BTreeMap::new(),
             timens_offsets: unread(why),
             mounts: unread(why),

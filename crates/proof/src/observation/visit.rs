@@ -10,15 +10,16 @@ use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 
 use cofferdam_confinement::Plan;
-use cofferdam_kernel::capability::Capability;
 use cofferdam_kernel::clone::{CloneRequest, Cloned, clone3, exit_now};
 use cofferdam_kernel::namespace::Namespace;
 use cofferdam_kernel::proc::ProcFs;
 use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, waitpid};
-use rustix::thread::{ThreadNameSpaceType, move_into_link_name_space, move_into_thread_name_spaces};
+use rustix::thread::{
+    CapabilitySet, ThreadNameSpaceType, move_into_link_name_space, move_into_thread_name_spaces,
+};
 
 use super::gather::reading;
-use super::{Inside, NamespaceIds, ObserveError, Observer, Reading, Unreadable};
+use super::{Inside, NamespaceIds, ObserveError, Reading, Unreadable};
 
 /// The kinds whose values are read through the caller's own membership.
 const VISITED: [Namespace; 4] = [Namespace::User, Namespace::Uts, Namespace::Ipc, Namespace::Network];
@@ -48,21 +49,18 @@ pub(super) fn read_inside(
     pid: Pid,
     plan: &Plan,
     namespaces: &BTreeMap<Namespace, NamespaceIds>,
-    observer: Option<&Observer>,
 ) -> Result<Reading<Inside>, ObserveError> {
-    let Some(observer) = observer else {
-        return Ok(Err(Unreadable("the caller's own status could not be read".to_owned())));
-    };
     let kinds = match foreign(namespaces) {
         Ok(kinds) => kinds,
         Err(why) => return Ok(Err(why)),
     };
     let needs_user = plan.sysctls.keys().any(|name| name.starts_with("user"));
-    let administrator = observer.status.cap_effective.contains(Capability::SYS_ADMIN);
+    let administrator = rustix::thread::capabilities(None)
+        .is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN));
     let without_user: Vec<Namespace> =
         kinds.iter().copied().filter(|kind| *kind != Namespace::User).collect();
     if kinds.is_empty() || (without_user.is_empty() && !needs_user) {
-        return Ok(read_here(proc, plan));
+        return Ok(read_here(proc, plan, false));
     }
     let pidfd = match reading(pidfd_open(pid, PidfdFlags::empty())) {
         Ok(pidfd) => pidfd,
@@ -71,11 +69,16 @@ pub(super) fn read_inside(
     if !administrator || (needs_user && kinds.contains(&Namespace::User)) {
         return Ok(send_child(proc, &pidfd, &kinds, plan));
     }
-    if observer.status.threads == 1 {
+    if has_one_thread() {
         enter_and_return(proc, pid, &pidfd, &without_user, plan)
     } else {
         Ok(send_thread(proc, &pidfd, &without_user, plan))
     }
+}
+
+/// The link count of the folder of threads: two more than it has folders in it.
+fn has_one_thread() -> bool {
+    rustix::fs::stat("/proc/self/task").is_ok_and(|stat| stat.st_nlink == 3)
 }
 
 fn enter(pidfd: &OwnedFd, kinds: &[Namespace]) -> io::Result<()> {
@@ -96,7 +99,7 @@ fn enter_and_return(
     };
     let mut ways_back = Vec::with_capacity(kinds.len());
     for kind in kinds {
-        match reading(own.open_link(&format!("ns/{}", kind.link_name()))) {
+        match reading(own.open_namespace(*kind)) {
             Ok(way_back) => ways_back.push(way_back),
             Err(why) => return Ok(Err(why)),
         }
@@ -104,7 +107,7 @@ fn enter_and_return(
     if let Err(error) = enter(pidfd, kinds) {
         return Ok(Err(cannot_enter(&error)));
     }
-    let inside = read_here(proc, plan);
+    let inside = read_here(proc, plan, false);
     for way_back in ways_back {
         move_into_link_name_space(rustix::fd::AsFd::as_fd(&way_back), None)
             .map_err(|errno| ObserveError::Lost { pid: pid.as_raw_nonzero().get(), source: errno.into() })?;
@@ -120,7 +123,7 @@ fn send_thread(proc: &ProcFs, pidfd: &OwnedFd, kinds: &[Namespace], plan: &Plan)
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().spawn_scoped(scope, || {
             enter(pidfd, kinds).map_err(|error| cannot_enter(&error))?;
-            read_here(proc, plan)
+            read_here(proc, plan, false)
         });
         match thread {
             Ok(thread) => thread.join().unwrap_or_else(|_| Err(Unreadable("the reader failed".to_owned()))),
@@ -136,7 +139,7 @@ fn send_child(proc: &ProcFs, pidfd: &OwnedFd, kinds: &[Namespace], plan: &Plan) 
             drop(from_child);
             let answer = enter(pidfd, kinds)
                 .map_err(|error| cannot_enter(&error))
-                .and_then(|()| read_here(proc, plan))
+                .and_then(|()| read_here(proc, plan, kinds.contains(&Namespace::User)))
                 .map_err(|why| why.0);
             let sent =
                 serde_json::to_vec(&answer).is_ok_and(|text| File::from(to_parent).write_all(&text).is_ok());
@@ -155,7 +158,7 @@ fn send_child(proc: &ProcFs, pidfd: &OwnedFd, kinds: &[Namespace], plan: &Plan) 
 }
 
 /// Reads where the calling thread is.
-fn read_here(proc: &ProcFs, plan: &Plan) -> Reading<Inside> {
+fn read_here(proc: &ProcFs, plan: &Plan, own_ids: bool) -> Reading<Inside> {
     let names = rustix::system::uname();
     let sysctls = plan.sysctls.keys().map(|name| {
         let value = proc.sysctl(name).ok();
@@ -165,5 +168,6 @@ fn read_here(proc: &ProcFs, plan: &Plan) -> Reading<Inside> {
         hostname: names.nodename().to_string_lossy().into_owned(),
         domainname: names.domainname().to_string_lossy().into_owned(),
         sysctls: sysctls.collect(),
+        own_ids,
     })
 }

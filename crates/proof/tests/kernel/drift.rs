@@ -1,0 +1,1 @@
+//! Later, while the container runs.
