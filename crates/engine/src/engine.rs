@@ -4,16 +4,14 @@ use std::cell::RefCell;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-use cofferdam_confinement::{Plan, WindowSize};
 use cofferdam_kernel::signal::Signal;
 use cofferdam_names::{ContainerId, ContainerName};
-use cofferdam_policy::ContainerRequest;
 use cofferdam_shim::ExitStatus;
 
 use crate::store::{Found, Store};
 use crate::{
-    Attach, ContainerDetails, ContainerSummary, Error, ListFilters, Paths, PruneReport, RemoveOptions,
-    Result, RunOptions, StopOptions, UpdateRequest, WaitCondition,
+    AttachStream, ContainerDetails, ContainerSummary, Error, ListFilters, Paths, PruneReport, RemoveOptions,
+    Result, StopOptions, UpdateRequest, WaitCondition,
 };
 
 /// Containers and what belongs to them, below one state folder.
@@ -44,6 +42,12 @@ impl Engine {
         work(store)
     }
 
+    /// Closes the database, before this process is copied: SQLite's own record of locks would be copied with it, and be
+    /// wrong in the copy. It is opened again when it is needed.
+    pub(crate) fn close_store(&self) {
+        self.store.replace(None);
+    }
+
     /// Where the state is.
     #[must_use]
     pub fn paths(&self) -> &Paths {
@@ -57,31 +61,6 @@ impl Engine {
             Found::None => Err(Error::NoContainer { word: word.to_owned() }),
             Found::Several => Err(Error::Ambiguous { word: word.to_owned() }),
         }
-    }
-
-    /// The plan that `create` would make: no effects, and no rights needed.
-    pub fn plan(&self, _request: &ContainerRequest, _window: Option<WindowSize>) -> Result<Plan> {
-        Err(Error::NotBuilt("plan a container"))
-    }
-
-    /// Makes a container without starting it.
-    pub fn create(&self, _request: &ContainerRequest, _window: Option<WindowSize>) -> Result<ContainerId> {
-        Err(Error::NotBuilt("create a container"))
-    }
-
-    /// Makes a container and starts it; with [`RunOptions::attach`] the answer carries its streams.
-    pub fn run(&self, _request: &ContainerRequest, _options: &RunOptions) -> Result<Started> {
-        Err(Error::NotBuilt("run a container"))
-    }
-
-    /// Starts a container that does not run.
-    pub fn start(&self, _id: &ContainerId, _attach: Option<Attach>) -> Result<Started> {
-        Err(Error::NotBuilt("start a container"))
-    }
-
-    /// Connects to the streams of a running container.
-    pub fn attach(&self, _id: &ContainerId, _attach: Attach) -> Result<AttachStream> {
-        Err(Error::NotBuilt("attach to a container"))
     }
 
     /// What `ps` shows, newest first.
@@ -148,19 +127,4 @@ pub struct Started {
     pub id: ContainerId,
     /// Its streams, where they were asked for.
     pub stream: Option<AttachStream>,
-}
-
-/// A connection to the streams of a container's first process.
-#[derive(Debug)]
-pub struct AttachStream {}
-
-impl AttachStream {
-    /// Passes bytes, sizes and signals until the process ends or the client detaches. The terminal is as before
-    /// afterwards, whatever happens.
-    ///
-    /// # Errors
-    /// The connection was lost, or a stream of the client's failed.
-    pub fn relay(self, _options: &crate::RelayOptions<'_>) -> Result<crate::RelayEnd> {
-        Err(Error::NotBuilt("relay streams"))
-    }
 }

@@ -9,6 +9,7 @@ use cofferdam_shim::{ExitClass, Failure, StatusError};
 
 use thiserror::Error;
 
+use crate::image::host::HostImageError;
 use crate::store::StoreError;
 use crate::zones::ZoneStoreError;
 
@@ -63,6 +64,9 @@ pub enum Error {
     /// The zone could not be read.
     #[error(transparent)]
     Zone(#[from] ZoneStoreError),
+    /// The image `host` could not be made ready.
+    #[error(transparent)]
+    HostImage(#[from] HostImageError),
     /// The start failed; everything of it has been undone.
     #[error("cannot start container {}", id.short())]
     Start {

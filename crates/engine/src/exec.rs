@@ -75,7 +75,7 @@ fn plan_process(live: &Live, request: &ExecRequest) -> Result<Process> {
 
 /// A file of the container as text; empty if it has none. Resolved inside its root, and never waited for: the container
 /// could have put a pipe in its place.
-fn read_inside(root: &OwnedFd, name: &str) -> io::Result<String> {
+pub(crate) fn read_inside(root: &OwnedFd, name: &str) -> io::Result<String> {
     use std::io::Read;
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;

@@ -235,7 +235,8 @@ fn pass(source: &mut Option<OwnedFd>, target: BorrowedFd<'_>) -> io::Result<bool
     Ok(true)
 }
 
-fn write_all(target: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
+/// Writes everything, also to a descriptor that does not block.
+pub(crate) fn write_all(target: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match rustix::io::write(&target, bytes) {
             Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),

@@ -3,28 +3,35 @@
 //! A face opens an [`Engine`], calls one method per command and prints what comes back. The engine knows no terminal's
 //! colours and no flag's spelling; it starts no thread, because the start of a container clones the calling process.
 
+mod attach_stream;
 mod changes;
 mod container;
 mod counters;
+mod create;
 mod detach;
 mod engine;
 mod error;
 mod event_reader;
 mod exec;
 mod exec_session;
+mod facts;
 mod image;
 mod live;
 mod log_reader;
 mod options;
 mod paths;
+mod random_name;
+mod remover;
 mod running;
+mod start;
 mod store;
 mod zones;
 
-pub use cofferdam_shim::{ContainerState, ExitClass, ExitStatus, Status};
+pub use attach_stream::AttachStream;
+pub use cofferdam_shim::{ContainerState, ExitClass, ExitStatus, SUBCOMMAND as SHIM_SUBCOMMAND, Status};
 pub use container::{ContainerDetails, ContainerSummary, ListFilters};
 pub use detach::DetachFilter;
-pub use engine::{AttachStream, Engine, Started};
+pub use engine::{Engine, Started};
 pub use error::{Error, Result};
 pub use event_reader::EventReader;
 pub use exec_session::ExecSession;
@@ -35,4 +42,5 @@ pub use options::{
     WaitCondition,
 };
 pub use paths::{NoStateFolder, Paths};
+pub use remover::resume_shim;
 pub use zones::{ZoneStore, ZoneStoreError};

@@ -47,6 +47,11 @@ impl Paths {
         Ok(Self { state, run })
     }
 
+    /// The folders that a container's own folders are below.
+    pub(crate) fn around(container: &Path, run: &Path) -> Option<Self> {
+        Some(Self { state: container.parent()?.parent()?.to_owned(), run: run.parent()?.to_owned() })
+    }
+
     /// The state folder.
     #[must_use]
     pub fn state(&self) -> &Path {

@@ -3,8 +3,10 @@
 use cofferdam_names::ContainerId;
 use cofferdam_shim::{Connection, Frame, MAX_PACKET};
 
-use crate::options::{Change, EventQuery, ExecRequest, LogQuery, ProcessRow, StatsSample};
-use crate::{Engine, Error, EventReader, ExecSession, LogReader, Result, changes, counters, exec, live};
+use crate::options::{Attach, Change, EventQuery, ExecRequest, LogQuery, ProcessRow, StatsSample};
+use crate::{
+    AttachStream, Engine, Error, EventReader, ExecSession, LogReader, Result, changes, counters, exec, live,
+};
 
 impl Engine {
     /// Freezes all processes.
@@ -23,8 +25,21 @@ impl Engine {
         self.ask_shim(id, &Frame::Unpause)
     }
 
+    /// Connects to the streams of a running container.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn attach(&self, id: &ContainerId, attach: Attach) -> Result<AttachStream> {
+        live::Live::find(&self.paths, id)?;
+        let failed = |source| Error::io("connect to the shim of", id.short(), source);
+        let shim = Connection::open(&self.paths.run_dir(id).socket()).map_err(failed)?;
+        let wanted = Frame::Attach { stdin: attach.stdin, stdout: attach.stdout, stderr: attach.stderr };
+        shim.send(&wanted).map_err(failed)?;
+        Ok(AttachStream::new(shim, attach))
+    }
+
     /// Asks the container's shim for something and waits until it is done.
-    fn ask_shim(&self, id: &ContainerId, request: &Frame<'_>) -> Result<()> {
+    pub(crate) fn ask_shim(&self, id: &ContainerId, request: &Frame<'_>) -> Result<()> {
         let failed = |source| Error::io("ask the shim of", id, source);
         live::Live::find(&self.paths, id)?;
         let shim = Connection::open(&self.paths.run_dir(id).socket()).map_err(failed)?;

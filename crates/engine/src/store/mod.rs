@@ -16,6 +16,7 @@ use thiserror::Error;
 
 pub(crate) use containers::{Found, NewContainer, Record};
 pub(crate) use images::{ImageRecord, ImageRemoval};
+pub(crate) use range::Slot;
 
 /// `PRAGMA user_version` of the tables below. It grows with each change of them.
 const SCHEMA: i64 = 1;

@@ -1,0 +1,289 @@
+//! From a request to a container that can be started: image, zone, ids, plan, folder, row.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use cofferdam_confinement::{DeviceKind, PivotMethod, Plan, Propagation, Root, RootSource, WindowSize};
+use cofferdam_kernel::namespace::Namespace;
+use cofferdam_names::{ContainerId, ContainerName, Timestamp, ZoneName};
+use cofferdam_policy::{
+    BindSource, ContainerRequest, EtcFiles, HostDevice, HostFacts, IdAllocation, IdRange, JoinedContainer,
+    PlanContext, Zone, default_zone,
+};
+use cofferdam_shim::{ContainerDir, Event, Status};
+
+use crate::engine::make_private_folder;
+use crate::error::{Error, Result};
+use crate::exec::read_inside;
+use crate::image::{ReadyImage, host};
+use crate::live::Live;
+use crate::store::{NewContainer, Slot};
+use crate::{Engine, facts, random_name};
+
+/// A container that has just been made.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) id: ContainerId,
+    pub(crate) name: ContainerName,
+    pub(crate) plan: Plan,
+}
+
+impl Engine {
+    /// The plan that `create` would make: no effects but the image made ready, and no rights needed.
+    ///
+    /// # Errors
+    /// The image, the zone or the request does not allow one.
+    pub fn plan(&self, request: &ContainerRequest, window: Option<WindowSize>) -> Result<Plan> {
+        let id = new_id()?;
+        let parts = self.gather(request)?;
+        // The range that the next container gets if nobody is faster.
+        let ids = parts.ids(Some(IdRange { first: 0x4000_0000, size: 65_536 }));
+        self.decide(&id, request, window, &parts, ids)
+    }
+
+    /// Makes a container without starting it.
+    ///
+    /// # Errors
+    /// The image, the zone or the request does not allow it, or it could not be written.
+    pub fn create(&self, request: &ContainerRequest, window: Option<WindowSize>) -> Result<ContainerId> {
+        self.make(request, window).map(|made| made.id)
+    }
+
+    pub(crate) fn make(&self, request: &ContainerRequest, window: Option<WindowSize>) -> Result<Made> {
+        let id = new_id()?;
+        let parts = self.gather(request)?;
+        let text = serde_json::to_string(request)
+            .map_err(|error| Error::io("write", "the request", error.into()))?;
+        let new = NewContainer {
+            id: &id,
+            name: request.name.as_ref(),
+            created: Timestamp::from(SystemTime::now()),
+            image_id: &parts.image.id,
+            request: &text,
+            wants_range: !parts.host.rootless,
+        };
+        let decide = |slot: Option<Slot>| -> Result<(ZoneName, Plan)> {
+            let plan = self.decide(&id, request, window, &parts, parts.ids(slot.map(Slot::range)))?;
+            Ok((parts.zone.name.value.clone(), plan))
+        };
+        let candidates = random_name::candidates(id.as_str());
+        let (name, plan) = self.with_store(|store| store.insert(&new, candidates, decide))?;
+        let dir = self.paths.container(&id);
+        let made = write_folder(&dir, &plan, request);
+        if let Err(error) = made {
+            // The row is taken back; a folder that cannot be removed is found by the next clean-up.
+            let _ = std::fs::remove_dir_all(dir.path());
+            let _ = self.with_store(|store| Ok(store.delete(&id)?));
+            return Err(error);
+        }
+        let attributes = attributes(request, &name);
+        let _ = Event::now("container", "create", id.as_str(), attributes).append(&self.events_path());
+        Ok(Made { id, name, plan })
+    }
+
+    pub(crate) fn events_path(&self) -> PathBuf {
+        self.paths.state().join("events.jsonl")
+    }
+
+    fn gather(&self, request: &ContainerRequest) -> Result<Parts> {
+        let name: ZoneName = match &request.zone {
+            Some(name) => name.clone(),
+            None => default_zone(&request.image)
+                .parse()
+                .map_err(|error| Error::io("name", "the zone", std::io::Error::other(error)))?,
+        };
+        Ok(Parts {
+            zone: self.zones().load(&name)?,
+            image: self.ready_image(request)?,
+            host: facts::gather()?,
+        })
+    }
+
+    /// Makes the image ready to be a root.
+    fn ready_image(&self, request: &ContainerRequest) -> Result<ReadyImage> {
+        let images = self.paths.state().join("images");
+        if request.is_host_image() {
+            make_private_folder(&images)?;
+            return Ok(host::ready(&images, Path::new("/"))?);
+        }
+        let found = self.with_store(|store| Ok(store.image(&request.image)?))?;
+        let record = found.ok_or_else(|| Error::NoImage { name: request.image.clone() })?;
+        let config = serde_json::from_str(&record.config)
+            .map_err(|error| Error::io("understand", format!("image {}", record.name), error.into()))?;
+        let layers = vec![images.join(&record.id).join("root")];
+        Ok(ReadyImage { id: record.id, layers, mounts: Vec::new(), config })
+    }
+
+    /// Asks the policy.
+    fn decide(
+        &self,
+        id: &ContainerId,
+        request: &ContainerRequest,
+        window: Option<WindowSize>,
+        parts: &Parts,
+        ids: IdAllocation,
+    ) -> Result<Plan> {
+        let dir = self.paths.container(id);
+        let account = |name: &str| parts.image.read(name).map_err(|source| Error::io("read", name, source));
+        let context = PlanContext {
+            container: id.clone(),
+            root: root(&dir, parts, request),
+            ids,
+            image_mounts: parts.image.mounts.clone(),
+            image: parts.image.config.clone(),
+            passwd: account("etc/passwd")?,
+            group: account("etc/group")?,
+            host: parts.host.clone(),
+            state_dir: dir.path().to_owned(),
+            engine_dirs: vec![self.paths.state().to_owned(), self.paths.run().to_owned()],
+            init_program: None,
+            bind_sources: bind_sources(request),
+            host_devices: host_devices(request),
+            joined: self.joined(request)?,
+            window,
+        };
+        Ok(cofferdam_policy::plan(&parts.zone, request, &context)?.into_plan())
+    }
+
+    fn joined(&self, request: &ContainerRequest) -> Result<BTreeMap<String, JoinedContainer>> {
+        let mut joined = BTreeMap::new();
+        for word in request.joined_containers() {
+            let id = self.resolve(word)?;
+            let Ok(live) = Live::find(&self.paths, &id) else { continue };
+            let path = |kind: Namespace| {
+                format!("/proc/{}/ns/{}", live.pid.as_raw_nonzero(), kind.link_name()).into()
+            };
+            let record = self.with_store(|store| Ok(store.container(&id)?))?;
+            let Some(record) = record else { continue };
+            let stored: ContainerRequest = serde_json::from_str(&record.request).map_err(|error| {
+                Error::io("understand", format!("the request of {}", id.short()), error.into())
+            })?;
+            joined.insert(
+                word.to_owned(),
+                JoinedContainer {
+                    zone: record.zone,
+                    namespaces: Namespace::ALL.into_iter().map(|kind| (kind, path(kind))).collect(),
+                    id_maps: live.plan.namespaces.id_maps.clone(),
+                    ipc_shareable: stored.namespaces.ipc == Some(cofferdam_policy::NamespaceMode::Shareable),
+                    id,
+                },
+            );
+        }
+        Ok(joined)
+    }
+}
+
+/// What a plan is made from beside the request.
+struct Parts {
+    zone: Zone,
+    image: ReadyImage,
+    host: HostFacts,
+}
+
+impl Parts {
+    fn ids(&self, range: Option<IdRange>) -> IdAllocation {
+        match range.filter(|_| !self.host.rootless) {
+            Some(range) => IdAllocation::Range(range),
+            None => facts::own_ids(&self.host),
+        }
+    }
+}
+
+impl ReadyImage {
+    /// A file of the image as text, from the topmost layer that has it; empty if none has.
+    fn read(&self, name: &str) -> std::io::Result<String> {
+        for layer in &self.layers {
+            let root = rustix::fs::open(
+                layer,
+                rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC,
+                rustix::fs::Mode::empty(),
+            )?;
+            let text = read_inside(&root, name)?;
+            if !text.is_empty() {
+                return Ok(text);
+            }
+        }
+        Ok(String::new())
+    }
+}
+
+fn new_id() -> Result<ContainerId> {
+    use std::io::Read;
+    let mut bytes = [0u8; 32];
+    let read = std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
+    read.map_err(|source| Error::io("read", "/dev/urandom", source))?;
+    Ok(ContainerId::from_random(bytes))
+}
+
+fn root(dir: &ContainerDir, parts: &Parts, request: &ContainerRequest) -> Root {
+    Root {
+        source: RootSource::Overlay {
+            lower: parts.image.layers.clone(),
+            upper: dir.upper(),
+            work: dir.work(),
+            mountpoint: dir.root(),
+            id_mapped: !parts.host.rootless,
+            // Nothing of a container that is removed at its end needs to be on the disk.
+            volatile: request.rm,
+            userxattr: parts.host.rootless,
+        },
+        readonly: false,
+        propagation: Propagation::Rprivate,
+        pivot: PivotMethod::PivotRoot,
+    }
+}
+
+fn bind_sources(request: &ContainerRequest) -> BTreeMap<PathBuf, BindSource> {
+    let look = |source: &Path| {
+        let canonical = source.canonicalize().ok()?;
+        let directory = canonical.is_dir();
+        Some((source.to_owned(), BindSource { canonical, directory }))
+    };
+    request.bind_sources().filter_map(look).collect()
+}
+
+fn host_devices(request: &ContainerRequest) -> BTreeMap<PathBuf, HostDevice> {
+    let look = |path: &Path| {
+        let metadata = std::fs::metadata(path).ok()?;
+        let kind = match metadata.file_type() {
+            kind if kind.is_char_device() => DeviceKind::Character,
+            kind if kind.is_block_device() => DeviceKind::Block,
+            kind if kind.is_fifo() => DeviceKind::Fifo,
+            _ => return None,
+        };
+        let (major, minor) = (rustix::fs::major(metadata.rdev()), rustix::fs::minor(metadata.rdev()));
+        Some((path.to_owned(), HostDevice { kind, major, minor, mode: metadata.mode() & 0o7777 }))
+    };
+    request.device_sources().filter_map(look).collect()
+}
+
+/// What the container's events carry.
+pub(crate) fn attributes(request: &ContainerRequest, name: &ContainerName) -> BTreeMap<String, String> {
+    let mut attributes = request.labels.clone();
+    attributes.insert("image".to_owned(), request.image.clone());
+    attributes.insert("name".to_owned(), name.to_string());
+    attributes
+}
+
+/// Makes the container's folder with its plan, its first status and the files below /etc that are its own.
+fn write_folder(dir: &ContainerDir, plan: &Plan, request: &ContainerRequest) -> Result<()> {
+    make_private_folder(dir.path())?;
+    for (path, mode) in [(dir.upper(), 0o755), (dir.work(), 0o700), (dir.root(), 0o700)] {
+        let made = std::fs::DirBuilder::new().mode(mode).create(&path);
+        made.map_err(|source| Error::io("make", path.display(), source))?;
+    }
+    let files = EtcFiles::new(plan, request)?;
+    let text = serde_json::to_vec(plan).map_err(|error| Error::io("write", "the plan", error.into()))?;
+    let texts: [(PathBuf, &[u8]); 4] = [
+        (dir.plan(), &text),
+        (dir.path().join("hostname"), files.hostname.as_bytes()),
+        (dir.path().join("hosts"), files.hosts.as_bytes()),
+        (dir.path().join("resolv.conf"), files.resolv_conf.as_bytes()),
+    ];
+    for (path, text) in texts {
+        std::fs::write(&path, text).map_err(|source| Error::io("write", path.display(), source))?;
+    }
+    Status::default().write(&dir.status()).map_err(|source| Error::Status { source })
+}

@@ -1,0 +1,124 @@
+//! Starts containers: the shim is forked with everything it must know.
+
+use cofferdam_kernel::signal::Signal;
+use cofferdam_names::{ContainerId, ContainerName};
+use cofferdam_policy::ContainerRequest;
+use cofferdam_shim::{Lock, LogOptions, Order, ShimSpec, Status, spawn};
+
+use crate::create::attributes;
+use crate::engine::make_private_folder;
+use crate::error::{Error, Result};
+use crate::live::read_plan;
+use crate::remover::{Remover, ShimKeeper};
+use crate::{Attach, AttachStream, Engine, RunOptions, Started};
+
+impl Engine {
+    /// Makes a container and starts it; with [`RunOptions::attach`] the answer carries its streams.
+    ///
+    /// # Errors
+    /// It could not be made or started; a container that was made only for this run is removed again.
+    pub fn run(&self, request: &ContainerRequest, options: &RunOptions) -> Result<Started> {
+        let made = self.make(request, options.window)?;
+        let started =
+            self.launch(&made.id, &made.name, request, made.plan, Status::default(), options.attach);
+        if started.is_err() && request.rm {
+            let _ = Remover::new(self.paths.clone()).remove(&made.id);
+        }
+        started
+    }
+
+    /// Starts a container that does not run.
+    ///
+    /// # Errors
+    /// It runs already, or could not be started.
+    pub fn start(&self, id: &ContainerId, attach: Option<Attach>) -> Result<Started> {
+        let found = self.with_store(|store| Ok(store.container(id)?))?;
+        let record = found.ok_or_else(|| Error::NoContainer { word: id.to_string() })?;
+        let request: ContainerRequest = serde_json::from_str(&record.request).map_err(|error| {
+            Error::io("understand", format!("the request of {}", id.short()), error.into())
+        })?;
+        let dir = self.paths.container(id);
+        let status = Status::read(&dir.status()).map_err(|source| Error::Status { source })?;
+        self.launch(id, &record.name, &request, read_plan(&dir)?, status, attach)
+    }
+
+    fn launch(
+        &self,
+        id: &ContainerId,
+        name: &ContainerName,
+        request: &ContainerRequest,
+        plan: cofferdam_confinement::Plan,
+        status: Status,
+        attach: Option<Attach>,
+    ) -> Result<Started> {
+        make_private_folder(self.paths.run())?;
+        let run = self.paths.run_dir(id);
+        let lock = Lock::try_acquire(&run).map_err(|source| Error::io("lock", id.short(), source))?;
+        let lock = lock.ok_or_else(|| Error::Running { id: id.clone() })?;
+        let spec = ShimSpec {
+            id: id.clone(),
+            dir: self.paths.container(id).path().to_owned(),
+            run_dir: run.path().to_owned(),
+            events: self.events_path(),
+            keys: self.paths.state().join("keys"),
+            attributes: attributes(request, name),
+            restart: request.restart.clone(),
+            remove: request.rm,
+            stop_signal: stop_signal(request)?,
+            stop_timeout: request.stop_timeout.unwrap_or(10),
+            stdin_open: request.interactive,
+            stdin_once: request.interactive && attach.is_some_and(|attach| attach.stdin),
+            log: log_options(request)?,
+        };
+        let attach_shim = attach.map(|attach| cofferdam_shim::Attach {
+            stdin: attach.stdin,
+            stdout: attach.stdout,
+            stderr: attach.stderr,
+        });
+        let order = Order { plan: &plan, spec, status, lock, attach: attach_shim };
+        self.close_store();
+        let running = spawn(order, &ShimKeeper).map_err(|source| Error::Start { id: id.clone(), source })?;
+        let stream = attach.map(|attach| AttachStream::new(running.connection, attach));
+        Ok(Started { id: id.clone(), stream })
+    }
+}
+
+fn stop_signal(request: &ContainerRequest) -> Result<Signal> {
+    match &request.stop_signal {
+        None => Ok(Signal::TERM),
+        Some(text) => {
+            text.parse().map_err(|error| Error::io("use the stop signal", text, std::io::Error::other(error)))
+        }
+    }
+}
+
+/// Docker's `--log-driver` and `--log-opt`: `json-file` and `local` mean our own log, `none` means none.
+fn log_options(request: &ContainerRequest) -> Result<Option<LogOptions>> {
+    let refuse =
+        |subject: String, why: &str| Err(Error::io("use", subject, std::io::Error::other(why.to_owned())));
+    match request.log_driver.as_deref() {
+        None | Some("json-file" | "local" | "k8s-file") => {}
+        Some("none") => return Ok(None),
+        Some(other) => {
+            return refuse(
+                format!("log driver {other}"),
+                "it is not built: there are json-file, local and none",
+            );
+        }
+    }
+    let mut options = LogOptions::default();
+    for (name, value) in &request.log_options {
+        match name.as_str() {
+            "max-size" => match value.parse::<cofferdam_policy::ByteSize>() {
+                Ok(size) => options.max_size = Some(size.0),
+                Err(error) => return refuse(format!("log option max-size={value}"), &error.to_string()),
+            },
+            "max-file" => match value.parse() {
+                Ok(count) if count > 0 => options.max_files = count,
+                _ => return refuse(format!("log option max-file={value}"), "it is a number from 1 on"),
+            },
+            other => return refuse(format!("log option {other}"), "there are max-size and max-file"),
+        }
+    }
+    Ok(Some(options))
+}
