@@ -52,13 +52,11 @@ fn cgroups(uid: u32) -> (CgroupMode, BTreeSet<String>, bool) {
             .map(|known| known.name().to_owned())
             .collect()
     };
-    if uid == 0 {
+    // An ordinary user has only what was delegated on v2; v1 has no safe delegation.
+    if uid == 0 || (layout.is_v2() && layout.is_usable()) {
         return (mode, names(&layout), true);
     }
-    match layout.delegated(uid) {
-        Ok(Some(delegation)) => (mode, names(&delegation.layout), true),
-        _ => (mode, BTreeSet::new(), false),
-    }
+    (mode, BTreeSet::new(), false)
 }
 
 /// The list of securityfs; a host that has not mounted it shows SELinux and AppArmor in their own places.

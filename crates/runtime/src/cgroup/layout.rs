@@ -131,6 +131,12 @@ impl Layout {
         }
     }
 
+    /// Whether the caller may make groups for its containers here.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        matches!(self.standing, Standing::Whole | Standing::Above)
+    }
+
     /// Whether v2 is all there is.
     #[must_use]
     pub fn is_v2(&self) -> bool {
