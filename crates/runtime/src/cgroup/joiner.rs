@@ -9,7 +9,7 @@ use rustix::process::Pid;
 
 use super::control_file::{self, ControlFileError};
 use super::error::JoinError;
-use super::{Group, Layout, Observation};
+use super::{Group, Hierarchy, Layout, Observation};
 
 /// The open doors of a group. Made by the parent, who may open them; used by the process that joins.
 #[derive(Debug)]
@@ -124,25 +124,16 @@ fn position(own: &str, group: &str) -> Option<usize> {
 }
 
 /// The path that `/proc/PID/cgroup` has for a hierarchy.
-pub(crate) fn own_path<'t>(text: &'t str, hierarchy: &super::Hierarchy) -> Option<&'t str> {
+pub(super) fn own_path<'t>(text: &'t str, hierarchy: &Hierarchy) -> Option<&'t str> {
     text.lines().find_map(|line| {
-        let mut fields = line.splitn(3, ':');
-        let (names, path) = (fields.nth(1)?, fields.next()?);
-        let same = match hierarchy.version() {
-            "v2" => names.is_empty(),
-            _ => match hierarchy.controllers().first() {
-                Some(controller) => names.split(',').any(|name| name == controller.name()),
-                // A named hierarchy, mounted under its name.
-                None => names.strip_prefix("name=").is_some_and(|name| hierarchy.root().ends_with(name)),
-            },
-        };
-        same.then_some(path)
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (names, path) = (fields.next()?, fields.next()?);
+        (names == hierarchy.names).then_some(path)
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Controller, Hierarchy};
     use super::*;
 
     #[test]
@@ -162,15 +153,16 @@ mod tests {
 
     #[test]
     fn each_hierarchy_has_its_own_line() {
-        let text = "9:name=systemd:/s\n4:memory:/m:n\n3:cpu,cpuacct:/c\n0::/u\n";
-        for (hierarchy, path) in [
-            (Hierarchy::v1("/x/memory", vec![Controller::Memory]), Some("/m:n")),
-            (Hierarchy::v1("/x/cpu,cpuacct", vec![Controller::Cpuacct]), Some("/c")),
-            (Hierarchy::v1("/x/systemd", vec![]), Some("/s")),
-            (Hierarchy::v2("/x/unified", vec![]), Some("/u")),
-            (Hierarchy::v1("/x/pids", vec![Controller::Pids]), None),
+        let text = "12:perf_event:/p\n9:name=systemd:/s\n4:memory:/m:n\n3:cpu,cpuacct:/c\n0::/u\n";
+        for (names, path) in [
+            ("memory", Some("/m:n")),
+            ("cpu,cpuacct", Some("/c")),
+            ("name=systemd", Some("/s")),
+            ("perf_event", Some("/p")),
+            ("pids", None),
         ] {
-            assert_eq!(own_path(text, &hierarchy), path);
+            assert_eq!(own_path(text, &Hierarchy::v1("/x", names)), path);
         }
+        assert_eq!(own_path(text, &Hierarchy::v2("/x", vec![])), Some("/u"));
     }
 }

@@ -8,6 +8,7 @@ use super::Controller;
 use super::control_file::{self, ControlFileError};
 use super::delegation::{Standing, part_of_caller};
 use super::error::DetectError;
+use super::joiner::own_path;
 use super::v1::V1;
 use super::v2::V2;
 use super::version::Version;
@@ -21,27 +22,46 @@ const V2_MAGIC: FsWord = 0x6367_7270;
 #[derive(Debug, Clone)]
 pub struct Hierarchy {
     pub(super) root: PathBuf,
+    /// Above `root` where only a delegated part of the hierarchy counts, else the same.
+    mount: PathBuf,
+    /// As `/proc/PID/cgroup` names it: its controllers, also those that Cofferdam does not know, or `name=NAME`; empty for v2.
+    pub(super) names: String,
     pub(super) controllers: Vec<Controller>,
     pub(super) version: &'static dyn Version,
 }
 
 impl Hierarchy {
-    /// A v1 hierarchy mounted at `root`; a named one (systemd's) has no controllers.
+    /// The v1 hierarchy mounted at `root` that `/proc/PID/cgroup` lists under these names (`cpu,cpuacct`, `name=systemd`).
     #[must_use]
-    pub fn v1(root: impl Into<PathBuf>, controllers: Vec<Controller>) -> Self {
-        Self { root: root.into(), controllers, version: &V1 }
+    pub fn v1(root: impl Into<PathBuf>, names: &str) -> Self {
+        let controllers = names.split(',').filter_map(Controller::named).collect();
+        let root = root.into();
+        Self { mount: root.clone(), root, names: names.to_owned(), controllers, version: &V1 }
     }
 
     /// The v2 hierarchy mounted at `root`.
     #[must_use]
     pub fn v2(root: impl Into<PathBuf>, controllers: Vec<Controller>) -> Self {
-        Self { root: root.into(), controllers, version: &V2 }
+        let root = root.into();
+        Self { mount: root.clone(), root, names: String::new(), controllers, version: &V2 }
     }
 
-    /// Where it is mounted.
+    /// Where it is mounted; with v2 and an ordinary user, the group that was delegated to that user.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Its names as `/proc/PID/cgroup` has them (`cpu,cpuacct`, `name=systemd`); empty for v2.
+    #[must_use]
+    pub fn names(&self) -> &str {
+        &self.names
+    }
+
+    /// The folder of the group that a process is in, by the text of its `/proc/PID/cgroup`.
+    #[must_use]
+    pub fn folder_in(&self, membership: &str) -> Option<PathBuf> {
+        own_path(membership, self).map(|own| self.mount.join(own.trim_start_matches('/')))
     }
 
     /// Its controllers that Cofferdam knows.
@@ -84,7 +104,8 @@ impl Layout {
             let (standing, part) = part_of_caller(root).map_err(DetectError::Read)?;
             // Joining an empty part would end the path in a slash.
             let root = if part.is_empty() { root.to_owned() } else { root.join(part) };
-            return Ok(Self { hierarchies: vec![unified(&root).map_err(DetectError::Read)?], standing });
+            let hierarchy = Hierarchy { mount: ROOT.into(), ..unified(&root).map_err(DetectError::Read)? };
+            return Ok(Self { hierarchies: vec![hierarchy], standing });
         }
         let own = control_file::read(Path::new("/proc/self/cgroup")).map_err(DetectError::Read)?;
         let mut mounts = None;
@@ -108,7 +129,7 @@ impl Layout {
             hierarchies.push(if names.is_empty() {
                 unified(&root).map_err(DetectError::Read)?
             } else {
-                Hierarchy::v1(root, names.split(',').filter_map(Controller::named).collect())
+                Hierarchy::v1(root, names)
             });
         }
         if hierarchies.is_empty() { Err(DetectError::NotMounted) } else { Ok(Self::of(hierarchies)) }

@@ -28,7 +28,6 @@ mod version;
 pub use controller::Controller;
 pub use group::Group;
 pub use joiner::Joiner;
-pub(crate) use joiner::own_path;
 pub use layout::{Hierarchy, Layout};
 pub use observation::Observation;
 pub use oom::OomWatch;

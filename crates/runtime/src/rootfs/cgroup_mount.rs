@@ -16,7 +16,7 @@ use rustix::fs::{CWD, symlinkat};
 
 use super::attributes::attributes;
 use super::root_dir::RootDir;
-use crate::cgroup::{Hierarchy, Layout, own_path};
+use crate::cgroup::{Hierarchy, Layout};
 use crate::step::{Step, StepError};
 
 /// Mounts the v2 tree, or a small tmpfs with one mount for each v1 hierarchy.
@@ -41,9 +41,8 @@ pub(super) fn mount(plan: &Plan, mount: &Mount, root: &RootDir) -> Result<(), St
             let path: ContainerPath = below.parse().map_err(io::Error::other)?;
             attach(view.of(hierarchy, &membership)?, root.make_dir_all(&path)?)?;
             // Programs look for each controller under its own name.
-            let others = name.split(',').filter(|other| *other != name);
-            others.map(|other| symlinkat(&*name, &folder, other)).collect::<Result<(), _>>()?;
-            Ok(())
+            let mut others = name.split(',').filter(|other| *other != name);
+            Ok(others.try_for_each(|other| symlinkat(&*name, &folder, other))?)
         })?;
     }
     // The tmpfs itself follows the plan only now that its folders are made.
@@ -61,11 +60,11 @@ struct View {
 
 impl View {
     fn of(&self, hierarchy: &Hierarchy, membership: &str) -> io::Result<OwnedFd> {
-        let no_line =
-            || io::Error::other(format!("/proc/self/cgroup has no line for {}", hierarchy.root().display()));
-        let own = own_path(membership, hierarchy).ok_or_else(no_line)?;
         if !self.anew {
-            let folder = hierarchy.root().join(own.trim_start_matches('/'));
+            let no_line = || {
+                io::Error::other(format!("/proc/self/cgroup has no line for {}", hierarchy.root().display()))
+            };
+            let folder = hierarchy.folder_in(membership).ok_or_else(no_line)?;
             let bound = clone_tree(CWD, &folder.to_string_lossy(), Depth::One)?;
             set_attributes(&bound, Depth::One, self.wanted)?;
             return Ok(bound);
@@ -74,17 +73,7 @@ impl View {
             return new_filesystem("cgroup2", "cgroup", [], self.wanted.only_set());
         }
         // A named hierarchy, as systemd's, has no controllers.
-        let line = membership.lines().filter_map(|line| line.split(':').nth(1));
-        let controllers: Vec<&str> =
-            hierarchy.controllers().iter().map(|controller| controller.name()).collect();
-        let names = line
-            .filter(|names| !names.is_empty())
-            .find(|names| match (names.strip_prefix("name="), controllers.first()) {
-                (Some(name), None) => hierarchy.root().ends_with(name),
-                (None, Some(first)) => names.split(',').any(|name| name == *first),
-                _ => false,
-            })
-            .ok_or_else(no_line)?;
+        let names = hierarchy.names();
         let options: Vec<&str> =
             if names.starts_with("name=") { vec!["none", names] } else { names.split(',').collect() };
         new_filesystem("cgroup", "cgroup", options, self.wanted.only_set())
