@@ -124,6 +124,10 @@ fn replace<T: Clone>(current: &mut Option<T>, change: &Option<T>) {
 impl Memory {
     fn update(&mut self, change: &Self) {
         replace(&mut self.limit, &change.limit);
+        // Memory and swap together cannot be limited where memory is not: lifting the one lifts the other.
+        if change.limit == Some(Limit::Max) && self.swap.is_some() {
+            self.swap = Some(Limit::Max);
+        }
         replace(&mut self.reservation, &change.reservation);
         replace(&mut self.swap, &change.swap);
         replace(&mut self.kernel, &change.kernel);
@@ -219,6 +223,18 @@ mod tests {
         let mut json = serde_json::to_value(Resources::default()).unwrap();
         json["memory"]["limt"] = 1.into();
         assert!(serde_json::from_value::<Resources>(json).is_err());
+    }
+
+    #[test]
+    fn lifting_the_memory_limit_lifts_that_of_swap() {
+        let memory = |limit, swap| Resources {
+            memory: Memory { limit, swap, ..Memory::default() },
+            ..Resources::default()
+        };
+        let (some, max) = (Some(Limit::Value(8)), Some(Limit::Max));
+        assert_eq!(memory(some, some).updated(&memory(max, None)), memory(max, max));
+        assert_eq!(memory(some, None).updated(&memory(max, None)), memory(max, None));
+        assert_eq!(memory(some, some).updated(&memory(None, max)), memory(some, max));
     }
 
     #[test]
