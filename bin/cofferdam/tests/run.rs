@@ -50,7 +50,7 @@ fn exit_codes_are_dockers() {
     let home = Home::new();
     for (args, code) in [
         (&["run", "--rm", "host", "--", "sh", "-c", "exit 7"][..], 7),
-        (&["run", "--rm", "host", "--", "sh", "-c", "kill -TERM $$"], 143),
+        (&["run", "--rm", "host", "--", "sh", "-c", "sh -c 'kill -TERM $$'; exit $?"], 143),
         (&["run", "--rm", "host", "--", "no-such-program"], 127),
         (&["run", "--rm", "host", "--", "/etc/passwd"], 126),
         (&["run", "--rm", "no-such-image", "--", "true"], 125),

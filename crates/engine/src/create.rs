@@ -5,7 +5,9 @@ use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use cofferdam_confinement::{DeviceKind, PivotMethod, Plan, Propagation, Root, RootSource, WindowSize};
+use cofferdam_confinement::{
+    DeviceKind, Mount, MountIdMap, MountKind, PivotMethod, Plan, Propagation, Root, RootSource, WindowSize,
+};
 use cofferdam_kernel::namespace::Namespace;
 use cofferdam_names::{ContainerId, ContainerName, Timestamp, ZoneName};
 use cofferdam_policy::{
@@ -131,7 +133,7 @@ impl Engine {
             container: id.clone(),
             root: root(&dir, parts, request),
             ids,
-            image_mounts: parts.image.mounts.clone(),
+            image_mounts: image_mounts(parts),
             image: parts.image.config.clone(),
             passwd: account("etc/passwd")?,
             group: account("etc/group")?,
@@ -233,6 +235,17 @@ fn root(dir: &ContainerDir, parts: &Parts, request: &ContainerRequest) -> Root {
         propagation: Propagation::Rprivate,
         pivot: PivotMethod::PivotRoot,
     }
+}
+
+/// The image's own mounts. An ordinary user cannot map ids: what is the host's root's then shows as nobody's.
+fn image_mounts(parts: &Parts) -> Vec<Mount> {
+    let mut mounts = parts.image.mounts.clone();
+    for mount in &mut mounts {
+        if let (true, MountKind::Bind { id_map, .. }) = (parts.host.rootless, &mut mount.kind) {
+            *id_map = MountIdMap::None;
+        }
+    }
+    mounts
 }
 
 fn bind_sources(request: &ContainerRequest) -> BTreeMap<PathBuf, BindSource> {

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use cofferdam_kernel::signal::Signal;
 use cofferdam_names::{ContainerId, ContainerName};
+use cofferdam_runtime::start::protect_own_file;
 use cofferdam_shim::ExitStatus;
 
 use crate::store::{Found, Store};
@@ -26,6 +27,11 @@ pub struct Engine {
 impl Engine {
     /// Opens the state, made where it is missing.
     pub fn open(paths: Paths) -> Result<Self> {
+        if !rustix::process::geteuid().is_root() {
+            // The container's root is this user (CVE-2019-5736).
+            protect_own_file()
+                .map_err(|source| Error::io("protect", "this program from its containers", source))?;
+        }
         Ok(Self { paths, store: RefCell::new(None) })
     }
 

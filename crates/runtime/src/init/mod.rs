@@ -62,9 +62,9 @@ fn build_and_execute(init: &mut Init<'_>) -> Result<Never, StepError> {
     Step::Handshake.run("new session", || Ok(rustix::process::setsid()?))?;
     // The parent's first message comes after the id maps are written.
     let mut sources = Sources::receive(&init.channel, plan)?;
-    // From here on no process in a joined pid namespace may trace init or open its /proc/PID/exe, which still is the
-    // host's program (CVE-2016-9962, CVE-2019-5736). Not before the maps: an ordinary user could not write them.
-    Step::Handshake.run("not dumpable", || Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?))?;
+    if !init.makes_sources {
+        become_untraceable()?;
+    }
     // Before the cgroup namespace, whose root is the group at the time it is made.
     Step::JoinCgroup.apply("", || init.group.join())?;
     namespaces::enter(plan)?;
@@ -80,6 +80,16 @@ fn build_and_execute(init: &mut Init<'_>) -> Result<Never, StepError> {
     Step::Handshake.run("that init is ready", || init.channel.send(&Message::Ready, &[]))?;
     wait_for_start(init)?;
     execute(init, &label)
+}
+
+/// From here on no process in a joined pid namespace may trace this one or open its /proc/PID/exe, which still is the
+/// host's program (CVE-2016-9962, CVE-2019-5736). Not before the id maps are written.
+///
+/// Not for an ordinary user's container: the gate's own tracer could not attach to it either. What keeps others off there
+/// is that this process holds more capabilities than they do (ptrace(2), "Ptrace access mode checking"), and that the
+/// program is a sealed copy if they could write to it.
+pub(crate) fn become_untraceable() -> Result<(), StepError> {
+    Step::Handshake.run("not dumpable", || Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?))
 }
 
 /// Builds the root, runs the hooks that want to see it, and moves into it.

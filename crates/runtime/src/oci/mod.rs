@@ -114,6 +114,7 @@ pub fn plan(
     };
     let mounts = mounts::mounts(&spec.mounts, &context, &mut warnings)?;
     let cgroup = cgroup(&container, linux, &namespaces, &mounts, &process, caller, &mut warnings)?;
+    let net_devices = devices::net_devices(&linux.net_devices, &namespaces, caller.is_rootless())?;
     let devices = devices::with_defaults(&linux.devices, &mounts)?;
     let plan = Plan {
         schema: SCHEMA_VERSION,
@@ -128,7 +129,7 @@ pub fn plan(
         domainname: uts_name("domainname", &spec.domainname)?,
         sysctls: sysctl::sysctls(&linux.sysctl, &namespaces)?,
         loopback_up: namespaces.network.is_new(),
-        net_devices: self::devices::net_devices(&linux.net_devices, &namespaces, caller.is_rootless())?,
+        net_devices,
         session_keyring: !options.no_new_keyring,
         personality: personality(linux)?,
         cgroup,

@@ -10,7 +10,7 @@ use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use super::join::receive_cloned;
 use super::owned_group::{Joiner, OwnedGroup};
-use super::{Created, StartIo, own_program, set_oom_score};
+use super::{Created, StartIo, has_host_rights, own_program, set_oom_score};
 use crate::channel::{Channel, Message};
 use crate::init::{self, Entrant};
 use crate::process::affinity;
@@ -116,11 +116,10 @@ fn clone_entrant(
 }
 
 fn joiner(target: &Target<'_>, kinds: &[Namespace], entrant: Entrant<'_>) -> ! {
-    // A process of the container must not trace us or open our /proc/PID/exe, the host's program (CVE-2016-9962,
-    // CVE-2019-5736).
-    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    let hidden = if has_host_rights() { init::become_untraceable() } else { Ok(()) };
     let wanted: &Option<CpuAffinity> = &entrant.process.cpu_affinity;
-    let cloned = affinity::set(wanted.as_ref().and_then(|affinity| affinity.initial.as_deref()))
+    let cloned = hidden
+        .and_then(|()| affinity::set(wanted.as_ref().and_then(|affinity| affinity.initial.as_deref())))
         .and_then(|()| {
             Step::JoinNamespace.run("of the container", || join_process(target.pidfd, kinds.iter().copied()))
         })

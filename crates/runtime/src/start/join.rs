@@ -68,9 +68,8 @@ pub(super) fn clone_init(
 
 /// The short-lived process between: joins, clones init as its sibling, tells and ends.
 fn joiner(joined: &Joined, namespaces: u64, init: Init<'_>) -> ! {
-    // A process of a joined pid namespace must not trace us while we still are the host's program (CVE-2016-9962).
-    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
-    let cloned = join_all(joined).and_then(|()| {
+    let hidden = if init.makes_sources { Ok(()) } else { init::become_untraceable() };
+    let cloned = hidden.and_then(|()| join_all(joined)).and_then(|()| {
         let request = CloneRequest { namespaces, into_cgroup: init.group.clone_into(), sibling: true };
         Step::Clone.run("init", || clone3(&request))
     });

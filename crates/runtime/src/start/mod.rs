@@ -25,7 +25,7 @@ use crate::init::Init;
 use crate::process::filter::Filter;
 use crate::rootfs::{Maker, Sources};
 use crate::step::{Step, StepError};
-pub use own_program::protect;
+pub use own_program::{protect, protect_own_file};
 pub use owned_group::OwnedGroup;
 
 /// The standard streams of the container's first process, where it has no terminal.

@@ -77,6 +77,13 @@ pub fn protect() -> io::Result<()> {
     Err(fexecve(copy.as_fd(), &args, &env))
 }
 
+/// [`protect`] where the file of this program belongs to the calling user, whose container could write to it.
+pub fn protect_own_file() -> io::Result<()> {
+    let file = rustix::fs::stat(OWN_PROGRAM)?;
+    let others_write = Mode::from_raw_mode(file.st_mode).intersects(Mode::WGRP | Mode::WOTH);
+    if file.st_uid == rustix::process::geteuid().as_raw() || others_write { protect() } else { Ok(()) }
+}
+
 fn read_only_clone() -> io::Result<OwnedFd> {
     let clone = clone_tree(open_own_program()?, "", Depth::One)?;
     set_attributes(&clone, Depth::One, Attributes::NONE.with(Attribute::Rdonly))?;
