@@ -257,7 +257,7 @@ fn bind_sources(request: &ContainerRequest) -> BTreeMap<PathBuf, BindSource> {
     request.bind_sources().filter_map(look).collect()
 }
 
-fn host_devices(request: &ContainerRequest) -> BTreeMap<PathBuf, HostDevice> {
+pub(crate) fn host_devices(request: &ContainerRequest) -> BTreeMap<PathBuf, HostDevice> {
     let look = |path: &Path| {
         let metadata = std::fs::metadata(path).ok()?;
         let kind = match metadata.file_type() {

@@ -4,16 +4,11 @@ use std::cell::RefCell;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-use cofferdam_kernel::signal::Signal;
-use cofferdam_names::{ContainerId, ContainerName};
+use cofferdam_names::ContainerId;
 use cofferdam_runtime::start::protect_own_file;
-use cofferdam_shim::ExitStatus;
 
 use crate::store::{Found, Store};
-use crate::{
-    AttachStream, ContainerDetails, ContainerSummary, Error, ListFilters, Paths, PruneReport, RemoveOptions,
-    Result, StopOptions, UpdateRequest, WaitCondition,
-};
+use crate::{AttachStream, Error, Paths, Result};
 
 /// Containers and what belongs to them, below one state folder.
 #[derive(Debug)]
@@ -67,56 +62,6 @@ impl Engine {
             Found::None => Err(Error::NoContainer { word: word.to_owned() }),
             Found::Several => Err(Error::Ambiguous { word: word.to_owned() }),
         }
-    }
-
-    /// What `ps` shows, newest first.
-    pub fn list(&self, _filters: &ListFilters) -> Result<Vec<ContainerSummary>> {
-        Err(Error::NotBuilt("list containers"))
-    }
-
-    /// Everything about one container.
-    pub fn inspect(&self, _id: &ContainerId) -> Result<ContainerDetails> {
-        Err(Error::NotBuilt("inspect a container"))
-    }
-
-    /// Ends its first process with a signal, then with SIGKILL.
-    pub fn stop(&self, _id: &ContainerId, _options: &StopOptions) -> Result<()> {
-        Err(Error::NotBuilt("stop a container"))
-    }
-
-    /// Sends a signal to its first process.
-    pub fn kill(&self, _id: &ContainerId, _signal: Signal) -> Result<()> {
-        Err(Error::NotBuilt("kill a container"))
-    }
-
-    /// Stops it if it runs, and starts it.
-    pub fn restart(&self, _id: &ContainerId, _options: &StopOptions) -> Result<()> {
-        Err(Error::NotBuilt("restart a container"))
-    }
-
-    /// Removes a container with all that belongs to it.
-    pub fn remove(&self, _id: &ContainerId, _options: &RemoveOptions) -> Result<()> {
-        Err(Error::NotBuilt("remove a container"))
-    }
-
-    /// Waits until the condition holds; answers how the container ended.
-    pub fn wait(&self, _id: &ContainerId, _condition: WaitCondition) -> Result<ExitStatus> {
-        Err(Error::NotBuilt("wait for a container"))
-    }
-
-    /// Gives it another name.
-    pub fn rename(&self, _id: &ContainerId, _name: &ContainerName) -> Result<()> {
-        Err(Error::NotBuilt("rename a container"))
-    }
-
-    /// Changes its limits, also while it runs.
-    pub fn update(&self, _id: &ContainerId, _request: &UpdateRequest) -> Result<()> {
-        Err(Error::NotBuilt("update a container"))
-    }
-
-    /// Removes all containers that do not run.
-    pub fn prune(&self) -> Result<PruneReport> {
-        Err(Error::NotBuilt("prune containers"))
     }
 }
 

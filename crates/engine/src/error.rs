@@ -82,6 +82,12 @@ pub enum Error {
         /// Which.
         id: ContainerId,
     },
+    /// Its stop would remove it.
+    #[error("cannot restart container {}: it was started with --rm, so that its stop removes it", id.short())]
+    RemovedByStop {
+        /// Which.
+        id: ContainerId,
+    },
     /// The container is paused.
     #[error("container {} is paused; unpause it first", id.short())]
     Paused {
@@ -109,6 +115,15 @@ pub enum Error {
         /// The reason.
         #[source]
         source: StatusError,
+    },
+    /// It could not be told whether it is confined as planned.
+    #[error("cannot verify container {}", id.short())]
+    Verify {
+        /// Which.
+        id: ContainerId,
+        /// The reason.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A step in the container failed.
     #[error("cannot start a process in the container")]

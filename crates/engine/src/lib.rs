@@ -5,10 +5,14 @@
 
 mod attach_stream;
 mod changes;
+mod changing;
 mod container;
 mod counters;
 mod create;
+mod definition;
 mod detach;
+mod disk_usage;
+mod ending;
 mod engine;
 mod error;
 mod event_reader;
@@ -16,15 +20,20 @@ mod exec;
 mod exec_session;
 mod facts;
 mod image;
+mod listing;
 mod live;
 mod log_reader;
 mod options;
+mod ownership;
 mod paths;
 mod random_name;
+mod recovery;
+mod removal;
 mod remover;
 mod running;
 mod start;
 mod store;
+mod verification;
 mod zones;
 
 pub use attach_stream::AttachStream;

@@ -3,14 +3,14 @@
 use cofferdam_kernel::signal::Signal;
 use cofferdam_names::{ContainerId, ContainerName};
 use cofferdam_policy::ContainerRequest;
-use cofferdam_shim::{Lock, LogOptions, Order, ShimSpec, Status, spawn};
+use cofferdam_shim::{LogOptions, Order, ShimSpec, Status, spawn};
 
 use crate::create::attributes;
-use crate::engine::make_private_folder;
 use crate::error::{Error, Result};
 use crate::live::read_plan;
-use crate::remover::{Remover, ShimKeeper};
-use crate::{Attach, AttachStream, Engine, RunOptions, Started};
+use crate::removal::remove_ended;
+use crate::remover::ShimKeeper;
+use crate::{Attach, AttachStream, Engine, RunOptions, Started, ownership};
 
 impl Engine {
     /// Makes a container and starts it; with [`RunOptions::attach`] the answer carries its streams.
@@ -22,7 +22,7 @@ impl Engine {
         let started =
             self.launch(&made.id, &made.name, request, made.plan, Status::default(), options.attach);
         if started.is_err() && request.rm {
-            let _ = Remover::new(self.paths.clone()).remove(&made.id);
+            let _ = remove_ended(&self.paths, &made.id);
         }
         started
     }
@@ -38,7 +38,8 @@ impl Engine {
             Error::io("understand", format!("the request of {}", id.short()), error.into())
         })?;
         let dir = self.paths.container(id);
-        let status = Status::read(&dir.status()).map_err(|source| Error::Status { source })?;
+        // Counted from a person's start on.
+        let status = Status { restarts: 0, stopped_by_user: false, ..self.settle(id)? };
         self.launch(id, &record.name, &request, read_plan(&dir)?, status, attach)
     }
 
@@ -51,10 +52,8 @@ impl Engine {
         status: Status,
         attach: Option<Attach>,
     ) -> Result<Started> {
-        make_private_folder(self.paths.run())?;
         let run = self.paths.run_dir(id);
-        let lock = Lock::try_acquire(&run).map_err(|source| Error::io("lock", id.short(), source))?;
-        let lock = lock.ok_or_else(|| Error::Running { id: id.clone() })?;
+        let lock = ownership::take(&self.paths, id)?;
         let spec = ShimSpec {
             id: id.clone(),
             dir: self.paths.container(id).path().to_owned(),

@@ -69,6 +69,18 @@ impl Group {
         }
     }
 
+    /// What is left of the group at that path: its folders in those hierarchies where it still has one; none if it has
+    /// none. For a clean-up after a start or an end that was cut short.
+    #[must_use]
+    pub fn open_remains(layout: &Layout, path: &CgroupPath) -> Option<Self> {
+        let place = |hierarchy: &Hierarchy| {
+            let folder = hierarchy.root.join(path.as_str());
+            folder.is_dir().then(|| Place { folder, hierarchy: hierarchy.clone(), made: false })
+        };
+        let places: Vec<_> = layout.hierarchies().iter().filter_map(place).collect();
+        (!places.is_empty()).then(|| Self { path: path.clone(), places })
+    }
+
     /// Its path in every hierarchy.
     #[must_use]
     pub fn path(&self) -> &CgroupPath {

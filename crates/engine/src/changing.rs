@@ -1,0 +1,170 @@
+//! `rename` and `update`: what can be changed of a container after it has been made.
+
+use cofferdam_names::{ContainerId, ContainerName};
+use cofferdam_policy::{ResourceRequest, plan_limits};
+use cofferdam_shim::{ContainerDir, Frame};
+
+use crate::create::host_devices;
+use crate::error::{Error, Result};
+use crate::live::{Live, read_plan};
+use crate::{Engine, UpdateRequest, facts, ownership};
+
+impl Engine {
+    /// Gives it another name.
+    ///
+    /// # Errors
+    /// Another container has the name.
+    pub fn rename(&self, id: &ContainerId, name: &ContainerName) -> Result<()> {
+        let old = self.definition(id)?.record.name;
+        let renamed = self.with_store(|store| store.rename(id, name).map_err(Error::from))?;
+        if !renamed {
+            return Err(ownership::gone(id));
+        }
+        self.definition(id)?.tell(&self.paths, "rename", &[("oldName", format!("/{old}"))]);
+        Ok(())
+    }
+
+    /// Changes its limits and its restart policy, also while it runs.
+    ///
+    /// # Errors
+    /// Its zone does not allow it, or the kernel refuses a limit: then the definition stays as it was.
+    pub fn update(&self, id: &ContainerId, request: &UpdateRequest) -> Result<()> {
+        let running = self.settle(id)?.state.has_shim();
+        // One who runs has its lock with its shim; the rest is only changed by who holds it.
+        let _lock = if running { None } else { Some(ownership::take(&self.paths, id)?) };
+        let mut definition = self.definition(id)?;
+        merge(&mut definition.request.resources, &request.resources);
+        if let Some(restart) = request.restart {
+            definition.request.restart = restart;
+        }
+        let dir = self.paths.container(id);
+        let mut plan = read_plan(&dir)?;
+        let zone = self.zones().load(&definition.record.zone)?;
+        let devices = host_devices(&definition.request);
+        let planned = plan_limits(&zone, &definition.request, &facts::gather()?, &devices, &plan.cgroup)?;
+        if running && planned != plan.cgroup {
+            self.limit_live(id, &planned)?;
+        }
+        plan.cgroup = planned;
+        write_plan(&dir, &plan)?;
+        let text = serde_json::to_string(&definition.request)
+            .map_err(|error| Error::io("write", "the request", error.into()))?;
+        self.with_store(|store| Ok(store.set_request(id, &text)?))?;
+        if running && let Some(restart) = &request.restart {
+            self.ask_shim(id, &Frame::Restart(&restart.to_string()))?;
+        }
+        definition.tell(&self.paths, "update", &[]);
+        Ok(())
+    }
+
+    /// Changes the limits that the kernel enforces now. Limits that it refuses half-way are set back.
+    fn limit_live(&self, id: &ContainerId, planned: &cofferdam_confinement::Cgroup) -> Result<()> {
+        let live = Live::find(&self.paths, id)?;
+        let Some(group) = live.group()? else { return Err(Error::NoCgroup { id: id.clone() }) };
+        let before = &live.plan.cgroup.resources;
+        group.update(before, &planned.resources).map_err(|source| {
+            // The first error is the one to tell; what stays changed is found by `verify`.
+            let _ = group.update(&planned.resources, before);
+            Error::Cgroup { id: id.clone(), source: source.into() }
+        })
+    }
+}
+
+/// Replaces the plan as a whole: a reader sees the old one or the new one.
+fn write_plan(dir: &ContainerDir, plan: &cofferdam_confinement::Plan) -> Result<()> {
+    let path = dir.plan();
+    let failed = |source| Error::io("write", path.display(), source);
+    let text = serde_json::to_vec(plan).map_err(|error| failed(error.into()))?;
+    let next = path.with_extension("next");
+    std::fs::write(&next, text).and_then(|()| std::fs::rename(&next, &path)).map_err(failed)
+}
+
+/// Takes over what a change gives; what it does not give stays.
+fn merge(old: &mut ResourceRequest, new: &ResourceRequest) {
+    // Taken apart, so that a field that is added later cannot be forgotten here.
+    let ResourceRequest {
+        cpus,
+        cpu_shares,
+        cpu_period,
+        cpu_quota,
+        cpu_rt_period,
+        cpu_rt_runtime,
+        cpuset_cpus,
+        cpuset_mems,
+        memory,
+        memory_swap,
+        memory_reservation,
+        memory_swappiness,
+        oom_kill_disable,
+        pids_limit,
+        blkio_weight,
+        blkio_weight_devices,
+        device_read_bps,
+        device_write_bps,
+        device_read_iops,
+        device_write_iops,
+    } = new;
+    fn one<T: Clone>(old: &mut Option<T>, new: &Option<T>) {
+        if new.is_some() {
+            old.clone_from(new);
+        }
+    }
+    fn all<T: Clone>(old: &mut Vec<T>, new: &[T]) {
+        if !new.is_empty() {
+            *old = new.to_vec();
+        }
+    }
+    // Both say how much processor time there is: the newer one counts.
+    if cpus.is_some() {
+        (old.cpu_period, old.cpu_quota) = (None, None);
+    }
+    if cpu_period.is_some() || cpu_quota.is_some() {
+        old.cpus = None;
+    }
+    one(&mut old.cpus, cpus);
+    one(&mut old.cpu_shares, cpu_shares);
+    one(&mut old.cpu_period, cpu_period);
+    one(&mut old.cpu_quota, cpu_quota);
+    one(&mut old.cpu_rt_period, cpu_rt_period);
+    one(&mut old.cpu_rt_runtime, cpu_rt_runtime);
+    one(&mut old.cpuset_cpus, cpuset_cpus);
+    one(&mut old.cpuset_mems, cpuset_mems);
+    one(&mut old.memory, memory);
+    one(&mut old.memory_swap, memory_swap);
+    one(&mut old.memory_reservation, memory_reservation);
+    one(&mut old.memory_swappiness, memory_swappiness);
+    one(&mut old.pids_limit, pids_limit);
+    one(&mut old.blkio_weight, blkio_weight);
+    old.oom_kill_disable |= oom_kill_disable;
+    all(&mut old.blkio_weight_devices, blkio_weight_devices);
+    all(&mut old.device_read_bps, device_read_bps);
+    all(&mut old.device_write_bps, device_write_bps);
+    all(&mut old.device_read_iops, device_read_iops);
+    all(&mut old.device_write_iops, device_write_iops);
+}
+
+#[cfg(test)]
+mod tests {
+    use cofferdam_policy::ByteSize;
+
+    use super::*;
+
+    #[test]
+    fn what_an_update_does_not_give_stays() {
+        let mut old = ResourceRequest {
+            memory: Some(ByteSize(1 << 20)),
+            cpu_quota: Some(1000),
+            cpuset_cpus: Some("0".to_owned()),
+            ..ResourceRequest::default()
+        };
+        let new = ResourceRequest {
+            memory: Some(ByteSize(2 << 20)),
+            cpus: Some("1.5".parse().unwrap()),
+            ..ResourceRequest::default()
+        };
+        merge(&mut old, &new);
+        assert_eq!(old.memory, Some(ByteSize(2 << 20)));
+        assert_eq!(old.cpuset_cpus.as_deref(), Some("0"));
+        assert_eq!((old.cpus, old.cpu_quota), (new.cpus, None));
+    }
+}

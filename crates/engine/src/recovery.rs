@@ -1,0 +1,151 @@
+//! What the next command does for a container whose shim was killed, and for a command that was.
+
+use std::io;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use cofferdam_kernel::signal::Signal;
+use cofferdam_names::{ContainerId, Timestamp};
+use cofferdam_shim::{ContainerState, ExitStatus, Lock, Status};
+
+use crate::definition::Definition;
+use crate::error::{Error, Result};
+use crate::removal::{REMOVING, end_group, remove_files, remove_tree};
+use crate::{Engine, ownership};
+
+/// How old a half-made or half-removed container is at least before it counts as abandoned: its maker, if it still lives, has
+/// long taken its lock.
+const ABANDONED: Duration = Duration::from_secs(60);
+
+impl Engine {
+    /// A container's status, once it is true: one that should have a shim and has none has ended.
+    pub(crate) fn settle(&self, id: &ContainerId) -> Result<Status> {
+        let dir = self.paths.container(id);
+        let status = ownership::status(&dir, id)?;
+        let held = || {
+            Lock::is_held(&self.paths.run_dir(id))
+                .map_err(|source| Error::io("look for the shim of", id.short(), source))
+        };
+        if !status.state.has_shim() || held()? {
+            return Ok(status);
+        }
+        let Some(lock) = ownership::try_take(&self.paths, id)? else {
+            return ownership::status(&dir, id);
+        };
+        // Read again by its only owner: the shim may have ended in good order between the two looks.
+        let status = ownership::status(&dir, id)?;
+        if !status.state.has_shim() {
+            return Ok(status);
+        }
+        self.bury(id, status, lock)
+    }
+
+    /// Ends what a lost shim has left. The kernel has killed the first process (`PR_SET_PDEATHSIG`), and with it its pid
+    /// namespace; others are in the cgroup.
+    fn bury(&self, id: &ContainerId, mut status: Status, lock: Lock) -> Result<Status> {
+        let dir = self.paths.container(id);
+        let definition = self.definition(id)?;
+        let ended = end_group(&dir, id);
+        let told = [("exitCode", "137".to_owned())];
+        if definition.request.rm && ended.is_ok() {
+            remove_files(&self.paths, id)?;
+            self.with_store(|store| Ok(store.delete(id)?))?;
+            definition.tell(&self.paths, "die", &told);
+            definition.tell(&self.paths, "destroy", &[]);
+            return Err(ownership::gone(id));
+        }
+        status.state = ContainerState::Exited;
+        status.pid = 0;
+        status.finished = Some(Timestamp::from(SystemTime::now()));
+        status.exit = Some(ExitStatus { code: 137, signal: Some(Signal::KILL), oom_killed: false });
+        status.error = Some(match ended {
+            Ok(()) => "shim lost".to_owned(),
+            Err(error) => format!("shim lost, and {error}"),
+        });
+        status.write(&dir.status()).map_err(|source| Error::Status { source })?;
+        // Nobody listens at it; it would only make clients wait.
+        let _ = std::fs::remove_file(self.paths.run_dir(id).socket());
+        drop(lock);
+        definition.tell(&self.paths, "die", &told);
+        Ok(status)
+    }
+
+    /// Looks at all containers: buries those whose shim is lost, and removes what commands that were killed have half made
+    /// or half removed. What cannot be done now is left to the next command, which tells why when it needs the container.
+    pub(crate) fn recover(&self) -> Result<()> {
+        let records = self.with_store(|store| Ok(store.containers()?))?;
+        for record in &records {
+            let settled = self.settle(&record.id);
+            let age = Timestamp::from(SystemTime::now()).since(record.created);
+            if matches!(settled, Err(Error::NoContainer { .. })) && age > ABANDONED {
+                let _ = self.with_store(|store| Ok(store.delete(&record.id)?));
+            }
+        }
+        let known = |name: &str| records.iter().any(|record| record.id.as_str() == name);
+        for name in old_entries(&self.paths.containers())? {
+            if name.starts_with(REMOVING) {
+                let _ = remove_tree(&self.paths.containers().join(name));
+            } else if is_engine_id(&name) && !known(&name) {
+                let _ = self.remove_unknown(&name);
+            }
+        }
+        for name in old_entries(self.paths.run())? {
+            if is_engine_id(&name) && !known(&name) {
+                let _ = self.remove_unknown(&name);
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the folders of a container that has no row, unless it has an owner.
+    fn remove_unknown(&self, name: &str) -> Result<()> {
+        let Ok(id) = name.parse::<ContainerId>() else { return Ok(()) };
+        let Some(_lock) = ownership::try_take(&self.paths, &id)? else { return Ok(()) };
+        // Made since the rows were read.
+        if self.with_store(|store| Ok(store.container(&id)?))?.is_some() {
+            return Ok(());
+        }
+        end_group(&self.paths.container(&id), &id)?;
+        remove_files(&self.paths, &id)
+    }
+
+    /// The definitions of all containers that are not being removed, newest first, with their true status.
+    pub(crate) fn settled(&self) -> Result<Vec<(Definition, Status)>> {
+        let records = self.with_store(|store| Ok(store.containers()?))?;
+        let mut all = Vec::with_capacity(records.len());
+        for record in records {
+            match self.settle(&record.id) {
+                Ok(status) => all.push((Definition::new(record)?, status)),
+                Err(Error::NoContainer { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// Whether a name is one that the engine gives: what it has not made is not its to remove.
+fn is_engine_id(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// The names of folders in a folder that have not changed for a while.
+fn old_entries(folder: &Path) -> Result<Vec<String>> {
+    let failed = |source| Error::io("read", folder.display(), source);
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        // One that goes meanwhile is none of ours.
+        let Ok(metadata) = entry.metadata() else { continue };
+        let age = metadata.modified().ok().and_then(|at| SystemTime::now().duration_since(at).ok());
+        if metadata.is_dir() && age.is_some_and(|age| age > ABANDONED) {
+            names.extend(entry.file_name().into_string());
+        }
+    }
+    Ok(names)
+}

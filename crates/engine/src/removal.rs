@@ -1,0 +1,180 @@
+//! `rm` and `prune`: takes a container away with all that belongs to it.
+//!
+//! The order makes each step repeatable, and whoever is killed between two of them leaves what the next command finishes:
+//! the folder is renamed (from here on there is no such container), its files go, its run folder goes, its row goes. The row
+//! is last because it is what keeps the container's ids from being given to another one.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use cofferdam_names::ContainerId;
+use cofferdam_runtime::cgroup::{Group, Layout};
+use cofferdam_shim::ContainerDir;
+
+use crate::disk_usage::bytes_below;
+use crate::error::{Error, Result};
+use crate::ownership;
+use crate::store::Store;
+use crate::{Engine, Paths, PruneReport, RemoveOptions, live};
+
+/// What the name of a folder that is being removed begins with. The engine's ids are hexadecimal: none looks like this.
+pub(crate) const REMOVING: &str = ".removing-";
+
+impl Engine {
+    /// Removes a container with all that belongs to it. One that has gone meanwhile is fine.
+    ///
+    /// # Errors
+    /// It runs and is not to be killed, or something of it cannot be removed; calling again goes on from there.
+    pub fn remove(&self, id: &ContainerId, options: &RemoveOptions) -> Result<()> {
+        match self.remove_now(id, options.force) {
+            Err(Error::NoContainer { .. }) => {
+                // Its folder is gone; its row may be what an interrupted removal left.
+                self.with_store(|store| Ok(store.delete(id)?)).map(drop)
+            }
+            other => other,
+        }
+    }
+
+    fn remove_now(&self, id: &ContainerId, force: bool) -> Result<()> {
+        let definition = self.definition(id)?;
+        if self.settle(id)?.state.has_shim() {
+            if !force {
+                return Err(Error::Running { id: id.clone() });
+            }
+            self.kill_for_good(id)?;
+        }
+        let lock = ownership::take(&self.paths, id)?;
+        end_group(&self.paths.container(id), id)?;
+        remove_files(&self.paths, id)?;
+        self.with_store(|store| Ok(store.delete(id)?))?;
+        drop(lock);
+        definition.tell(&self.paths, "destroy", &[]);
+        Ok(())
+    }
+
+    /// Removes all containers that do not run.
+    ///
+    /// # Errors
+    /// The first that could not be removed, after all others have been.
+    pub fn prune(&self) -> Result<PruneReport> {
+        self.recover()?;
+        let mut report = PruneReport::default();
+        let mut first_error = None;
+        for id in self.with_store(|store| Ok(store.container_ids()?))? {
+            let dir = self.paths.container(&id);
+            match ownership::status(&dir, &id) {
+                Ok(status) if !status.state.has_shim() => {}
+                _ => continue,
+            }
+            // Measured before, and counted only if it is freed.
+            let bytes = bytes_below(dir.path()).unwrap_or(0);
+            match self.remove_now(&id, false) {
+                Ok(()) => {
+                    report.containers.push(id);
+                    report.reclaimed += bytes;
+                }
+                // Started, taken or removed by another command since it was looked at.
+                Err(Error::Running { .. } | Error::Busy { .. } | Error::NoContainer { .. }) => {}
+                Err(error) => first_error = first_error.or(Some(error)),
+            }
+        }
+        first_error.map_or(Ok(report), Err)
+    }
+}
+
+/// Removes what is left of a container that has ended: its cgroup, if there is one, its folders, its row. The caller holds its
+/// lock, or nobody can have it. The database is opened for this alone: a shim, which calls this for `--rm`, keeps none open.
+pub(crate) fn remove_ended(paths: &Paths, id: &ContainerId) -> Result<()> {
+    end_group(&paths.container(id), id)?;
+    remove_files(paths, id)?;
+    Store::open(&paths.database())?.delete(id)?;
+    Ok(())
+}
+
+/// Removes a container's folders. The caller holds its lock, whose file goes last.
+pub(crate) fn remove_files(paths: &Paths, id: &ContainerId) -> Result<()> {
+    let folder = paths.container(id);
+    let doomed = paths.containers().join(format!("{REMOVING}{id}"));
+    match std::fs::rename(folder.path(), &doomed) {
+        Ok(()) => {}
+        // Renamed before by one who did not come further.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(Error::io("remove", folder.path().display(), error)),
+    }
+    remove_tree(&doomed)?;
+    remove_tree(paths.run_dir(id).path())
+}
+
+/// Removes a folder and what is in it; no link in it is followed. One that is not there is fine.
+pub(crate) fn remove_tree(folder: &Path) -> Result<()> {
+    let removed = match std::fs::remove_dir_all(folder) {
+        // An ordinary user needs the owner's permissions, which overlay's work folder and a container's own may lack.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            open_up(folder);
+            std::fs::remove_dir_all(folder)
+        }
+        other => other,
+    };
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Error::io("remove", folder.display(), error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Gives the owner of folders the permission to remove what is in them. What cannot be changed here is told by the removal.
+fn open_up(folder: &Path) {
+    let mut folders: Vec<PathBuf> = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let is_folder = std::fs::symlink_metadata(&folder).is_ok_and(|metadata| metadata.is_dir());
+        if !is_folder || std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o700)).is_err() {
+            continue;
+        }
+        if let Ok(entries) = std::fs::read_dir(&folder) {
+            let inner = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+            folders.extend(inner.map(|entry| entry.path()));
+        }
+    }
+}
+
+/// Kills what is left in a container's cgroup and removes the cgroup, where the end of its shim has left one.
+pub(crate) fn end_group(dir: &ContainerDir, id: &ContainerId) -> Result<()> {
+    let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Cgroup { id: id.clone(), source };
+    let plan = match live::read_plan(dir) {
+        Ok(plan) => plan,
+        // Without a plan it was never started.
+        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let Some(path) = &plan.cgroup.path else { return Ok(()) };
+    let layout = Layout::detect().map_err(|error| failed(error.into()))?;
+    let Some(group) = Group::open_remains(&layout, path) else { return Ok(()) };
+    group.kill_all().map_err(|error| failed(error.into()))?;
+    group.destroy().map_err(|error| failed(error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interrupted_removal_goes_on_and_follows_no_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = Paths::below(&folder.path().join("root"));
+        let id: ContainerId = "abc".parse().unwrap();
+        let kept = folder.path().join("kept");
+        std::fs::create_dir_all(&kept).unwrap();
+        std::fs::write(kept.join("file"), "x").unwrap();
+        let doomed = paths.containers().join(format!("{REMOVING}abc"));
+        std::fs::create_dir_all(&doomed).unwrap();
+        std::os::unix::fs::symlink(&kept, doomed.join("link")).unwrap();
+        std::fs::create_dir_all(paths.run_dir(&id).path()).unwrap();
+        remove_files(&paths, &id).unwrap();
+        assert!(!doomed.exists());
+        assert!(!paths.run_dir(&id).path().exists());
+        assert!(kept.join("file").exists());
+        remove_files(&paths, &id).unwrap();
+    }
+}
