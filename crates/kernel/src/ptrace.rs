@@ -19,10 +19,29 @@ pub enum Stop {
     Exec,
     /// It stopped for a request of its tracer (`PTRACE_INTERRUPT`).
     Interrupted,
+    /// It is at the entry or at the exit of a system call ([`Tracee::resume_to_call`]).
+    Call,
     /// It is about to get this signal.
     Signal(i32),
     /// It ended: the raw wait status.
     Ended(i32),
+}
+
+/// A system call of a traced task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// It is about to be run.
+    Entry {
+        /// Its number.
+        number: u64,
+        /// Its arguments.
+        args: [u64; 6],
+    },
+    /// It has been run.
+    Exit {
+        /// What it returns: negative for an error number.
+        result: i64,
+    },
 }
 
 fn request(operation: libc::c_uint, pid: Pid, address: usize, data: usize) -> io::Result<libc::c_long> {
@@ -35,7 +54,7 @@ fn request(operation: libc::c_uint, pid: Pid, address: usize, data: usize) -> io
 impl Tracee {
     /// Attaches to a running task without stopping it; it will stop at its next exec.
     pub fn seize(pid: Pid) -> io::Result<Self> {
-        let options = libc::PTRACE_O_TRACEEXEC | libc::PTRACE_O_EXITKILL;
+        let options = libc::PTRACE_O_TRACEEXEC | libc::PTRACE_O_EXITKILL | libc::PTRACE_O_TRACESYSGOOD;
         request(libc::PTRACE_SEIZE, pid, 0, usize::try_from(options).unwrap_or(0))?;
         Ok(Self { pid })
     }
@@ -60,6 +79,60 @@ impl Tracee {
     /// Lets a stopped task go on, with a signal to deliver or 0.
     pub fn resume(&self, signal: i32) -> io::Result<()> {
         request(libc::PTRACE_CONT, self.pid, 0, usize::try_from(signal).unwrap_or(0)).map(drop)
+    }
+
+    /// Lets a stopped task go on up to the next entry or exit of a system call, with a signal to deliver or 0.
+    pub fn resume_to_call(&self, signal: i32) -> io::Result<()> {
+        request(libc::PTRACE_SYSCALL, self.pid, 0, usize::try_from(signal).unwrap_or(0)).map(drop)
+    }
+
+    /// Which call the task is at, in [`Stop::Call`].
+    pub fn call(&self) -> io::Result<Call> {
+        // SAFETY: the struct is plain numbers, for which all zeroes is a value.
+        let mut info: libc::ptrace_syscall_info = unsafe { std::mem::zeroed() };
+        let size = size_of::<libc::ptrace_syscall_info>();
+        // SAFETY: `info` is live and has the `size` bytes that the kernel may write.
+        let result = unsafe {
+            libc::ptrace(
+                libc::PTRACE_GET_SYSCALL_INFO,
+                self.pid.as_raw_nonzero().get(),
+                size,
+                (&raw mut info).cast::<libc::c_void>(),
+            )
+        };
+        if result == -1 {
+            return Err(io::Error::last_os_error());
+        }
+        match info.op {
+            libc::PTRACE_SYSCALL_INFO_ENTRY => {
+                // SAFETY: `op` says that the kernel filled in this member of the union.
+                let entry = unsafe { info.u.entry };
+                Ok(Call::Entry { number: entry.nr, args: entry.args })
+            }
+            libc::PTRACE_SYSCALL_INFO_EXIT => {
+                // SAFETY: as above.
+                let exit = unsafe { info.u.exit };
+                Ok(Call::Exit { result: exit.sval })
+            }
+            _ => Err(io::Error::other("the task is at no system call")),
+        }
+    }
+
+    /// Reads the task's memory (process_vm_readv(2)): exactly `length` bytes.
+    pub fn read_memory(&self, address: u64, length: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0u8; length];
+        let local = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: length };
+        let address = usize::try_from(address).map_err(io::Error::other)?;
+        let remote = libc::iovec { iov_base: std::ptr::without_provenance_mut(address), iov_len: length };
+        let pid = self.pid.as_raw_nonzero().get();
+        // SAFETY: `local` describes the live bytes of `bytes`, which the kernel fills; `remote` is an address in the other
+        // process, which the kernel checks and this process never follows.
+        let read = unsafe { libc::process_vm_readv(pid, &raw const local, 1, &raw const remote, 1, 0) };
+        match usize::try_from(read) {
+            Ok(count) if count == length => Ok(bytes),
+            Ok(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Err(_) => Err(io::Error::last_os_error()),
+        }
     }
 
     /// Lets a stopped task go for good, with a signal to deliver or 0.
@@ -118,6 +191,7 @@ fn read_stop(status: i32) -> Stop {
     match status >> 16 {
         libc::PTRACE_EVENT_EXEC => Stop::Exec,
         libc::PTRACE_EVENT_STOP => Stop::Interrupted,
+        _ if libc::WSTOPSIG(status) == libc::SIGTRAP | 0x80 => Stop::Call,
         _ => Stop::Signal(libc::WSTOPSIG(status)),
     }
 }

@@ -1,10 +1,12 @@
 //! From a plan to a running container: set-up, gate, receipt, go.
 
 use cofferdam_confinement::Plan;
+use cofferdam_confinement::seccomp::Program;
 use cofferdam_kernel::proc::ProcFs;
-use cofferdam_proof::{GateError, HostKey, Moment, Receipt, Subject, Verdict, compare_group, verify};
-use cofferdam_runtime::cgroup::Group;
-use cofferdam_runtime::start::{OwnedGroup, StartIo, Supervision, create};
+use cofferdam_proof::{
+    FilterWitness, GateError, HostKey, Moment, Receipt, Subject, Verdict, compare_group, verify,
+};
+use cofferdam_runtime::start::{Gated, OwnedGroup, StartIo, Supervision, create};
 use rustix::process::Pid;
 
 use crate::failure::Failure;
@@ -46,19 +48,29 @@ pub(crate) fn launch(plan: &Plan, spec: &ShimSpec) -> Result<Launched, Failure> 
                 .map_err(|error| Failure::during("use the container's terminal", &error))?
         }
     };
-    let gated = created.exec_to_gate()?;
-    prove(plan, spec, gated.pid(), gated.group().group())?;
+    // Only an administrator may read a filter back; others watch it being installed.
+    let (gated, witnessed) = if rustix::process::geteuid().is_root() {
+        (created.exec_to_gate()?, Vec::new())
+    } else {
+        created.exec_to_gate_witnessing()?
+    };
+    prove(plan, spec, &gated, &witnessed)?;
     let released = gated.release()?;
     Ok(Launched { pid: released.pid, pidfd: released.pidfd, group: released.group, streams })
 }
 
 /// Reads the kernel back while the program waits for its first instruction, and keeps the signed receipt. The receipt of
 /// a refused start is kept as well: it says why.
-fn prove(plan: &Plan, spec: &ShimSpec, pid: Pid, group: Option<&Group>) -> Result<(), Failure> {
+fn prove(plan: &Plan, spec: &ShimSpec, gated: &Gated, witnessed: &[Vec<u8>]) -> Result<(), Failure> {
+    let (pid, group) = (gated.pid(), gated.group().group());
     let key =
         HostKey::open_or_create(&spec.keys).map_err(|error| Failure::during("sign the receipt", &error))?;
     let proc = ProcFs::open().map_err(|error| Failure::during("open /proc", &error))?;
-    let subject = Subject { plan, pid, moment: Moment::Start, preserved_fds: 0, filter_witness: None };
+    let filter_witness = match witnessed {
+        [program] => witness(program, &proc, pid)?,
+        _ => None,
+    };
+    let subject = Subject { plan, pid, moment: Moment::Start, preserved_fds: 0, filter_witness };
     let statement =
         verify(&proc, &subject, &key)?.statement.with_findings(compare_group(&plan.cgroup, group, pid));
     let envelope = statement.sign(&key).map_err(GateError::Json)?;
@@ -72,4 +84,13 @@ fn prove(plan: &Plan, spec: &ShimSpec, pid: Pid, group: Option<&Group>) -> Resul
         Verdict::Holds => Ok(()),
         Verdict::Unknown | Verdict::Differs => Err(GateError::Refused(Box::new(receipt)).into()),
     }
+}
+
+/// The one filter that the process was seen installing.
+fn witness(program: &[u8], proc: &ProcFs, pid: Pid) -> Result<Option<FilterWitness>, Failure> {
+    let during = |error: std::io::Error| Failure::during("count the filters of the first process", &error);
+    let program = Program::from_bytes(program).map_err(|error| during(std::io::Error::other(error)))?;
+    let status = proc.process(pid).and_then(|process| process.status());
+    let count = status.map_err(|error| during(error.into()))?.seccomp_filters;
+    Ok(count.map(|filters| FilterWitness { program: program.digest(), filters }))
 }

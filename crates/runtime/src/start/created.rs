@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use cofferdam_confinement::{Plan, Process};
 use cofferdam_kernel::credentials::set_rlimit;
-use cofferdam_kernel::ptrace::{Stop, Tracee};
+use cofferdam_kernel::ptrace::{Call, Stop, Tracee};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
@@ -148,6 +148,34 @@ impl Created {
         Ok(Gated { created: self, tracee })
     }
 
+    /// As [`Created::exec_to_gate`], for a tracer that may not read filters back (only CAP_SYS_ADMIN may): it watches init's
+    /// system calls and keeps the programs that init hands to seccomp(2) with success.
+    pub fn exec_to_gate_witnessing(mut self) -> Result<(Gated, Vec<Vec<u8>>), StepError> {
+        let tracee = Step::Gate.run("trace init", || Tracee::seize(self.held.pid))?;
+        Step::Gate.run("stop init", || tracee.interrupt())?;
+        let mut witness = Witness::default();
+        let mut told = false;
+        loop {
+            match Step::Gate.run("wait for the exec", || tracee.wait())? {
+                Stop::Exec => break,
+                Stop::Ended(_) => return Err(self.why_ended()),
+                Stop::Call => Step::Gate.run("look at a call of init", || witness.look(&tracee))?,
+                Stop::Interrupted if !told => {
+                    Step::Handshake.run("of the exec", || self.channel.send(&Message::Exec, &[]))?;
+                    told = true;
+                }
+                Stop::Interrupted => {}
+                Stop::Signal(signal) => {
+                    Step::Gate.run("resume init", || tracee.resume_to_call(signal))?;
+                    continue;
+                }
+            }
+            Step::Gate.run("resume init", || tracee.resume_to_call(0))?;
+        }
+        self.check_silence()?;
+        Ok((Gated { created: self, tracee }, witness.installed))
+    }
+
     /// Traced before it goes on, so that it cannot get past its exec unseen.
     fn begin_exec(&self) -> Result<Tracee, StepError> {
         let tracee = Step::Gate.run("trace init", || Tracee::seize(self.held.pid))?;
@@ -159,7 +187,7 @@ impl Created {
         loop {
             match Step::Gate.run("wait for the exec", || tracee.wait())? {
                 Stop::Exec => return Ok(()),
-                Stop::Interrupted => Step::Gate.run("resume init", || tracee.resume(0))?,
+                Stop::Interrupted | Stop::Call => Step::Gate.run("resume init", || tracee.resume(0))?,
                 Stop::Signal(signal) => Step::Gate.run("resume init", || tracee.resume(signal))?,
                 Stop::Ended(_) => return Err(self.why_ended()),
             }
@@ -188,7 +216,7 @@ impl Created {
             }
             match Step::Gate.run("wait for the filter", || tracee.wait_at_most(Duration::ZERO))? {
                 None => {}
-                Some(Stop::Interrupted) => Step::Gate.run("resume init", || tracee.resume(0))?,
+                Some(Stop::Interrupted | Stop::Call) => Step::Gate.run("resume init", || tracee.resume(0))?,
                 Some(Stop::Signal(signal)) => Step::Gate.run("resume init", || tracee.resume(signal))?,
                 Some(Stop::Ended(_)) => return Err(self.why_ended()),
                 Some(Stop::Exec) => return Err(Step::Seccomp.refused("", "the filter asks no agent")),
@@ -229,6 +257,43 @@ impl Created {
             }
         }
     }
+}
+
+/// The filters that a traced process was seen installing.
+#[derive(Debug, Default)]
+struct Witness {
+    /// Handed over in the call that the process is in.
+    pending: Option<Vec<u8>>,
+    /// Accepted by the kernel, oldest first: the bytes of their instructions.
+    installed: Vec<Vec<u8>>,
+}
+
+impl Witness {
+    fn look(&mut self, tracee: &Tracee) -> io::Result<()> {
+        match tracee.call()? {
+            Call::Entry { number, args: [operation, _, program, ..] }
+                if i64::try_from(number) == Ok(libc::SYS_seccomp)
+                    && operation == u64::from(libc::SECCOMP_SET_MODE_FILTER) =>
+            {
+                self.pending = Some(read_program(tracee, program)?);
+            }
+            Call::Entry { .. } => self.pending = None,
+            Call::Exit { result } => self.installed.extend(self.pending.take().filter(|_| result >= 0)),
+        }
+        Ok(())
+    }
+}
+
+/// Reads a `struct sock_fprog` and the instructions, of eight bytes each, that it points at. The process has one thread and
+/// is stopped inside the call: what is read is what the kernel gets.
+fn read_program(tracee: &Tracee, address: u64) -> io::Result<Vec<u8>> {
+    let header = tracee.read_memory(address, 16)?;
+    let (length, pointer) = match header.as_slice() {
+        [a, b, _, _, _, _, _, _, rest @ ..] => (u16::from_ne_bytes([*a, *b]), rest.try_into()),
+        _ => return Err(io::ErrorKind::UnexpectedEof.into()),
+    };
+    let pointer = u64::from_ne_bytes(pointer.map_err(io::Error::other)?);
+    tracee.read_memory(pointer, usize::from(length) * 8)
 }
 
 /// A container whose program has been executed and is stopped before its first instruction: everything that will
