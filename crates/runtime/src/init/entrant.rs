@@ -45,6 +45,8 @@ pub(crate) fn enter(mut entrant: Entrant<'_>) -> ! {
 fn settle_and_execute(entrant: &mut Entrant<'_>) -> Result<Never, StepError> {
     let (plan, process) = (entrant.plan, entrant.process);
     reset_signals();
+    // The channel belongs to the process that cloned this one until it has told who was cloned.
+    entrant.channel.expect(&Message::Proceed)?;
     Step::Handshake.run("new session", || Ok(rustix::process::setsid()?))?;
     Step::JoinCgroup.apply("", || entrant.group.join())?;
     // After the cgroup, whose cpuset may have changed it.

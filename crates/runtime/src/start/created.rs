@@ -81,6 +81,11 @@ impl Created {
         self.terminal = master;
     }
 
+    /// Lets an entering process begin.
+    pub(super) fn proceed(&self) -> Result<(), StepError> {
+        Step::Handshake.run("of the process", || self.channel.send(&Message::Proceed, &[]))
+    }
+
     /// Waits until an entering process is ready.
     pub(super) fn serve_process(&mut self, process: &Process) -> Result<(), StepError> {
         self.channel.expect(&Message::Ready)?;

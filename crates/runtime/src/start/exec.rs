@@ -56,6 +56,7 @@ pub fn exec(target: &Target<'_>, process: &Process, io: StartIo) -> Result<Creat
     };
     let (pid, pidfd) = clone_entrant(target, &kinds, &ours, entrant)?;
     let mut created = Created::new(pid, pidfd, ours, OwnedGroup::none());
+    created.proceed()?;
     let dir = Step::Handshake.run("/proc of the process", || Ok(ProcFs::open()?.process(pid)?))?;
     set_oom_score(process, &dir)?;
     created.set_terminal(master);
