@@ -37,6 +37,23 @@ pub(crate) enum Wish {
     Command(Vec<OsString>),
 }
 
+impl Globals {
+    /// Says something on standard error if so much is to be logged.
+    pub(crate) fn log(&self, level: LogLevel, text: impl FnOnce() -> String) {
+        if self.log_level.is_some_and(|most| level <= most) {
+            use std::io::Write;
+            // A log that cannot be written keeps no command from its work.
+            let _ = writeln!(std::io::stderr().lock(), "cofferdam: {}: {}", level.name(), text());
+        }
+    }
+}
+
+impl LogLevel {
+    fn name(self) -> &'static str {
+        LEVELS.iter().find(|(_, level)| *level == self).map_or("log", |(name, _)| name)
+    }
+}
+
 const FLAGS: [&str; 5] = ["--root", "--log-level", "--debug", "--version", "--help"];
 const LEVELS: [(&str, LogLevel); 6] = [
     ("error", LogLevel::Error),

@@ -32,7 +32,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use globals::Wish;
+use globals::{LogLevel, Wish};
 use report::Outcome;
 
 /// The program: plays the part that its name or its first argument says.
@@ -66,7 +66,12 @@ fn shim(number: &OsStr) -> ExitCode {
 fn command_line(arguments: Vec<OsString>) -> Outcome {
     let (globals, wish) = globals::read(arguments)?;
     match wish {
-        Wish::Command(words) => commands::execute(words, &globals),
+        Wish::Command(words) => {
+            let start = std::time::Instant::now();
+            let outcome = commands::execute(words, &globals);
+            globals.log(LogLevel::Debug, || format!("the command took {:?}", start.elapsed()));
+            outcome
+        }
         Wish::Help => print(&help::overview()),
         Wish::Version => print(&format!("cofferdam version {}\n", env!("CARGO_PKG_VERSION"))),
     }

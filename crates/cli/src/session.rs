@@ -3,7 +3,7 @@
 use cofferdam_engine::{Engine, Error, Paths, ZoneStoreError};
 use cofferdam_names::ContainerId;
 
-use crate::globals::Globals;
+use crate::globals::{Globals, LogLevel};
 use crate::report::Report;
 
 /// Moves state and run state, as `--root` does: for tests and for scripts that keep containers apart.
@@ -11,7 +11,11 @@ const ROOT_VARIABLE: &str = "COFFERDAM_ROOT";
 
 /// Opens the engine in the place that `--root`, the environment or the user says.
 pub(crate) fn engine(globals: &Globals) -> Result<Engine, Report> {
-    Ok(Engine::open(paths(globals)?)?)
+    let paths = paths(globals)?;
+    globals.log(LogLevel::Debug, || {
+        format!("state in {}, run state in {}", paths.state().display(), paths.run().display())
+    });
+    Ok(Engine::open(paths)?)
 }
 
 /// The place that `--root`, the environment or the user says.

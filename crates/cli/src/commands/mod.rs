@@ -25,6 +25,7 @@ mod stop;
 mod top;
 mod unpause;
 mod update;
+mod verify;
 mod version;
 mod wait;
 mod zone_apply;
@@ -32,6 +33,7 @@ mod zone_check;
 mod zone_ls;
 mod zone_rm;
 mod zone_show;
+mod zone_verify;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -65,6 +67,7 @@ pub(crate) const COMMANDS: &[Entry] = &[
     entry::<rename::RenameCommand>("rename", "Rename a container"),
     entry::<update::UpdateCommand>("update", "Change limits of containers"),
     entry::<plan::PlanCommand>("plan", "Show what run would do, without doing it"),
+    entry::<verify::VerifyCommand>("verify", "Read back whether containers are confined as planned"),
     entry::<receipt_check::ReceiptCheckCommand>(
         "receipt check",
         "Check a receipt's signature and say what it says",
@@ -74,6 +77,7 @@ pub(crate) const COMMANDS: &[Entry] = &[
     entry::<zone_check::ZoneCheckCommand>("zone check", "Check zone files"),
     entry::<zone_apply::ZoneApplyCommand>("zone apply", "Make zone files this host's zones"),
     entry::<zone_rm::ZoneRmCommand>("zone rm", "Remove zones"),
+    entry::<zone_verify::ZoneVerifyCommand>("zone verify", "Verify all running containers of a zone"),
     entry::<events::EventsCommand>("events", "Show what happens, as it happens"),
     entry::<version::VersionCommand>("version", "Show the version"),
     entry::<completion::CompletionCommand>("completion", "Write a completion script for a shell"),

@@ -6,6 +6,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
+use cofferdam_engine::{Engine, ListFilters};
+use cofferdam_names::ContainerId;
 use serde_json::Value;
 
 use crate::command::Run;
@@ -45,7 +47,7 @@ impl Run for InspectCommand {
         let find = |word: &str| -> Result<Value, Report> {
             let id = container(&engine, word)?;
             let details = engine.inspect(&id)?;
-            let size = details.summary.size.filter(|_| self.size);
+            let size = if self.size { writable_size(&engine, &id)? } else { None };
             Ok(document::document(&details, size))
         };
         match self.format.as_deref().filter(|text| !text.is_empty()) {
@@ -57,6 +59,12 @@ impl Run for InspectCommand {
             }
         }
     }
+}
+
+/// Bytes in the writable layer.
+fn writable_size(engine: &Engine, id: &ContainerId) -> Result<Option<u64>, Report> {
+    let filters = ListFilters { all: true, size: true, ids: vec![id.to_string()], ..ListFilters::default() };
+    Ok(engine.list(&filters)?.first().and_then(|summary| summary.size))
 }
 
 /// One JSON list of all that were found, and a report of each that was not.

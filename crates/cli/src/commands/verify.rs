@@ -1,0 +1,72 @@
+//! `cofferdam verify`: whether running containers are confined as planned, read back from the kernel now.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use cofferdam_engine::Engine;
+use cofferdam_names::ContainerId;
+use cofferdam_proof::Verdict;
+
+use super::receipt_check::{Shape, print, verdict_status};
+use crate::command::Run;
+use crate::globals::Globals;
+use crate::report::{Outcome, Report};
+use crate::session::{container, engine};
+
+/// Flags of `verify`.
+#[derive(Debug, Parser)]
+pub(crate) struct VerifyCommand {
+    /// Verify all containers that run
+    #[arg(short, long, conflicts_with = "containers")]
+    all: bool,
+    /// How what was found is shown
+    #[arg(long, value_enum, default_value_t = Shape::Table)]
+    format: Shape,
+    /// Do not shorten values
+    #[arg(long)]
+    no_trunc: bool,
+    /// Names or ids
+    #[arg(value_name = "CONTAINER")]
+    containers: Vec<String>,
+}
+
+impl Run for VerifyCommand {
+    fn run(self, globals: &Globals) -> Outcome {
+        if self.containers.is_empty() && !self.all {
+            return Err(Report::new("missing argument: CONTAINER").hint("name a container, or give --all"));
+        }
+        let engine = engine(globals)?;
+        let ids = if self.all {
+            engine.running()?
+        } else {
+            self.containers.iter().map(|word| container(&engine, word)).collect::<Result<_, _>>()?
+        };
+        verify(&engine, &ids, self.format, self.no_trunc)
+    }
+}
+
+/// Verifies containers one after another; the exit status is 0 only if every control of every one holds.
+pub(super) fn verify(engine: &Engine, ids: &[ContainerId], shape: Shape, whole: bool) -> Outcome {
+    let mut worst = Verdict::Holds;
+    for (index, id) in ids.iter().enumerate() {
+        if index > 0 && shape == Shape::Table {
+            writeln!(std::io::stdout().lock())?;
+        }
+        match engine.verify(id) {
+            Ok(receipt) => {
+                print(&receipt.statement, shape, whole)?;
+                worst = worst.max(receipt.statement.verdict);
+            }
+            Err(error) => {
+                // One that cannot be looked at is not known to be confined; the others still get their turn.
+                Report::from(error).finish();
+                worst = worst.max(Verdict::Unknown);
+            }
+        }
+    }
+    if ids.is_empty() {
+        writeln!(std::io::stderr().lock(), "no container runs: nothing to verify")?;
+    }
+    Ok(if worst == Verdict::Holds { ExitCode::SUCCESS } else { verdict_status(worst) })
+}
