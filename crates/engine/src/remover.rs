@@ -3,7 +3,7 @@
 
 use std::io;
 
-use cofferdam_shim::{Keeper, ShimSpec};
+use cofferdam_shim::{Event, Keeper, ShimSpec};
 
 use crate::paths::Paths;
 use crate::removal::remove_ended;
@@ -16,7 +16,11 @@ impl Keeper for ShimKeeper {
     fn remove(&self, spec: &ShimSpec) -> Result<(), Box<dyn std::error::Error>> {
         let paths = Paths::around(&spec.dir, &spec.run_dir);
         let paths = paths.ok_or_else(|| format!("{} is no container's folder", spec.dir.display()))?;
-        Ok(remove_ended(&paths, &spec.id)?)
+        remove_ended(&paths, &spec.id)?;
+        let event = Event::now("container", "destroy", spec.id.as_str(), spec.attributes.clone());
+        // The container is gone, told or not.
+        let _ = event.append(&spec.events);
+        Ok(())
     }
 }
 
