@@ -7,6 +7,8 @@ mod controls;
 mod digest;
 mod envelope;
 mod finding;
+#[cfg(test)]
+mod fixture;
 mod gate;
 mod host_key;
 mod judge;

@@ -131,7 +131,9 @@ impl<'a> MountRoles<'a> {
             return Role::Device;
         }
         let below = |path: &ContainerPath| entry.mount_point.starts_with(self.place_of(path));
-        if entry.has("ro") && plan.readonly_paths.iter().any(below) {
+        // Whether it is read-only at that path itself is for the paths' own control to say.
+        let protected = plan.readonly_paths.iter().any(at);
+        if protected || (entry.has("ro") && plan.readonly_paths.iter().any(below)) {
             return Role::Readonly;
         }
         if plan.process.terminal && entry.mount_point == Path::new("/dev/console") && entry.fstype == "devpts"

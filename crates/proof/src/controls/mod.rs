@@ -128,3 +128,6 @@ pub(crate) fn compare_with(
     };
     CONTROLS.iter().flat_map(one).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -147,7 +147,7 @@ fn plan(root: &Path) -> Plan {
             bind("/usr", "/usr"),
         ],
         devices: vec![device("/dev/null", 3), device("/dev/zero", 5), device("/dev/urandom", 9)],
-        masked_paths: ["/proc/kcore", "/proc/keys", "/proc/scsi", "/proc/no-such-file"]
+        masked_paths: ["/proc/kcore", "/proc/filesystems", "/proc/irq", "/proc/no-such-file"]
             .map(|path| path.parse().unwrap())
             .to_vec(),
         readonly_paths: ["/proc/sys", "/proc/bus"].map(|path| path.parse().unwrap()).to_vec(),

@@ -1,13 +1,19 @@
 //! At the gate: the process is stopped at its exec.
 
-use cofferdam_confinement::{Plan, Propagation, Scheduler, SchedulerPolicy};
+use std::path::PathBuf;
+
+use cofferdam_confinement::{
+    CgroupPath, ClockOffset, Flag, NamespaceSource, Plan, Propagation, RootSource, Scheduler,
+    SchedulerPolicy, Setgroups,
+};
 use cofferdam_kernel::capability::CapSet;
-use cofferdam_kernel::proc::ProcFs;
-use cofferdam_proof::{Envelope, Finding, GateError, Moment, Verdict, gate, narrow_table, verify};
+use cofferdam_proof::{
+    Envelope, Finding, GateError, Moment, Prepared, Verdict, examine, gate, narrow_table, verify,
+};
 
 use crate::container::{Bench, subject};
 
-fn failing(findings: &[Finding]) -> Vec<&Finding> {
+pub fn failing(findings: &[Finding]) -> Vec<&Finding> {
     findings.iter().filter(|finding| finding.verdict != Verdict::Holds).collect()
 }
 
@@ -21,5 +27,113 @@ pub fn everything_holds_at_the_gate() {
     let text = serde_json::to_string(&receipt.envelope).unwrap();
     let envelope: Envelope = serde_json::from_str(&text).unwrap();
     assert_eq!(envelope.check(&[bench.key.public()]).unwrap(), receipt.statement);
-    println!("receipt: {} bytes", text.len());
+}
+
+type Change = fn(&mut Plan);
+
+fn caps(names: &[&str]) -> CapSet {
+    names.iter().map(|name| name.parse().unwrap()).collect()
+}
+
+/// What is asked of a container that was made without it: a plan that the kernel does not fulfil.
+const CHANGES: &[(&str, Change)] = &[
+    ("namespaces", |plan| plan.namespaces.network = NamespaceSource::Host),
+    ("namespaces", |plan| plan.namespaces.ipc = NamespaceSource::Join(PathBuf::from("/proc/self/ns/ipc"))),
+    ("uid-map", |plan| plan.namespaces.id_maps.as_mut().unwrap().uids[0].size = 10),
+    ("gid-map", |plan| plan.namespaces.id_maps.as_mut().unwrap().gids[0].size = 1000),
+    ("setgroups", |plan| {
+        plan.namespaces.id_maps.as_mut().unwrap().setgroups = Setgroups::Deny;
+    }),
+    ("clock-offsets", |plan| {
+        plan.namespaces.boottime_offset = Some(ClockOffset { secs: 9, nanosecs: 0 });
+    }),
+    ("user", |plan| plan.process.user.uid = 5),
+    ("group", |plan| plan.process.user.gid = 5),
+    ("supplementary-groups", |plan| plan.process.user.additional_gids.clear()),
+    ("umask", |plan| plan.process.user.umask = Some(0o077)),
+    ("capabilities-bounding", |plan| plan.process.capabilities.bounding = caps(&["CAP_KILL"])),
+    ("capabilities-permitted", |plan| plan.process.capabilities.permitted = caps(&["CAP_KILL"])),
+    ("capabilities-effective", |plan| {
+        plan.process.capabilities.effective = CapSet::EMPTY;
+        plan.process.capabilities.permitted = CapSet::EMPTY;
+    }),
+    ("capabilities-inheritable", |plan| plan.process.capabilities.inheritable = caps(&["CAP_KILL"])),
+    ("seccomp-filter", |plan| plan.process.seccomp.as_mut().unwrap().rules.clear()),
+    ("apparmor", |plan| plan.process.apparmor_profile = Some("docker-default".to_owned())),
+    ("selinux", |plan| plan.process.selinux_label = Some("u:r:container_t:s0".to_owned())),
+    ("root", |plan| plan.root.source = RootSource::Directory { path: PathBuf::from("/usr") }),
+    ("root", |plan| plan.root.propagation = Propagation::Rshared),
+    ("mounts", |plan| plan.mounts[4].flags.noexec = Flag::Set),
+    ("mounts", |plan| plan.mounts[5].target = "/opt".parse().unwrap()),
+    ("extra-mounts", |plan| drop(plan.mounts.remove(4))),
+    ("masked-paths", |plan| plan.masked_paths.push("/proc/version".parse().unwrap())),
+    ("readonly-paths", |plan| plan.readonly_paths.push("/tmp".parse().unwrap())),
+    ("devices", |plan| plan.devices[0].minor = 7),
+    ("extra-devices", |plan| drop(plan.devices.pop())),
+    ("hostname", |plan| plan.hostname = Some("elsewhere".to_owned())),
+    ("domainname", |plan| plan.domainname = Some("elsewhere".to_owned())),
+    ("sysctls", |plan| drop(plan.sysctls.insert("kernel.msgmax".to_owned(), "1".to_owned()))),
+    ("net-devices", |plan| drop(plan.net_devices.insert("veth0".to_owned(), "eth0".to_owned()))),
+    ("rlimits", |plan| plan.process.rlimits[0].soft = 1),
+    ("oom-score-adj", |plan| plan.process.oom_score_adj = Some(1)),
+    ("scheduler", |plan| {
+        plan.process.scheduler = Some(Scheduler {
+            policy: SchedulerPolicy::Batch,
+            nice: 0,
+            priority: 0,
+            flags: 0,
+            runtime: 0,
+            deadline: 0,
+            period: 0,
+        });
+    }),
+    ("personality", |plan| plan.personality = Some(8)),
+    ("cgroup", |plan| {
+        plan.cgroup.path = Some(CgroupPath::try_from("no/such/group".to_owned()).unwrap());
+    }),
+    ("working-directory", |plan| plan.process.cwd = "/usr".parse().unwrap()),
+];
+
+/// Each is read back from one process; the plan that it is compared with is another than the one that made it.
+pub fn each_control_that_differs_is_named() {
+    let bench = Bench::new();
+    let made = bench.plan();
+    let gated = bench.start(&made);
+    for (control, change) in CHANGES {
+        let mut plan = bench.plan();
+        change(&mut plan);
+        let prepared = Prepared::new(&bench.proc, &plan).unwrap();
+        let statement = examine(&bench.proc, &subject(&plan, gated.pid(), Moment::Start), &prepared).unwrap();
+        let differs = |finding: &Finding| finding.control == *control && finding.verdict == Verdict::Differs;
+        assert!(statement.findings.iter().any(differs), "{control}: {:?}", failing(&statement.findings));
+        assert_eq!(statement.verdict, Verdict::Differs, "{control}");
+    }
+    println!("named: {}", CHANGES.iter().map(|(control, _)| *control).collect::<Vec<_>>().join(" "));
+}
+
+/// The other way round: what the runtime leaves out is found missing. Then the process is killed by being dropped.
+pub fn a_refusal_names_the_control_and_is_signed() {
+    let bench = Bench::new();
+    let leave_out: &[(&str, Change)] = &[
+        ("no-new-privileges", |plan| plan.process.no_new_privileges = false),
+        ("seccomp", |plan| plan.process.seccomp = None),
+        ("root", |plan| plan.root.readonly = false),
+        ("masked-paths", |plan| plan.masked_paths.clear()),
+        ("readonly-paths", |plan| plan.readonly_paths.clear()),
+        ("capabilities-bounding", |plan| plan.process.capabilities.bounding = CapSet::full()),
+        ("loopback", |plan| plan.loopback_up = false),
+    ];
+    for (control, leave_out) in leave_out {
+        let wanted = bench.plan();
+        let mut made = bench.plan();
+        leave_out(&mut made);
+        let gated = bench.start(&made);
+        let subject = subject(&wanted, gated.pid(), Moment::Start);
+        let error = gate(&bench.proc, &subject, &bench.key).unwrap_err();
+        let message = error.to_string();
+        assert!(message.contains(control), "{control}: {message}");
+        let GateError::Refused(receipt) = error else { panic!("{control}: {message}") };
+        assert!(receipt.failures().any(|finding| finding.control == *control));
+        assert_eq!(receipt.envelope.check(&[bench.key.public()]).unwrap().verdict, Verdict::Differs);
+    }
 }
