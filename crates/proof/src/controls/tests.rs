@@ -18,7 +18,7 @@ fn path<'a>(seen: &'a mut Observation, path: &str) -> &'a mut PathState {
     seen.paths.get_mut(&path.parse().unwrap()).unwrap().as_mut().unwrap()
 }
 
-fn entry<'a>(seen: &'a mut Observation, id: u64) -> &'a mut cofferdam_kernel::proc::MountEntry {
+fn entry(seen: &mut Observation, id: u64) -> &mut cofferdam_kernel::proc::MountEntry {
     seen.mounts.as_mut().unwrap().iter_mut().find(|entry| entry.id == id).unwrap()
 }
 

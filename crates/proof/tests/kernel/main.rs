@@ -1,5 +1,11 @@
 //! The proof on the real kernel: a container made by the runtime, read back, compared with its own plan and with
 //! plans that it does not fulfil. Needs root. Runs in one thread, so it brings its own small harness.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and this program is its own harness"
+)]
 
 mod container;
 mod drift;
