@@ -1,4 +1,9 @@
 //! The main job: a program of the host, boxed in with one command.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "tests: a failed unwrap is a failed test, a skip is said on stderr"
+)]
 
 mod support;
 

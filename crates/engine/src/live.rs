@@ -1,6 +1,6 @@
 //! A running container, held by handles that no pid reuse can redirect.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use cofferdam_confinement::Plan;
 use cofferdam_kernel::proc::{ProcDir, ProcFs};
@@ -55,12 +55,6 @@ impl Live {
     pub(crate) fn process(&self) -> Result<ProcDir> {
         let dir = ProcFs::open().and_then(|proc| proc.process(self.pid));
         dir.map_err(|error| Error::io("look at the processes of", &self.plan.container, error.into()))
-    }
-
-    /// Sends a signal to its first process.
-    pub(crate) fn signal(&self, signal: cofferdam_kernel::signal::Signal) -> Result<()> {
-        cofferdam_kernel::signal::send(self.pidfd.as_fd(), signal)
-            .map_err(|source| Error::io("send a signal to", &self.plan.container, source))
     }
 }
 

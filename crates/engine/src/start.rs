@@ -61,7 +61,7 @@ impl Engine {
             events: self.events_path(),
             keys: self.paths.state().join("keys"),
             attributes: attributes(request, name),
-            restart: request.restart.clone(),
+            restart: request.restart,
             remove: request.rm,
             stop_signal: stop_signal(request)?,
             stop_timeout: request.stop_timeout.unwrap_or(10),

@@ -29,6 +29,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Result<ImageRecord, StoreError>> {
     })())
 }
 
+#[allow(dead_code, reason = "the commands that change images come with `image import`")]
 impl Store {
     /// Gives an image a name; a name that another image had moves. The id that lost the name, if that was its last.
     pub(crate) fn put_image(&mut self, image: &ImageRecord) -> Result<Option<String>, StoreError> {
@@ -118,6 +119,7 @@ impl Store {
 
 /// What became of an image's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(dead_code, reason = "as above")]
 pub(crate) enum ImageRemoval {
     /// There was none.
     Missing,

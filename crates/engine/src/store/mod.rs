@@ -15,6 +15,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use thiserror::Error;
 
 pub(crate) use containers::{Found, NewContainer, Record};
+#[allow(unused_imports, reason = "the commands that change images come with `image import`")]
 pub(crate) use images::{ImageRecord, ImageRemoval};
 pub(crate) use range::Slot;
 
