@@ -80,6 +80,6 @@ mod tests {
         drop(copy);
         assert!(try_lock(&second).unwrap());
         unlock(&second).unwrap();
-        assert!(!is_locked(&open()).unwrap());
+        assert!(!is_locked(open()).unwrap());
     }
 }
