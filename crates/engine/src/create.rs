@@ -211,7 +211,7 @@ impl ReadyImage {
     }
 }
 
-fn new_id() -> Result<ContainerId> {
+pub(crate) fn new_id() -> Result<ContainerId> {
     use std::io::Read;
     let mut bytes = [0u8; 32];
     let read = std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));

@@ -44,6 +44,7 @@ pub use engine::{Engine, Started};
 pub use error::{Error, Result};
 pub use event_reader::EventReader;
 pub use exec_session::ExecSession;
+pub use image::import::{ImageSummary, ImportSource, Imported};
 pub use log_reader::LogReader;
 pub use options::{
     Attach, Change, ChangeKind, Event, EventQuery, ExecRequest, LogQuery, LogRecord, ProcessRow, PruneReport,

@@ -1,6 +1,8 @@
 //! Images: the host's own programs, and imported root file systems.
 
 pub(crate) mod host;
+pub(crate) mod import;
+mod tree_writer;
 
 use std::path::PathBuf;
 
