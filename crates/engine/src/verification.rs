@@ -2,7 +2,9 @@
 
 use cofferdam_kernel::proc::ProcFs;
 use cofferdam_names::ContainerId;
-use cofferdam_proof::{GateError, HostKey, Moment, Receipt, Subject, compare_group};
+use cofferdam_proof::{
+    GateError, HostKey, Moment, Prepared, Receipt, Subject, compare_group, examine, witness_of_start,
+};
 
 use crate::error::{Error, Result};
 use crate::live::Live;
@@ -20,20 +22,22 @@ impl Engine {
         let key = HostKey::open_or_create(&self.paths.state().join("keys"))
             .map_err(|source| Error::Verify { id: id.clone(), source: source.into() })?;
         let proc = ProcFs::open().map_err(|error| Error::io("open", "/proc", error.into()))?;
+        // Where the filter cannot be read back, the start's own signed receipt says what was seen.
+        let start = std::fs::read(self.paths.container(id).receipt()).unwrap_or_default();
+        let filter_witness = witness_of_start(&start, key.public(), &proc, live.pid);
         let subject = Subject {
             plan: &live.plan,
             pid: live.pid,
             moment: Moment::Verify,
             preserved_fds: 0,
-            filter_witness: None,
+            filter_witness,
         };
-        let receipt = cofferdam_proof::verify(&proc, &subject, &key).map_err(failed)?;
+        let prepared = Prepared::new(&proc, &live.plan).map_err(|error| failed(error.into()))?;
+        let found = examine(&proc, &subject, &prepared).map_err(|error| failed(error.into()))?;
         // A group that cannot be opened is a finding, and not a reason to find nothing.
         let group = live.group().ok().flatten();
-        let statement =
-            receipt.statement.with_findings(compare_group(&live.plan.cgroup, group.as_ref(), live.pid));
-        let envelope = statement.sign(&key).map_err(|error| failed(error.into()))?;
-        Ok(Receipt { statement, envelope })
+        let statement = found.with_findings(compare_group(&live.plan.cgroup, group.as_ref(), live.pid));
+        Receipt::seal(statement, &key).map_err(|error| failed(error.into()))
     }
 
     /// The ids of all containers that run, newest first.

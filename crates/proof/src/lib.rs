@@ -26,5 +26,5 @@ pub use gate::{GateError, Receipt, examine, gate, verify};
 pub use host_key::{HostKey, InvalidPublicKey, KeyError, PublicKey};
 pub use limits::compare_group;
 pub use observation::*;
-pub use receipt::{Host, RECEIPT_SCHEMA, ReceiptError, Statement, Subjected, plan_digest};
+pub use receipt::{Host, RECEIPT_SCHEMA, ReceiptError, Statement, Subjected, plan_digest, witness_of_start};
 pub use table::{narrow_table, table};

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use cofferdam_confinement::Plan;
 use cofferdam_kernel::proc::{ProcError, ProcFs};
 use cofferdam_names::{ContainerId, Digest, Timestamp, ZoneName};
+use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -12,7 +13,7 @@ use crate::digest::sha256;
 use crate::envelope::{Envelope, OpenError};
 use crate::finding::{Finding, Verdict, overall};
 use crate::host_key::{HostKey, PublicKey};
-use crate::observation::{Moment, Observation, Prepared};
+use crate::observation::{FilterWitness, Moment, Observation, Prepared};
 
 /// The version of the statement's JSON shape.
 pub const RECEIPT_SCHEMA: u32 = 1;
@@ -73,6 +74,9 @@ pub struct Statement {
     /// The container's first process; absent where it could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<Subjected>,
+    /// The filter as its installation was seen, where it could not be read back: a later look at the same process needs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter_witness: Option<FilterWitness>,
     /// When it was looked at.
     pub time: Timestamp,
     /// In which state.
@@ -81,6 +85,22 @@ pub struct Statement {
     pub verdict: Verdict,
     /// All findings.
     pub findings: Vec<Finding>,
+}
+
+/// The filter that was seen being installed in this very process, out of the receipt of its start.
+///
+/// None unless this host's key signed that receipt, it held, and it is of the same boot, number and start time: a filter
+/// cannot be removed from a process (seccomp(2)). Without it the filter is unknown where it cannot be read back.
+#[must_use]
+pub fn witness_of_start(receipt: &[u8], key: PublicKey, proc: &ProcFs, pid: Pid) -> Option<FilterWitness> {
+    let envelope: Envelope = serde_json::from_slice(receipt).ok()?;
+    let start = envelope.check(&[key]).ok()?;
+    let process = proc.process(pid).ok()?;
+    let now = Subjected { pid: process.status().ok()?.pid, start_time: process.stat().ok()?.start_time };
+    let same = start.process == Some(now) && start.host.boot_id == Host::read(proc).ok()?.boot_id;
+    (same && start.moment == Moment::Start && start.verdict == Verdict::Holds)
+        .then_some(start.filter_witness)
+        .flatten()
 }
 
 /// Why a receipt is refused.
@@ -121,6 +141,7 @@ impl Statement {
             plan: prepared.plan_digest.clone(),
             host: prepared.host.clone(),
             process,
+            filter_witness: observation.filters.witnessed.clone(),
             time: Timestamp::from(SystemTime::now()),
             moment: observation.moment,
             verdict: overall(&findings),

@@ -4,7 +4,7 @@ use cofferdam_confinement::Plan;
 use cofferdam_confinement::seccomp::Program;
 use cofferdam_kernel::proc::ProcFs;
 use cofferdam_proof::{
-    FilterWitness, GateError, HostKey, Moment, Receipt, Subject, Verdict, compare_group, verify,
+    FilterWitness, GateError, HostKey, Moment, Prepared, Receipt, Subject, Verdict, compare_group, examine,
 };
 use cofferdam_runtime::start::{Gated, OwnedGroup, StartIo, Supervision, create};
 use rustix::process::Pid;
@@ -71,10 +71,10 @@ fn prove(plan: &Plan, spec: &ShimSpec, gated: &Gated, witnessed: &[Vec<u8>]) -> 
         _ => None,
     };
     let subject = Subject { plan, pid, moment: Moment::Start, preserved_fds: 0, filter_witness };
-    let statement =
-        verify(&proc, &subject, &key)?.statement.with_findings(compare_group(&plan.cgroup, group, pid));
-    let envelope = statement.sign(&key).map_err(GateError::Json)?;
-    let receipt = Receipt { statement, envelope };
+    let prepared = Prepared::new(&proc, plan).map_err(GateError::Prepare)?;
+    let found = examine(&proc, &subject, &prepared).map_err(GateError::Observe)?;
+    let statement = found.with_findings(compare_group(&plan.cgroup, group, pid));
+    let receipt = Receipt::seal(statement, &key).map_err(GateError::Json)?;
     let path = spec.container_dir().receipt();
     serde_json::to_vec(&receipt.envelope)
         .map_err(std::io::Error::from)
