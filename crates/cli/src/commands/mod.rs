@@ -6,6 +6,9 @@ mod create;
 mod diff;
 mod events;
 mod exec;
+mod image_import;
+mod image_ls;
+mod image_rm;
 mod inspect;
 mod kill;
 mod logs;
@@ -78,6 +81,9 @@ pub(crate) const COMMANDS: &[Entry] = &[
     entry::<zone_apply::ZoneApplyCommand>("zone apply", "Make zone files this host's zones"),
     entry::<zone_rm::ZoneRmCommand>("zone rm", "Remove zones"),
     entry::<zone_verify::ZoneVerifyCommand>("zone verify", "Verify all running containers of a zone"),
+    entry::<image_import::ImageImportCommand>("image import", "Make an image of a folder or a tar"),
+    entry::<image_ls::ImageLsCommand>("image ls", "List images"),
+    entry::<image_rm::ImageRmCommand>("image rm", "Remove images"),
     entry::<events::EventsCommand>("events", "Show what happens, as it happens"),
     entry::<version::VersionCommand>("version", "Show the version"),
     entry::<completion::CompletionCommand>("completion", "Write a completion script for a shell"),
@@ -110,6 +116,11 @@ const ALIASES: &[(&str, &str)] = &[
     ("container unpause", "unpause"),
     ("container update", "update"),
     ("container wait", "wait"),
+    ("image list", "image ls"),
+    ("image remove", "image rm"),
+    ("images", "image ls"),
+    ("import", "image import"),
+    ("rmi", "image rm"),
     ("zone list", "zone ls"),
     ("zone remove", "zone rm"),
     ("system events", "events"),
