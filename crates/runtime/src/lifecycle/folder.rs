@@ -90,6 +90,14 @@ pub(super) struct Folder {
     fd: OwnedFd,
 }
 
+impl Drop for Folder {
+    /// The lock is given back by name: init was cloned with a copy of the descriptor, which would keep it as long as init
+    /// waits to be started.
+    fn drop(&mut self) {
+        let _ = flock(&self.fd, FlockOperation::Unlock);
+    }
+}
+
 impl Folder {
     fn open(path: PathBuf, id: &ContainerId) -> Result<Self, LifecycleError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
