@@ -8,7 +8,8 @@ use cofferdam_confinement::{
 };
 use cofferdam_kernel::capability::CapSet;
 use cofferdam_proof::{
-    Envelope, Finding, GateError, Moment, Prepared, Verdict, examine, gate, narrow_table, verify,
+    Envelope, FilterWitness, Finding, GateError, Moment, Prepared, Verdict, examine, gate, narrow_table,
+    verify, witness_of_start,
 };
 
 use crate::container::{Bench, subject};
@@ -136,4 +137,21 @@ pub fn a_refusal_names_the_control_and_is_signed() {
         assert!(receipt.failures().any(|finding| finding.control == *control));
         assert_eq!(receipt.envelope.check(&[bench.key.public()]).unwrap().verdict, Verdict::Differs);
     }
+}
+
+/// The filter of an ordinary user's container: known later from the receipt of the start of the same process, and of no other.
+pub fn a_witness_is_of_one_process_and_one_host() {
+    let bench = Bench::new();
+    let plan = bench.plan();
+    let gated = bench.start(&plan);
+    let mut subject = subject(&plan, gated.pid(), Moment::Start);
+    let seen = FilterWitness { program: cofferdam_names::Digest::sha256([1; 32]), filters: 1 };
+    subject.filter_witness = Some(seen.clone());
+    let receipt = verify(&bench.proc, &subject, &bench.key).unwrap();
+    let text = serde_json::to_vec(&receipt.envelope).unwrap();
+    let key = bench.key.public();
+    assert_eq!(witness_of_start(&text, key, &bench.proc, gated.pid()), Some(seen));
+    assert_eq!(witness_of_start(&text, key, &bench.proc, rustix::process::getpid()), None);
+    assert_eq!(witness_of_start(&text, Bench::new().key.public(), &bench.proc, gated.pid()), None);
+    assert_eq!(witness_of_start(b"{}", key, &bench.proc, gated.pid()), None);
 }

@@ -17,6 +17,7 @@ const TESTS: &[(&str, fn())] = &[
     ("everything_holds_at_the_gate", gate::everything_holds_at_the_gate),
     ("each_control_that_differs_is_named", gate::each_control_that_differs_is_named),
     ("a_refusal_names_the_control_and_is_signed", gate::a_refusal_names_the_control_and_is_signed),
+    ("a_witness_is_of_one_process_and_one_host", gate::a_witness_is_of_one_process_and_one_host),
     ("everything_holds_while_it_runs", drift::everything_holds_while_it_runs),
     ("drift_by_hand_is_named", drift::drift_by_hand_is_named),
     ("the_gate_is_fast", speed::the_gate_is_fast),
