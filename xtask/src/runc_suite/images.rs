@@ -12,16 +12,14 @@ use anyhow::{Context, Result};
 
 use crate::command::{command, quietly};
 
-/// Folders of a busybox root, with their modes.
-const FOLDERS: [(&str, u32); 12] = [
+/// Folders of a busybox root, with their modes. No proc and no sys: cases put something else in their places.
+const FOLDERS: [(&str, u32); 10] = [
     ("bin", 0o755),
     ("dev", 0o755),
     ("etc", 0o755),
     ("home", 0o755),
     ("lib", 0o755),
-    ("proc", 0o755),
     ("root", 0o700),
-    ("sys", 0o755),
     ("tmp", 0o1777),
     ("usr/bin", 0o755),
     ("usr/sbin", 0o755),

@@ -70,7 +70,8 @@ fn fetch(folder: &Path) -> Result<()> {
     quietly(command("cp", ["-r"]).arg(&module.folder).arg(folder))?;
     // A module zip keeps no modes: without this the suite's own scripts do not run.
     quietly(command("chmod", ["-R", "u+w,a+rX"]).arg(folder))?;
-    quietly(command("chmod", ["+x", "tests/integration/get-images.sh"]).current_dir(folder))?;
+    let scripts = ["tests/integration/get-images.sh", "tests/cmd/seccompagent/gen-seccomp-example-cfg.sh"];
+    quietly(command("chmod", ["+x"]).args(scripts).current_dir(folder))?;
     Ok(())
 }
 

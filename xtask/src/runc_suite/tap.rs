@@ -49,7 +49,7 @@ pub(super) fn parse(file: &str, line: &str) -> Option<Case> {
 pub(super) fn missing(file: &str, script: &str, found: &[Case]) -> Vec<Case> {
     let names = script
         .lines()
-        .filter_map(|line| line.strip_prefix("@test \"")?.rsplit_once('"').map(|(name, _)| name));
+        .filter_map(|line| line.strip_prefix("@test \"")?.rsplit_once('"').map(|(name, _)| name.trim()));
     names
         .filter(|name| !found.iter().any(|case| case.name == *name))
         .map(|name| Case {
