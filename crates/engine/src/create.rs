@@ -100,6 +100,7 @@ impl Engine {
             zone: self.zones().load(&name)?,
             image: self.ready_image(request)?,
             host: facts::gather()?,
+            joined: self.joined(request)?,
         })
     }
 
@@ -143,7 +144,7 @@ impl Engine {
             init_program: None,
             bind_sources: bind_sources(request),
             host_devices: host_devices(request),
-            joined: self.joined(request)?,
+            joined: parts.joined.clone(),
             window,
         };
         Ok(cofferdam_policy::plan(&parts.zone, request, &context)?.into_plan())
@@ -182,6 +183,8 @@ struct Parts {
     zone: Zone,
     image: ReadyImage,
     host: HostFacts,
+    /// Found before the store's transaction begins, in which nothing else can read the store.
+    joined: BTreeMap<String, JoinedContainer>,
 }
 
 impl Parts {
