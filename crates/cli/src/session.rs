@@ -1,6 +1,6 @@
 //! The engine that a command works with, and what goes wrong there in a person's words.
 
-use cofferdam_engine::{Engine, Error, Paths, ZoneStoreError};
+use cofferdam_engine::{Engine, Error, ExitClass, Paths, ZoneStoreError};
 use cofferdam_names::ContainerId;
 
 use crate::globals::{Globals, LogLevel};
@@ -39,7 +39,18 @@ pub(crate) fn container(engine: &Engine, word: &str) -> Result<ContainerId, Repo
 
 impl From<Error> for Report {
     fn from(error: Error) -> Self {
-        Self::from_error(&error)
+        let hint = match &error {
+            Error::NoContainer { .. } => Some("see `cofferdam ps -a`"),
+            Error::Running { .. } => Some("stop it first, or give --force"),
+            Error::NotRunning { .. } => Some("start it first with `cofferdam start`"),
+            Error::NoImage { .. } => Some("see `cofferdam image ls`; the image `host` is always there"),
+            _ => None,
+        };
+        let report = Self::from_error(&error);
+        match hint {
+            Some(hint) => report.hint(hint),
+            None => report,
+        }
     }
 }
 
@@ -49,7 +60,15 @@ impl From<ZoneStoreError> for Report {
     }
 }
 
-/// A failure of `run`, `create`, `start` or `exec`, with Docker's exit status for it.
+/// A failure of `exec`: Docker's statuses for a program that cannot be run, and 1 for everything else.
+pub(crate) fn exec_failure(error: Error) -> Report {
+    match error.exit_class() {
+        ExitClass::Engine => Report::from(error),
+        _ => start_failure(error),
+    }
+}
+
+/// A failure of `run`, `create` or `start`, with Docker's exit status for it.
 pub(crate) fn start_failure(error: Error) -> Report {
     let status = error.exit_class().code();
     Report::from(error).status(status)

@@ -11,7 +11,7 @@ use crate::command::Run;
 use crate::flags::{EnvironmentFlags, split_command};
 use crate::globals::Globals;
 use crate::report::{Outcome, Report};
-use crate::session::{container, engine, start_failure};
+use crate::session::{container, engine, exec_failure};
 use crate::streams::{self, RelayFlags};
 
 /// Flags of `exec`.
@@ -67,7 +67,7 @@ impl Run for ExecCommand {
             detach: self.detach,
             window: if self.tty { streams::window() } else { None },
         };
-        match engine.exec(&id, &request).map_err(start_failure)? {
+        match engine.exec(&id, &request).map_err(exec_failure)? {
             Some(session) => {
                 let attach = streams::wanted(&[], self.interactive);
                 streams::relay(session, attach, self.tty, &self.relay)

@@ -9,6 +9,7 @@ mod exec;
 mod image_import;
 mod image_ls;
 mod image_rm;
+mod info;
 mod inspect;
 mod kill;
 mod logs;
@@ -85,6 +86,7 @@ pub(crate) const COMMANDS: &[Entry] = &[
     entry::<image_ls::ImageLsCommand>("image ls", "List images"),
     entry::<image_rm::ImageRmCommand>("image rm", "Remove images"),
     entry::<events::EventsCommand>("events", "Show what happens, as it happens"),
+    entry::<info::InfoCommand>("info", "Show this host and what is on it"),
     entry::<version::VersionCommand>("version", "Show the version"),
     entry::<completion::CompletionCommand>("completion", "Write a completion script for a shell"),
     entry::<man::ManCommand>("man", "Write manual pages"),
@@ -124,6 +126,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("zone list", "zone ls"),
     ("zone remove", "zone rm"),
     ("system events", "events"),
+    ("system info", "info"),
     ("system prune", "prune"),
 ];
 

@@ -47,7 +47,7 @@ impl ClientFlags {
             "missing" | "never" => {}
             "always" => {
                 return Err(Report::new("cannot fetch images: this version has no registry client yet")
-                    .hint("bring an image in with `cofferdam image import`, or use the image `host`"));
+                    .hint("bring one in with `cofferdam image import`, or use the image `host`"));
             }
             other => {
                 return Err(Report::new(format!("invalid value {other:?} for --pull"))

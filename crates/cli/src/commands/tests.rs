@@ -54,6 +54,31 @@ fn help_of_every_command() {
     insta::assert_snapshot!("help", crate::help::overview());
 }
 
+/// The commands as a page of documentation.
+fn page() -> String {
+    let mut text = "# Commands\n\nMade from the commands' own help by the tests of `cofferdam-cli` \
+        (`COFFERDAM_WRITE_DOCS=1 cargo test -p cofferdam-cli page`).\n\n"
+        .to_owned();
+    text += &format!("```text\n{}```\n", crate::help::overview());
+    for entry in COMMANDS {
+        text += &format!("\n## {}\n\n```text\n{}```\n", entry.words, crate::usage::help(entry));
+    }
+    text
+}
+
+#[test]
+fn the_page_of_commands_is_up_to_date() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/commands.md");
+    if std::env::var_os("COFFERDAM_WRITE_DOCS").is_some() {
+        std::fs::create_dir_all(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs")).unwrap();
+        std::fs::write(path, page()).unwrap();
+    }
+    assert!(
+        std::fs::read_to_string(path).unwrap() == page(),
+        "docs/commands.md is not what the commands say"
+    );
+}
+
 #[test]
 fn flags_end_at_the_image() {
     let asked = request(&["-it", "--rm", "host", "ls", "-l", "--color=never"]);
