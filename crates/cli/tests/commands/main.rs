@@ -1,5 +1,11 @@
 //! The commands for real: this test program plays `cofferdam` when it is called by that name, so that every test goes through
 //! `main`, forks shims and starts containers. As root; each test keeps its state in a folder of its own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test program without the test harness: clippy does not see that all of it is tests"
+)]
 
 mod containers;
 mod home;
