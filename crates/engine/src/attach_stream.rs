@@ -99,8 +99,10 @@ impl<'a> Relay<'a> {
                 Signal::CHLD | Signal::PIPE => {}
                 // The container may have ended just now: its end is read next.
                 signal if self.options.forward_signals => drop(self.connection.send(&Frame::Signal(signal))),
+                // Sent by a shell that puts the client in the foreground again.
+                Signal::CONT | Signal::URG => {}
                 // With a terminal the keys that mean signals arrive as keys; any other signal is for this client.
-                signal => return Err(io::Error::other(format!("the client got SIG{signal}"))),
+                signal => return Err(io::Error::other(format!("the client got {signal}"))),
             }
         }
         Ok(())

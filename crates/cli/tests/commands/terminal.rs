@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
 
@@ -56,6 +57,12 @@ impl Terminal {
 
     pub fn resize(&self, rows: u16, columns: u16) {
         tcsetwinsize(&self.ours, size(rows, columns)).unwrap();
+    }
+
+    /// Sends the command itself a signal: setsid(1) has become it.
+    pub fn signals(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
     }
 
     /// The terminal's settings.

@@ -1,5 +1,6 @@
 //! What a terminal does: raw mode and back, sizes, detach keys, interrupt keys.
 
+use rustix::process::Signal;
 use rustix::termios::LocalModes;
 
 use crate::Test;
@@ -12,6 +13,7 @@ pub const TESTS: &[Test] = &[
     ("detach_keys_leave_it_running", detach_keys_leave_it_running),
     ("other_detach_keys", other_detach_keys),
     ("interrupt_goes_to_the_container", interrupt_goes_to_the_container),
+    ("a_client_that_is_ended_gives_the_terminal_back", a_client_that_is_ended_gives_the_terminal_back),
     ("a_terminal_for_exec", a_terminal_for_exec),
     ("a_terminal_that_is_none_is_refused", a_terminal_that_is_none_is_refused),
 ];
@@ -86,6 +88,22 @@ fn interrupt_goes_to_the_container() {
     terminal.types("\x03");
     terminal.sees("interrupted");
     assert_eq!(terminal.ends(), 8);
+}
+
+fn a_client_that_is_ended_gives_the_terminal_back() {
+    let home = Home::new();
+    let mut terminal = Terminal::start(&home, &shell("echo ready; cat", &["--name", "left"]), 24, 80);
+    let before = terminal.settings();
+    terminal.sees("ready");
+    assert!(!terminal.settings().local_modes.contains(LocalModes::ICANON));
+    terminal.signals(Signal::CONT);
+    terminal.types("still here\r");
+    terminal.sees("still here");
+    terminal.signals(Signal::TERM);
+    assert_ne!(terminal.ends(), 0);
+    assert!(terminal.rest().contains("the client got SIGTERM"), "{}", terminal.rest());
+    assert_eq!(terminal.settings().local_modes, before.local_modes);
+    assert_eq!(home.ok(&["inspect", "-f", "{{.State.Status}}", "left"]), "running");
 }
 
 fn a_terminal_for_exec() {
