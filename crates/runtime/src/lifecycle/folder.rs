@@ -1,12 +1,15 @@
 //! Where containers are written down: one folder for all, one below it for each.
 
+use std::cell::OnceCell;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use cofferdam_names::ContainerId;
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, fstat, openat, renameat, stat, unlinkat};
+use rustix::fs::{
+    AtFlags, FlockOperation, Mode, OFlags, fcntl_lock, fstat, openat, renameat, stat, unlinkat,
+};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with,
@@ -18,6 +21,7 @@ use super::record::Record;
 const STATE: &str = "state.json";
 const NEW_STATE: &str = "state.json.new";
 const SOCKET: &str = "start.sock";
+const LOCK: &str = "lock";
 
 /// The folder of all containers of one caller.
 #[derive(Debug, Clone)]
@@ -88,21 +92,14 @@ impl StateRoot {
 pub(super) struct Folder {
     path: PathBuf,
     fd: OwnedFd,
-}
-
-impl Drop for Folder {
-    /// The lock is given back by name: init was cloned with a copy of the descriptor, which would keep it as long as init
-    /// waits to be started.
-    fn drop(&mut self) {
-        let _ = flock(&self.fd, FlockOperation::Unlock);
-    }
+    lock: OnceCell<OwnedFd>,
 }
 
 impl Folder {
     fn open(path: PathBuf, id: &ContainerId) -> Result<Self, LifecycleError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match rustix::fs::open(&path, flags, Mode::empty()) {
-            Ok(fd) => Ok(Self { path, fd }),
+            Ok(fd) => Ok(Self { path, fd, lock: OnceCell::new() }),
             Err(Errno::NOENT | Errno::NOTDIR) => Err(LifecycleError::Missing(id.clone())),
             Err(error) => Err(LifecycleError::file("cannot open", path, error)),
         }
@@ -112,24 +109,40 @@ impl Folder {
         &self.path
     }
 
+    fn open_lock(&self) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(openat(&self.fd, LOCK, flags, Mode::RUSR | Mode::WUSR)?)
+    }
+
     /// Waits for the container's lock, held until this value is dropped; an error if it was deleted meanwhile.
+    ///
+    /// A lock of the process (fcntl(2)) and not of the open file: the container's first process is a clone of this one
+    /// with all its descriptors, waits for hours perhaps, and must not hold the lock meanwhile.
     pub(super) fn lock(&self, id: &ContainerId) -> Result<(), LifecycleError> {
-        rustix::io::retry_on_intr(|| flock(&self.fd, FlockOperation::LockExclusive))
-            .map_err(|error| LifecycleError::file("cannot lock", &self.path, error))?;
+        let failed = |error: io::Error| LifecycleError::file("cannot lock", &self.path, error);
+        let file = match self.open_lock() {
+            // The folder was removed while it was open here.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(LifecycleError::Missing(id.clone()));
+            }
+            other => other.map_err(failed)?,
+        };
+        rustix::io::retry_on_intr(|| fcntl_lock(&file, FlockOperation::LockExclusive))
+            .map_err(|error| failed(error.into()))?;
         let held = fstat(&self.fd).map(|stat| (stat.st_dev, stat.st_ino));
         let named = stat(&self.path).map(|stat| (stat.st_dev, stat.st_ino));
+        let _ = self.lock.set(file);
         if held.is_ok() && held == named { Ok(()) } else { Err(LifecycleError::Missing(id.clone())) }
     }
 
     /// Whether another command holds the lock.
     pub(super) fn is_locked(&self) -> bool {
-        match flock(&self.fd, FlockOperation::NonBlockingLockShared) {
-            Ok(()) => {
-                let _ = flock(&self.fd, FlockOperation::Unlock);
-                false
-            }
-            Err(_) => true,
+        // Closing any descriptor of the file would end a lock of this process's own.
+        if self.lock.get().is_some() {
+            return false;
         }
+        let Ok(file) = self.open_lock() else { return false };
+        fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).is_err()
     }
 
     /// The record, or none where a command died before it wrote one.
