@@ -69,10 +69,8 @@ const USUAL: Layout = Layout {
 };
 const WITH_SIZE: Layout =
     Layout { usual: &["ID", "Image", "Command", "RunningFor", "Status", "Zone", "Names", "Size"], ..USUAL };
-const FILTERS: [&str; 12] = [
-    "ancestor", "before", "exited", "id", "label", "name", "network", "since", "status", "volume", "zone",
-    "health",
-];
+const FILTERS: [&str; 11] =
+    ["ancestor", "before", "exited", "id", "label", "name", "network", "since", "status", "volume", "zone"];
 
 impl Run for PsCommand {
     fn run(self, globals: &Globals) -> Outcome {
@@ -123,7 +121,7 @@ fn apply(filters: &mut ListFilters, filter: &Filter, engine: &Engine) -> Result<
             filters.exit_codes.push(filter.parsed("exit code")?);
             filters.all = true;
         }
-        _ => return Err(filter.unknown(&FILTERS[..FILTERS.len() - 1])),
+        _ => return Err(filter.unknown(&FILTERS)),
     }
     Ok(())
 }
