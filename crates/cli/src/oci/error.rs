@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use cofferdam_runtime::lifecycle::LifecycleError;
 use cofferdam_runtime::oci::{BundleError, ConfigError, DocumentError};
-use cofferdam_runtime::step::StepError;
+use cofferdam_runtime::step::{Step, StepError};
 use thiserror::Error;
 
 /// A command line that cannot be understood.
@@ -54,6 +54,15 @@ pub(super) enum CommandError {
 }
 
 impl CommandError {
+    /// Whether all was well but the container's program could not be executed.
+    pub(super) fn is_exec(&self) -> bool {
+        let step = match self {
+            Self::Lifecycle(LifecycleError::Step(error)) | Self::Step(error) => error.step,
+            _ => return false,
+        };
+        step == Step::Exec
+    }
+
     pub(super) fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::System { what, source }
     }

@@ -33,6 +33,8 @@ fn run(call: &Call) -> Outcome {
     if signal == "0" {
         return match container.init() {
             Some(_) => Ok(ExitCode::SUCCESS),
+            // To all of no process: nothing to do, as for every other signal.
+            None if call.arguments.has("all") => Ok(ExitCode::SUCCESS),
             None => Err(LifecycleError::NotRunning.into()),
         };
     }

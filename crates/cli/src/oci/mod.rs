@@ -144,10 +144,13 @@ fn dispatch(program: &str, global: Global, name: &str, words: &[String]) -> Exit
         return help::command(program, command);
     }
     let call = Call { global, arguments };
+    call.global.log.debug(&format!("command {name}"));
     match (command.run)(&call) {
         Ok(code) => code,
         Err(error) => {
             let (prefix, code) = match command.name {
+                // The program itself is at fault: runc's callers know the message from the program's own line.
+                "run" | "create" if error.is_exec() => (String::new(), 1),
                 "run" | "create" => (format!("{program} {} failed: ", command.name), 1),
                 // runc's: 1 to 254 are the program's own.
                 "exec" => ("exec failed: ".to_owned(), 255),

@@ -27,8 +27,8 @@ impl Program {
     /// Looks up the program with the process's own user and working directory.
     pub(crate) fn find(process: &Process) -> Result<Self, StepError> {
         let name = process.args.first().cloned().unwrap_or_default();
-        let path = Step::Exec.run(format_args!("{name:?}"), || find_path(&name, &process.env))?;
-        Step::Exec.run(format_args!("{name:?}"), || {
+        let path = Step::Exec.run(&name, || find_path(&name, &process.env))?;
+        Step::Exec.run(&name, || {
             Ok(Self {
                 path: CString::new(path)?,
                 args: CStringArray::new(process.args.iter().map(String::as_str))?,
@@ -40,7 +40,7 @@ impl Program {
 
     /// Becomes the program; returns only to say why not.
     pub(crate) fn execute(&self) -> StepError {
-        Step::Exec.failed(format_args!("{:?}", self.name), execve(&self.path, &self.args, &self.env))
+        Step::Exec.failed(&self.name, execve(&self.path, &self.args, &self.env))
     }
 }
 
