@@ -1,11 +1,7 @@
 //! The plan: every isolation choice of one container, explicit, complete and pure data.
 //!
-//! A plan leaves no choice open: what applies it ([runtime], [microvm], [network]) adds nothing of its own, and what
+//! A plan leaves no choice open: what applies it (the crate `cofferdam-runtime`, and later ones for virtual machines and networks) adds nothing of its own, and what
 //! reads the kernel back compares with it and nothing else. This crate does no I/O.
-//!
-//! [runtime]: the crate `cofferdam-runtime`
-//! [microvm]: a later crate
-//! [network]: a later crate
 
 mod cgroup;
 mod device;

@@ -1,6 +1,6 @@
 //! Reads the kernel back and compares it with the plan.
 //!
-//! [`observe`] reads, [`compare`] judges (pure), [`gate`] and [`verify`] do both and sign a receipt. What could not be
+//! [`observe`] reads, [`compare`] judges (pure), [`gate()`] and [`verify`] do both and sign a receipt. What could not be
 //! read is [`Verdict::Unknown`], which is never a pass. This crate changes nothing in a container.
 
 mod controls;

@@ -20,7 +20,7 @@ const MAX_MESSAGE: usize = 16 * 1024;
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Message {
     /// Parent: the id maps are written; the descriptors are what fills these slots of the plan (see
-    /// [`crate::rootfs::Slot`]); more messages of this kind follow if `more`.
+    /// `rootfs::sources::Slot`); more messages of this kind follow if `more`.
     Sources {
         /// Which slot each descriptor fills, in order.
         slots: Vec<u32>,

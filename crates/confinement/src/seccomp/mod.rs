@@ -1,7 +1,7 @@
 //! The system call filter: a profile as pure data, compiled to a classic BPF program.
 //!
 //! - [`Profile`] is OCI's profile with nothing invalid left in it; [`Profile::decide`] says what it means.
-//! - [`compile`] makes the [`Program`] that the kernel gets; [`Program::run`] follows it without a kernel, and
+//! - [`compile()`] makes the [`Program`] that the kernel gets; [`Program::run`] follows it without a kernel, and
 //!   [`Program::listing`] prints it.
 //!
 //! # Where rules meet

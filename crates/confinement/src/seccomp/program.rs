@@ -189,7 +189,7 @@ impl Program {
         Digest::sha256(Sha256::digest(self.to_bytes()).into())
     }
 
-    /// What the program says about a call, without a kernel. It follows the operations that [`super::compile`] uses and
+    /// What the program says about a call, without a kernel. It follows the operations that [`super::compile()`] uses and
     /// no others.
     ///
     /// # Errors

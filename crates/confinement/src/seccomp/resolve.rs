@@ -112,7 +112,7 @@ impl Profile {
         named
     }
 
-    /// What the profile says about a call on a kernel for `native`: the meaning that [`super::compile`] keeps to, written
+    /// What the profile says about a call on a kernel for `native`: the meaning that [`super::compile()`] keeps to, written
     /// down without any cleverness.
     #[must_use]
     pub fn decide(&self, native: Arch, data: &SeccompData) -> Action {

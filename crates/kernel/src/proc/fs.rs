@@ -146,7 +146,7 @@ impl ProcFs {
         Ok(CStr::to_string_lossy(&link).into_owned())
     }
 
-    /// Opens a file below, as [`open_below`] does.
+    /// Opens a file below, as `open_below` does.
     pub fn open_file(&self, path: &str, flags: OFlags) -> Result<OwnedFd, ProcError> {
         open_below(self.root.as_fd(), path, flags)
     }

@@ -89,7 +89,7 @@ fn open_to_write(path: &Path) -> rustix::io::Result<OwnedFd> {
     rustix::fs::open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
 }
 
-/// As [`write`], one command after another into a file that is opened once.
+/// As [`write()`], one command after another into a file that is opened once.
 pub(super) fn write_each(path: &Path, values: &[String]) -> Result<(), ControlFileError> {
     let file = open_to_write(path)
         .map_err(|errno| ControlFileError::writing(&values.join("; "), path, errno.into()))?;
@@ -100,7 +100,7 @@ pub(super) fn write_each(path: &Path, values: &[String]) -> Result<(), ControlFi
     })
 }
 
-/// As [`write`], with the file named in the error.
+/// As [`write()`], with the file named in the error.
 pub(super) fn write_or_name(path: &Path, value: &str) -> Result<(), ControlFileError> {
     write(path, value).map_err(|source| ControlFileError::writing(value, path, source))
 }
