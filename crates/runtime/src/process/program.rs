@@ -1,7 +1,7 @@
 //! Finds the container's program inside the container and executes it.
 
 use std::ffi::CString;
-use std::io;
+use std::io::{self, Read};
 
 use cofferdam_confinement::Process;
 use cofferdam_kernel::exec::{CStringArray, execve};
@@ -32,7 +32,7 @@ impl Program {
             Ok(Self {
                 path: CString::new(path)?,
                 args: CStringArray::new(process.args.iter().map(String::as_str))?,
-                env: CStringArray::new(process.env.iter().map(String::as_str))?,
+                env: CStringArray::new(environment(process))?,
                 name: name.clone(),
             })
         })
@@ -42,6 +42,44 @@ impl Program {
     pub(crate) fn execute(&self) -> StepError {
         Step::Exec.failed(&self.name, execve(&self.path, &self.args, &self.env))
     }
+}
+
+/// The process's environment: of a variable that is set more than once the last one, and HOME where it is not set or empty.
+/// Programs, and callers of OCI runtimes, count on both.
+fn environment(process: &Process) -> Vec<String> {
+    let name = |entry: &str| entry.split_once('=').map_or(entry, |(name, _)| name).to_owned();
+    let mut seen = std::collections::BTreeSet::new();
+    let mut env: Vec<String> =
+        process.env.iter().rev().filter(|entry| seen.insert(name(entry))).cloned().collect();
+    env.reverse();
+    if !env.iter().any(|entry| entry.strip_prefix("HOME=").is_some_and(|folder| !folder.is_empty())) {
+        env.retain(|entry| name(entry) != "HOME");
+        env.push(format!("HOME={}", home(process.user.uid)));
+    }
+    env
+}
+
+/// Most bytes of the container's /etc/passwd that are looked at.
+const MAX_PASSWD: u64 = 1 << 20;
+
+/// The user's folder by the container's own /etc/passwd, which may be anything: a pipe is not waited for, and a text without
+/// end is not read to it. The root where it does not say.
+fn home(uid: u32) -> String {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let read = || -> io::Result<String> {
+        let file = rustix::fs::open("/etc/passwd", flags, Mode::empty())?;
+        if FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) != FileType::RegularFile {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        io::read_to_string(std::fs::File::from(file).take(MAX_PASSWD))
+    };
+    let folder_of = |line: &str| {
+        let fields: Vec<&str> = line.split(':').collect();
+        let own = fields.get(2).and_then(|number| number.parse::<u32>().ok()) == Some(uid);
+        fields.get(5).filter(|folder| own && folder.starts_with('/')).map(|folder| (*folder).to_owned())
+    };
+    let text = read().unwrap_or_default();
+    text.lines().find_map(folder_of).unwrap_or_else(|| "/".to_owned())
 }
 
 fn find_path(name: &str, env: &[String]) -> io::Result<String> {
