@@ -31,6 +31,8 @@ pub(crate) fn run() -> Result<ExitCode> {
     tally.step("layers", crate::layers::run()? == ExitCode::SUCCESS);
     tally.step("tidy", crate::tidy::run()? == ExitCode::SUCCESS);
 
+    // The tours in `tests/` run the program itself, which cargo does not build for another package's tests.
+    check(&mut tally, "build", &["build", "--package", "cofferdam"], &[])?;
     let before = Snapshot::take(&workspace)?;
     test_run::run(&workspace, &mut tally)?;
     let left = Snapshot::take(&workspace)?.since(&before);
