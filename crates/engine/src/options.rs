@@ -1,14 +1,14 @@
 //! What the engine's operations are asked, and what they answer.
 
-use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
 
 use cofferdam_confinement::WindowSize;
 use cofferdam_kernel::signal::Signal;
 use cofferdam_names::{ContainerId, ContainerPath, Timestamp};
 use cofferdam_policy::{EnvEntry, ResourceRequest, RestartPolicy};
+pub use cofferdam_shim::Event;
 use cofferdam_shim::ExitStatus;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// Which streams a client wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,22 +194,6 @@ pub struct PruneReport {
     pub containers: Vec<ContainerId>,
     /// Bytes of their writable layers and logs.
     pub reclaimed: u64,
-}
-
-/// Something that happened.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Event {
-    /// When.
-    pub time: Timestamp,
-    /// `container`, `image`, `zone`.
-    pub kind: String,
-    /// `create`, `start`, `die`, `oom`, `kill`, `stop`, `pause`, `destroy`, ... as Docker names them.
-    pub action: String,
-    /// The id or name of what it happened to.
-    pub id: String,
-    /// `name`, `image`, `exitCode`, `signal`, ... and the container's labels.
-    pub attributes: BTreeMap<String, String>,
 }
 
 /// Which events.
