@@ -33,6 +33,7 @@ mod remover;
 mod running;
 mod start;
 mod store;
+mod tree_removal;
 mod verification;
 mod zones;
 

@@ -5,8 +5,7 @@
 //! is last because it is what keeps the container's ids from being given to another one.
 
 use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use cofferdam_names::ContainerId;
 use cofferdam_runtime::cgroup::{Group, Layout};
@@ -16,7 +15,7 @@ use crate::disk_usage::bytes_below;
 use crate::error::{Error, Result};
 use crate::ownership;
 use crate::store::Store;
-use crate::{Engine, Paths, PruneReport, RemoveOptions, live};
+use crate::{Engine, Paths, PruneReport, RemoveOptions, live, tree_removal};
 
 /// What the name of a folder that is being removed begins with. The engine's ids are hexadecimal: none looks like this.
 pub(crate) const REMOVING: &str = ".removing-";
@@ -108,35 +107,7 @@ pub(crate) fn remove_files(paths: &Paths, id: &ContainerId) -> Result<()> {
 
 /// Removes a folder and what is in it; no link in it is followed. One that is not there is fine.
 pub(crate) fn remove_tree(folder: &Path) -> Result<()> {
-    let removed = match std::fs::remove_dir_all(folder) {
-        // An ordinary user needs the owner's permissions, which overlay's work folder and a container's own may lack.
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            open_up(folder);
-            std::fs::remove_dir_all(folder)
-        }
-        other => other,
-    };
-    match removed {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(Error::io("remove", folder.display(), error))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Gives the owner of folders the permission to remove what is in them. What cannot be changed here is told by the removal.
-fn open_up(folder: &Path) {
-    let mut folders: Vec<PathBuf> = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        let is_folder = std::fs::symlink_metadata(&folder).is_ok_and(|metadata| metadata.is_dir());
-        if !is_folder || std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o700)).is_err() {
-            continue;
-        }
-        if let Ok(entries) = std::fs::read_dir(&folder) {
-            let inner = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-            folders.extend(inner.map(|entry| entry.path()));
-        }
-    }
+    tree_removal::remove(folder).map_err(|error| Error::io("remove", folder.display(), error))
 }
 
 /// Kills what is left in a container's cgroup and removes the cgroup, where the end of its shim has left one.
