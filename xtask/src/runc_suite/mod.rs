@@ -14,7 +14,7 @@ mod tap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::command::{command, quietly};
 use crate::workspace::{Workspace, cargo};
@@ -42,7 +42,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     println!("runtime: {}", runtime.display());
 
     let cases = suite::run(&source, &runtime, options.filter.as_deref(), &options.files)?;
-    let report = Report { runtime: version(&runtime), cases };
+    let report = Report { runtime: version(&name, &runtime), cases };
     let output =
         options.output.unwrap_or_else(|| workspace.target.join("runc-suite").join(format!("{name}.json")));
     report.write(&output)?;
@@ -75,9 +75,11 @@ fn runtime(choice: Option<&str>, workspace: &Workspace, source: &Path) -> Result
         Some("runc") => Ok(("runc".to_owned(), source.join("runc"))),
         None | Some("cofferdam") => {
             quietly(&mut command(&cargo(), ["build", "--release", "--package", "cofferdam"]))?;
-            let link = prepare::cache()?.join("cofferdam-oci");
             let program = workspace.release_program();
-            // Called under this name, the program is an OCI runtime by itself.
+            // Called under this name, the program is an OCI runtime by itself, and its help and version give the name by
+            // which the suite looks for it. The link stands in the folder of the program it points to: two work trees
+            // can run the suite at the same time.
+            let link = program.with_file_name("runc");
             if link.is_symlink() {
                 std::fs::remove_file(&link).with_context(|| format!("remove {}", link.display()))?;
             }
@@ -86,15 +88,17 @@ fn runtime(choice: Option<&str>, workspace: &Workspace, source: &Path) -> Result
             Ok(("cofferdam".to_owned(), link))
         }
         Some(path) => {
-            let path = Path::new(path).canonicalize().with_context(|| format!("find the runtime {path}"))?;
+            // A link keeps its name: it may be what tells the program which part to play.
+            let path = std::path::absolute(path).with_context(|| format!("find the runtime {path}"))?;
+            ensure!(path.exists(), "there is no runtime {}", path.display());
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("runtime").to_owned();
             Ok((name, path))
         }
     }
 }
 
-/// The first line of what the runtime says of itself.
-fn version(runtime: &Path) -> String {
+/// The runtime's name and the first line of what it says of itself.
+fn version(name: &str, runtime: &Path) -> String {
     let said = quietly(std::process::Command::new(runtime).arg("--version")).unwrap_or_default();
-    said.lines().next().unwrap_or("unknown").to_owned()
+    format!("{name}: {}", said.lines().next().unwrap_or("unknown"))
 }

@@ -28,12 +28,16 @@ pub(super) fn run(
     let logs = source.join("logs");
     fs::create_dir_all(&logs).with_context(|| format!("make {}", logs.display()))?;
     let files = if files.is_empty() { all_files(&folder)? } else { files.to_vec() };
-    let cgroups_before = cgroups();
     let mut cases = Vec::new();
     for file in &files {
         let started = Instant::now();
         let log = logs.join(format!("{file}.tap"));
-        run_file(&folder, runtime, filter, file, &log)?;
+        {
+            let _alone = alone(source)?;
+            let cgroups_before = cgroups();
+            run_file(&folder, runtime, filter, file, &log)?;
+            remove_cgroups(&cgroups_before);
+        }
         let text = fs::read(&log).with_context(|| format!("read {}", log.display()))?;
         let text = String::from_utf8_lossy(&text);
         let mut found: Vec<Case> =
@@ -53,9 +57,17 @@ pub(super) fn run(
         );
         cases.extend(found);
     }
-    remove_cgroups(&cgroups_before);
     ensure!(!cases.is_empty(), "no case ran: see {}", logs.display());
     Ok(cases)
+}
+
+/// Keeps other runs of the suite on this machine waiting until the value is dropped: its cases give fixed names to their
+/// containers, and thereby to their cgroups, of which there is one tree for all.
+fn alone(source: &Path) -> Result<File> {
+    let path = source.join(".running");
+    let lock = File::create(&path).with_context(|| format!("make {}", path.display()))?;
+    lock.lock().with_context(|| format!("wait for {}", path.display()))?;
+    Ok(lock)
 }
 
 fn all_files(folder: &Path) -> Result<Vec<String>> {
