@@ -34,13 +34,22 @@ pub(crate) struct Dependency {
 impl Workspace {
     /// Where `cargo build --release` puts the one program.
     pub(crate) fn release_program(&self) -> PathBuf {
+        self.program("release")
+    }
+
+    /// Where `cargo build` puts it.
+    pub(crate) fn debug_program(&self) -> PathBuf {
+        self.program("debug")
+    }
+
+    fn program(&self, profile: &str) -> PathBuf {
         // `.cargo/config.toml` names the target, so cargo puts it into a folder of the target's name.
         let target = format!(
             "{}-unknown-linux-{}",
             std::env::consts::ARCH,
             if cfg!(target_env = "musl") { "musl" } else { "gnu" }
         );
-        self.target.join(target).join("release/cofferdam")
+        self.target.join(target).join(profile).join("cofferdam")
     }
 
     /// Asks cargo.

@@ -149,7 +149,7 @@ impl Step {
         subject: impl fmt::Display,
         work: impl FnOnce() -> io::Result<T>,
     ) -> Result<T, StepError> {
-        fault::before(self).and_then(|()| work()).map_err(|source| self.failed(subject, source))
+        fault::before(self, &subject).and_then(|()| work()).map_err(|source| self.failed(subject, source))
     }
 
     /// As [`Step::run`], for work that applies one control of the plan and gives nothing back. In builds for tests it can
@@ -175,36 +175,23 @@ impl Step {
     }
 }
 
-/// Faults on demand, in builds for tests only.
+#[cfg(feature = "fault-injection")]
+mod fault;
+
+/// Without the feature, no step fails or is left out on demand.
+#[cfg(not(feature = "fault-injection"))]
 mod fault {
+    use std::fmt::Display;
     use std::io;
 
     use super::Step;
 
-    #[cfg(not(feature = "fault-injection"))]
-    pub(super) fn before(_: Step) -> io::Result<()> {
+    pub(super) fn before(_: Step, _: &impl Display) -> io::Result<()> {
         Ok(())
     }
 
-    #[cfg(not(feature = "fault-injection"))]
-    pub(super) fn leaves_out(_: Step, _: &impl std::fmt::Display) -> bool {
+    pub(super) fn leaves_out(_: Step, _: &impl Display) -> bool {
         false
-    }
-
-    /// Whether `COFFERDAM_SKIP` names the step, or the step and its subject.
-    #[cfg(feature = "fault-injection")]
-    pub(super) fn leaves_out(step: Step, subject: &impl std::fmt::Display) -> bool {
-        std::env::var("COFFERDAM_SKIP")
-            .is_ok_and(|name| name == step.name() || name == format!("{} {subject}", step.name()))
-    }
-
-    /// Fails the step that `COFFERDAM_FAIL_AT` names.
-    #[cfg(feature = "fault-injection")]
-    pub(super) fn before(step: Step) -> io::Result<()> {
-        match std::env::var("COFFERDAM_FAIL_AT") {
-            Ok(name) if name == step.name() => Err(io::Error::other("injected fault")),
-            _ => Ok(()),
-        }
     }
 }
 

@@ -8,6 +8,7 @@ mod leaks;
 mod tally;
 mod test_run;
 
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
@@ -31,10 +32,11 @@ pub(crate) fn run() -> Result<ExitCode> {
     tally.step("layers", crate::layers::run()? == ExitCode::SUCCESS);
     tally.step("tidy", crate::tidy::run()? == ExitCode::SUCCESS);
 
+    let faulty = faulty_program(&workspace, &mut tally)?;
     // The tours in `tests/` run the program itself, which cargo does not build for another package's tests.
     check(&mut tally, "build", &["build", "--package", "cofferdam"], &[])?;
     let before = Snapshot::take(&workspace)?;
-    test_run::run(&workspace, &mut tally)?;
+    test_run::run(&workspace, &faulty, &mut tally)?;
     let left = Snapshot::take(&workspace)?.since(&before);
     for line in &left {
         println!("left behind: {line}");
@@ -46,6 +48,19 @@ pub(crate) fn run() -> Result<ExitCode> {
     println!("took {} s", started.elapsed().as_secs());
     println!("{}", tally.last_line());
     Ok(if tally.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Builds the program whose steps fail on demand and keeps it beside the one of every day, which is built in its place next.
+fn faulty_program(workspace: &Workspace, tally: &mut Tally) -> Result<PathBuf> {
+    let features = "cofferdam-runtime/fault-injection";
+    let packages = ["--package", "cofferdam", "--package", "cofferdam-runtime"];
+    check(tally, "faulty build", &[&["build", "--features", features], &packages[..]].concat(), &[])?;
+    let folder = workspace.target.join("faulty");
+    std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+    let program = folder.join("cofferdam");
+    std::fs::copy(workspace.debug_program(), &program)
+        .with_context(|| format!("copy the program to {}", program.display()))?;
+    Ok(program)
 }
 
 /// Runs cargo once and counts it as one check.

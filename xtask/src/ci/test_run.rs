@@ -48,8 +48,8 @@ struct Program {
     as_user: bool,
 }
 
-/// Builds and runs everything.
-pub(super) fn run(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
+/// Builds and runs everything. Tests find the program whose steps fail on demand through `COFFERDAM_FAULTY`.
+pub(super) fn run(workspace: &Workspace, faulty: &Path, tally: &mut Tally) -> Result<()> {
     println!("\n== tests");
     let programs = build(workspace)?;
     if programs.iter().any(|program| program.as_user) {
@@ -57,7 +57,7 @@ pub(super) fn run(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     }
     for program in &programs {
         let started = Instant::now();
-        let (output, succeeded) = run_one(program)?;
+        let (output, succeeded) = run_one(program, faulty)?;
         println!("-- {} took {:.1} s", program.name, started.elapsed().as_secs_f64());
         tally.program(&program.name, &output, succeeded);
     }
@@ -98,7 +98,7 @@ fn build(workspace: &Workspace) -> Result<Vec<Program>> {
 }
 
 /// Runs a test program in a process group of its own; returns what it printed and whether it succeeded.
-fn run_one(program: &Program) -> Result<(String, bool)> {
+fn run_one(program: &Program, faulty: &Path) -> Result<(String, bool)> {
     println!("\n-- {}{}", program.name, if program.as_user { " (as an ordinary user)" } else { "" });
     let (reader, writer) = std::io::pipe().context("make a pipe")?;
     let mut command = command_for(program);
@@ -106,6 +106,7 @@ fn run_one(program: &Program) -> Result<(String, bool)> {
         .arg("--show-output")
         .current_dir(&program.folder)
         .env("CARGO_MANIFEST_DIR", &program.folder)
+        .env("COFFERDAM_FAULTY", faulty)
         .stdin(Stdio::null())
         .stdout(writer.try_clone().context("share the pipe")?)
         .stderr(writer)
