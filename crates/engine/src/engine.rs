@@ -1,6 +1,5 @@
 //! The engine: one value per client process, one method per command.
 
-use std::cell::RefCell;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
@@ -14,8 +13,7 @@ use crate::{AttachStream, Error, Paths, Result};
 #[derive(Debug)]
 pub struct Engine {
     pub(crate) paths: Paths,
-    /// Opened when it is first needed: many commands never look at it.
-    store: RefCell<Option<Store>>,
+    store: Store,
 }
 
 #[allow(clippy::unused_self, clippy::missing_errors_doc, reason = "being built")]
@@ -27,26 +25,13 @@ impl Engine {
             protect_own_file()
                 .map_err(|source| Error::io("protect", "this program from its containers", source))?;
         }
-        Ok(Self { paths, store: RefCell::new(None) })
+        let store = Store::new(paths.definitions());
+        Ok(Self { paths, store })
     }
 
     /// Works with the definitions.
-    pub(crate) fn with_store<T>(&self, work: impl FnOnce(&mut Store) -> Result<T>) -> Result<T> {
-        let mut place = self.store.borrow_mut();
-        let store = match &mut *place {
-            Some(store) => store,
-            empty => {
-                make_private_folder(self.paths.state())?;
-                empty.insert(Store::open(&self.paths.database())?)
-            }
-        };
-        work(store)
-    }
-
-    /// Closes the database, before this process is copied: SQLite's own record of locks would be copied with it, and be
-    /// wrong in the copy. It is opened again when it is needed.
-    pub(crate) fn close_store(&self) {
-        self.store.replace(None);
+    pub(crate) fn with_store<T>(&self, work: impl FnOnce(&Store) -> Result<T>) -> Result<T> {
+        work(&self.store)
     }
 
     /// Where the state is.

@@ -64,8 +64,8 @@ impl Paths {
         &self.run
     }
 
-    pub(crate) fn database(&self) -> PathBuf {
-        self.state.join("state.db")
+    pub(crate) fn definitions(&self) -> PathBuf {
+        self.state.join("definitions")
     }
 
     pub(crate) fn containers(&self) -> PathBuf {

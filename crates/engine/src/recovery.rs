@@ -10,7 +10,7 @@ use cofferdam_shim::{ContainerState, ExitStatus, Lock, Status};
 
 use crate::definition::Definition;
 use crate::error::{Error, Result};
-use crate::removal::{REMOVING, end_group, remove_files, remove_tree};
+use crate::removal::{REMOVING, end_group, remove_ended, remove_files, remove_tree};
 use crate::{Engine, ownership};
 
 /// How old a half-made or half-removed container is at least before it counts as abandoned: its maker, if it still lives, has
@@ -73,7 +73,16 @@ impl Engine {
     /// Looks at all containers: buries those whose shim is lost, and removes what commands that were killed have half made
     /// or half removed. What cannot be done now is left to the next command, which tells why when it needs the container.
     pub(crate) fn recover(&self) -> Result<()> {
+        let ids = self.with_store(|store| Ok(store.container_ids()?))?;
         let records = self.with_store(|store| Ok(store.containers()?))?;
+        for id in ids.iter().filter(|id| !records.iter().any(|record| record.id == **id)) {
+            // Removed meanwhile, or left empty by a power cut, which no shim has survived.
+            let _ = match ownership::try_take(&self.paths, id) {
+                Ok(Some(_lock)) => remove_ended(&self.paths, id),
+                Err(Error::NoContainer { .. }) => self.with_store(|store| Ok(store.delete(id)?)).map(drop),
+                other => other.map(drop),
+            };
+        }
         for record in &records {
             let settled = self.settle(&record.id);
             let age = Timestamp::from(SystemTime::now()).since(record.created);

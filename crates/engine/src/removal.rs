@@ -83,11 +83,11 @@ impl Engine {
 }
 
 /// Removes what is left of a container that has ended: its cgroup, if there is one, its folders, its row. The caller holds its
-/// lock, or nobody can have it. The database is opened for this alone: a shim, which calls this for `--rm`, keeps none open.
+/// lock, or nobody can have it. A shim calls this for `--rm`.
 pub(crate) fn remove_ended(paths: &Paths, id: &ContainerId) -> Result<()> {
     end_group(&paths.container(id), id)?;
     remove_files(paths, id)?;
-    Store::open(&paths.database())?.delete(id)?;
+    Store::new(paths.definitions()).delete(id)?;
     Ok(())
 }
 

@@ -75,7 +75,6 @@ impl Engine {
             stderr: attach.stderr,
         });
         let order = Order { plan: &plan, spec, status, lock, attach: attach_shim };
-        self.close_store();
         let running = spawn(order, &ShimKeeper).map_err(|source| Error::Start { id: id.clone(), source })?;
         let stream = attach.map(|attach| AttachStream::new(running.connection, attach));
         Ok(Started { id: id.clone(), stream })

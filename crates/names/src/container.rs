@@ -40,7 +40,7 @@ fn check_id(text: &str) -> Result<(), InvalidName> {
     Ok(())
 }
 
-/// A container's name as Docker allows it: `[a-zA-Z0-9][a-zA-Z0-9_.-]+`.
+/// A container's name as Docker allows it: `[a-zA-Z0-9][a-zA-Z0-9_.-]+`, and short enough to be part of a file's name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ContainerName(String);
@@ -49,8 +49,8 @@ checked_name!(ContainerName, check_name);
 
 fn check_name(text: &str) -> Result<(), InvalidName> {
     let refuse = |rule| Err(InvalidName::new("container name", text, rule));
-    if text.len() < 2 || text.len() > 255 {
-        return refuse("it has 2 to 255 characters");
+    if text.len() < 2 || text.len() > 160 {
+        return refuse("it has 2 to 160 characters");
     }
     if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
         return refuse("it starts with a letter or a digit");

@@ -1,10 +1,12 @@
-//! Rows of containers.
+//! Definitions of containers.
+
+use std::io;
 
 use cofferdam_names::{ContainerId, ContainerName, Timestamp, ZoneName};
-use rusqlite::{OptionalExtension, Row, TransactionBehavior, params};
+use serde::{Deserialize, Serialize};
 
 use super::range::{COUNT, Slot};
-use super::{Store, StoreError, failed};
+use super::{Locked, Store, StoreError, VERSION, failed};
 
 /// One container's definition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,152 +42,122 @@ pub(crate) enum Found {
     Several,
 }
 
-const COLUMNS: &str = "id, name, slot, created, image_id, zone, request";
-
-/// The lowest slot that no row has: 0, or the one behind a slot whose successor is free.
-const LOWEST_FREE: &str = "
-    SELECT CASE WHEN NOT EXISTS (SELECT 1 FROM container WHERE slot = 0) THEN 0
-    ELSE (SELECT min(a.slot) + 1 FROM container a
-          WHERE a.slot IS NOT NULL AND NOT EXISTS (SELECT 1 FROM container b WHERE b.slot = a.slot + 1)) END";
-
-fn parsed<T: std::str::FromStr>(
-    row: &Row<'_>,
-    column: usize,
-    what: &'static str,
-) -> rusqlite::Result<Result<T, StoreError>> {
-    let text: String = row.get(column)?;
-    Ok(text.parse().map_err(|_| StoreError::Malformed { what, text }))
+/// What the name of a definition's file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    id: ContainerId,
+    slot: Option<Slot>,
+    name: ContainerName,
 }
 
-fn record(row: &Row<'_>) -> rusqlite::Result<Result<Record, StoreError>> {
-    let id = parsed(row, 0, "a container id")?;
-    let name = parsed(row, 1, "a container name")?;
-    let slot: Option<i64> = row.get(2)?;
-    let created = parsed(row, 3, "a time")?;
-    let (image_id, request) = (row.get(4)?, row.get(6)?);
-    let zone = parsed(row, 5, "a zone name")?;
-    let slot = slot
-        .map(|number| {
-            let malformed = || StoreError::Malformed { what: "an id range", text: number.to_string() };
-            Slot::from_number(number).ok_or_else(malformed)
-        })
-        .transpose();
-    Ok((|| {
-        Ok(Record { id: id?, name: name?, slot: slot?, created: created?, image_id, zone: zone?, request })
-    })())
+/// What a definition's file holds.
+#[derive(Debug, Serialize, Deserialize)]
+struct Stored {
+    version: u32,
+    created: Timestamp,
+    image_id: String,
+    zone: ZoneName,
+    request: String,
+}
+
+/// Only the version, which is looked at first: the rest may have another shape in a later one.
+#[derive(Debug, Deserialize)]
+struct Versioned {
+    version: u32,
+}
+
+impl Entry {
+    /// Reads `<id>.<range>.<name>`; `-` stands for no range.
+    fn parse(file: &str) -> Option<Self> {
+        let mut parts = file.splitn(3, '.');
+        let (id, slot, name) = (parts.next()?, parts.next()?, parts.next()?);
+        let slot = match slot {
+            "-" => None,
+            number => Some(Slot::from_number(number.parse().ok()?)?),
+        };
+        Some(Self { id: id.parse().ok()?, slot, name: name.parse().ok()? })
+    }
+
+    fn file(&self) -> String {
+        match self.slot {
+            Some(slot) => format!("{}.{}.{}", self.id, slot.number(), self.name),
+            None => format!("{}.-.{}", self.id, self.name),
+        }
+    }
 }
 
 impl Store {
-    /// Makes a definition in one transaction. `decide` gets the id range that would be the container's and answers
-    /// its zone, with anything else it worked out; if it fails, nothing was made.
+    /// Makes a definition. `decide` gets the id range that would be the container's and answers its zone, with anything
+    /// else it worked out; if it fails, nothing was made.
     pub(crate) fn insert<T, E: From<StoreError>>(
-        &mut self,
+        &self,
         new: &NewContainer<'_>,
         mut candidates: impl Iterator<Item = ContainerName>,
         decide: impl FnOnce(Option<Slot>) -> Result<(ZoneName, T), E>,
     ) -> Result<(ContainerName, T), E> {
-        let fail = failed("add a container");
-        let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&fail)?;
-        let owner = |name: &ContainerName| {
-            transaction
-                .prepare("SELECT id FROM container WHERE name = ?1")
-                .and_then(|mut query| {
-                    query.query_row([name.as_str()], |row| row.get::<_, String>(0)).optional()
-                })
-                .map_err(failed("look for a container name"))
-        };
+        let locked = self.lock()?;
+        let entries = self.entries()?;
         let name = match new.name {
-            Some(name) => match owner(name)? {
-                Some(owner) => return Err(StoreError::NameInUse { name: name.to_string(), owner }.into()),
+            Some(name) => match owner(&entries, name) {
+                Some(owner) => return Err(in_use(name, owner).into()),
                 None => name.clone(),
             },
-            None => loop {
-                let Some(name) = candidates.next() else {
+            None => match candidates.find(|name| owner(&entries, name).is_none()) {
+                Some(name) => name,
+                None => {
                     let (name, owner) = ("(generated)".to_owned(), String::new());
                     return Err(StoreError::NameInUse { name, owner }.into());
-                };
-                if owner(&name)?.is_none() {
-                    break name;
                 }
             },
         };
-        let slot = if new.wants_range {
-            let number: i64 = transaction.query_row(LOWEST_FREE, [], |row| row.get(0)).map_err(&fail)?;
-            Some(Slot::from_number(number).ok_or(StoreError::NoRange(COUNT))?)
-        } else {
-            None
-        };
+        let slot = if new.wants_range { Some(lowest_free(&entries)?) } else { None };
         let (zone, answer) = decide(slot)?;
-        let values = params![
-            new.id.as_str(),
-            name.as_str(),
-            slot.map(Slot::number),
-            new.created.to_string(),
-            new.image_id,
-            zone.as_str(),
-            new.request,
-        ];
-        transaction
-            .execute(
-                &format!("INSERT INTO container ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"),
-                values,
-            )
-            .map_err(&fail)?;
-        transaction.commit().map_err(&fail)?;
-        Ok((name, answer))
+        let stored = Stored {
+            version: VERSION,
+            created: new.created,
+            image_id: new.image_id.to_owned(),
+            zone,
+            request: new.request.to_owned(),
+        };
+        let entry = Entry { id: new.id.clone(), slot, name };
+        self.write_entry(&locked, &entry, &stored)?;
+        Ok((entry.name, answer))
     }
 
     /// One definition.
     pub(crate) fn container(&self, id: &ContainerId) -> Result<Option<Record>, StoreError> {
-        let fail = failed("read a container");
-        let mut query =
-            self.db.prepare(&format!("SELECT {COLUMNS} FROM container WHERE id = ?1")).map_err(&fail)?;
-        query.query_row([id.as_str()], record).optional().map_err(&fail)?.transpose()
+        match self.entries()?.into_iter().find(|entry| entry.id == *id) {
+            Some(entry) => self.record(entry),
+            None => Ok(None),
+        }
     }
 
     /// All definitions, newest first.
     pub(crate) fn containers(&self) -> Result<Vec<Record>, StoreError> {
-        let fail = failed("list containers");
-        let mut query = self
-            .db
-            .prepare(&format!("SELECT {COLUMNS} FROM container ORDER BY created DESC, id"))
-            .map_err(&fail)?;
-        let rows = query.query_map([], record).map_err(&fail)?;
-        rows.map(|row| row.map_err(&fail)?).collect()
+        let records = self.entries()?.into_iter().filter_map(|entry| self.record(entry).transpose());
+        let mut records = records.collect::<Result<Vec<_>, _>>()?;
+        records.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.id.cmp(&b.id)));
+        Ok(records)
     }
 
-    /// The ids of all definitions.
+    /// The ids of all definitions, also of those that a power cut left empty.
     pub(crate) fn container_ids(&self) -> Result<Vec<ContainerId>, StoreError> {
-        let fail = failed("list containers");
-        let mut query = self.db.prepare("SELECT id FROM container").map_err(&fail)?;
-        let rows = query.query_map([], |row| parsed(row, 0, "a container id")).map_err(&fail)?;
-        rows.map(|row| row.map_err(&fail)?).collect()
+        Ok(self.entries()?.into_iter().map(|entry| entry.id).collect())
     }
 
     /// The container that a word means: an id, a name, or the beginning of exactly one id, in this order.
     pub(crate) fn find(&self, word: &str) -> Result<Found, StoreError> {
-        let fail = failed("look for a container");
-        let mut exact = self
-            .db
-            .prepare("SELECT id FROM container WHERE id = ?1 OR name = ?1 ORDER BY id <> ?1 LIMIT 1")
-            .map_err(&fail)?;
-        let id: Option<Result<ContainerId, StoreError>> =
-            exact.query_row([word], |row| parsed(row, 0, "a container id")).optional().map_err(&fail)?;
-        if let Some(id) = id {
-            return Ok(Found::One(id?));
+        let entries = self.entries()?;
+        let id = entries.iter().find(|entry| entry.id.as_str() == word);
+        if let Some(entry) = id.or_else(|| entries.iter().find(|entry| entry.name.as_str() == word)) {
+            return Ok(Found::One(entry.id.clone()));
         }
         if word.is_empty() {
             return Ok(Found::None);
         }
-        // Not LIKE: % and _ in the word would count, and case would not.
-        let mut prefix = self
-            .db
-            .prepare("SELECT id FROM container WHERE substr(id, 1, length(?1)) = ?1 LIMIT 2")
-            .map_err(&fail)?;
-        let rows = prefix.query_map([word], |row| parsed(row, 0, "a container id")).map_err(&fail)?;
-        let mut ids = rows.map(|row| row.map_err(&fail)?).collect::<Result<Vec<ContainerId>, _>>()?;
-        Ok(match (ids.pop(), ids.pop()) {
-            (Some(id), None) => Found::One(id),
+        let mut begins = entries.iter().filter(|entry| entry.id.as_str().starts_with(word));
+        Ok(match (begins.next(), begins.next()) {
+            (Some(entry), None) => Found::One(entry.id.clone()),
             (None, _) => Found::None,
             (Some(_), Some(_)) => Found::Several,
         })
@@ -193,38 +165,102 @@ impl Store {
 
     /// Takes a definition away; its id range is free from now on. Whether there was one.
     pub(crate) fn delete(&self, id: &ContainerId) -> Result<bool, StoreError> {
-        let fail = failed("remove a container");
-        let count = self.db.execute("DELETE FROM container WHERE id = ?1", [id.as_str()]).map_err(&fail)?;
-        Ok(count > 0)
+        let _locked = self.lock()?;
+        let Some(entry) = self.entries()?.into_iter().find(|entry| entry.id == *id) else { return Ok(false) };
+        let path = self.folder.join(entry.file());
+        std::fs::remove_file(&path).map_err(failed("remove", &path))?;
+        Ok(true)
     }
 
     /// Gives a container another name. Whether there was such a container.
-    pub(crate) fn rename(&mut self, id: &ContainerId, name: &ContainerName) -> Result<bool, StoreError> {
-        let fail = failed("rename a container");
-        let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&fail)?;
-        let owner: Option<String> = transaction
-            .query_row("SELECT id FROM container WHERE name = ?1", [name.as_str()], |row| row.get(0))
-            .optional()
-            .map_err(&fail)?;
-        if let Some(owner) = owner {
-            return Err(StoreError::NameInUse { name: name.to_string(), owner });
+    pub(crate) fn rename(&self, id: &ContainerId, name: &ContainerName) -> Result<bool, StoreError> {
+        let _locked = self.lock()?;
+        let entries = self.entries()?;
+        if let Some(owner) = owner(&entries, name) {
+            return Err(in_use(name, owner));
         }
-        let count = transaction
-            .execute("UPDATE container SET name = ?2 WHERE id = ?1", [id.as_str(), name.as_str()])
-            .map_err(&fail)?;
-        transaction.commit().map_err(&fail)?;
-        Ok(count > 0)
+        let Some(old) = entries.into_iter().find(|entry| entry.id == *id) else { return Ok(false) };
+        let path = self.folder.join(old.file());
+        let new = Entry { name: name.clone(), ..old };
+        std::fs::rename(&path, self.folder.join(new.file())).map_err(failed("rename", &path))?;
+        Ok(true)
     }
 
     /// Replaces what was asked for. Whether there was such a container.
     pub(crate) fn set_request(&self, id: &ContainerId, request: &str) -> Result<bool, StoreError> {
-        let fail = failed("change a container");
-        let count = self
-            .db
-            .execute("UPDATE container SET request = ?2 WHERE id = ?1", [id.as_str(), request])
-            .map_err(&fail)?;
-        Ok(count > 0)
+        let locked = self.lock()?;
+        let Some(entry) = self.entries()?.into_iter().find(|entry| entry.id == *id) else { return Ok(false) };
+        let Some(stored) = self.stored(&entry)? else { return Ok(false) };
+        self.write_entry(&locked, &entry, &Stored { request: request.to_owned(), ..stored })?;
+        Ok(true)
     }
+
+    fn write_entry(&self, locked: &Locked, entry: &Entry, stored: &Stored) -> Result<(), StoreError> {
+        let file = entry.file();
+        let text = serde_json::to_vec(stored);
+        let text = text.map_err(|error| failed("write", &self.folder.join(&file))(error.into()))?;
+        self.write(locked, &file, &text)
+    }
+
+    /// What the names of the definitions say.
+    fn entries(&self) -> Result<Vec<Entry>, StoreError> {
+        let listing = match std::fs::read_dir(&self.folder) {
+            Ok(listing) => listing,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failed("read", &self.folder)(error)),
+        };
+        let mut entries = Vec::new();
+        for item in listing {
+            let name = item.map_err(failed("read", &self.folder))?.file_name();
+            // A leading dot marks what is no container's.
+            if let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) {
+                let malformed =
+                    || StoreError::Malformed { what: "a container's file name", text: name.to_owned() };
+                entries.push(Entry::parse(name).ok_or_else(malformed)?);
+            }
+        }
+        Ok(entries)
+    }
+
+    fn stored(&self, entry: &Entry) -> Result<Option<Stored>, StoreError> {
+        let file = entry.file();
+        let Some(text) = self.read(&file)? else { return Ok(None) };
+        let malformed = |_| StoreError::Malformed {
+            what: "a definition",
+            text: String::from_utf8_lossy(&text).into_owned(),
+        };
+        let Versioned { version } = serde_json::from_slice(&text).map_err(malformed)?;
+        if version > VERSION {
+            return Err(StoreError::Newer { path: self.folder.join(file), found: version });
+        }
+        serde_json::from_slice(&text).map(Some).map_err(malformed)
+    }
+
+    /// A definition with its name: none if it went meanwhile.
+    fn record(&self, entry: Entry) -> Result<Option<Record>, StoreError> {
+        let Some(stored) = self.stored(&entry)? else { return Ok(None) };
+        let Entry { id, slot, name } = entry;
+        let Stored { version: _, created, image_id, zone, request } = stored;
+        Ok(Some(Record { id, name, slot, created, image_id, zone, request }))
+    }
+}
+
+fn owner<'a>(entries: &'a [Entry], name: &ContainerName) -> Option<&'a ContainerId> {
+    entries.iter().find(|entry| entry.name == *name).map(|entry| &entry.id)
+}
+
+fn in_use(name: &ContainerName, owner: &ContainerId) -> StoreError {
+    StoreError::NameInUse { name: name.to_string(), owner: owner.to_string() }
+}
+
+/// The lowest range that no definition has.
+fn lowest_free(entries: &[Entry]) -> Result<Slot, StoreError> {
+    let mut used: Vec<u32> = entries.iter().filter_map(|entry| entry.slot).map(Slot::number).collect();
+    used.sort_unstable();
+    used.dedup();
+    let free = used.iter().zip(0..).find(|(used, number)| **used != *number).map(|(_, number)| number);
+    let number = free.or_else(|| u32::try_from(used.len()).ok());
+    number.and_then(|number| Slot::from_number(number.into())).ok_or(StoreError::NoRange(COUNT))
 }
 
 #[cfg(test)]
@@ -233,21 +269,18 @@ mod tests {
 
     fn store() -> (tempfile::TempDir, Store) {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("state.db")).unwrap();
+        let store = Store::new(folder.path().join("definitions"));
         (folder, store)
     }
 
-    fn add(store: &mut Store, id: &str, name: &str) -> Result<u32, StoreError> {
+    fn new<'a>(id: &'a ContainerId, name: Option<&'a ContainerName>) -> NewContainer<'a> {
+        let created = Timestamp::from_unix(1, 0);
+        NewContainer { id, name, created, image_id: "host", request: "{}", wants_range: true }
+    }
+
+    fn add(store: &Store, id: &str, name: &str) -> Result<u32, StoreError> {
         let (id, name) = (id.parse().unwrap(), name.parse().unwrap());
-        let new = NewContainer {
-            id: &id,
-            name: Some(&name),
-            created: Timestamp::from_unix(1, 0),
-            image_id: "host",
-            request: "{}",
-            wants_range: true,
-        };
-        let answer = store.insert(&new, std::iter::empty(), |slot| {
+        let answer = store.insert(&new(&id, Some(&name)), std::iter::empty(), |slot| {
             Ok::<_, StoreError>(("default".parse().unwrap(), slot.unwrap().number()))
         });
         answer.map(|(_, number)| number)
@@ -255,49 +288,43 @@ mod tests {
 
     #[test]
     fn the_lowest_free_range_is_given() {
-        let (_folder, mut store) = store();
-        assert_eq!(add(&mut store, "a0", "one").unwrap(), 0);
-        assert_eq!(add(&mut store, "b0", "two").unwrap(), 1);
-        assert_eq!(add(&mut store, "c0", "three").unwrap(), 2);
+        let (_folder, store) = store();
+        assert_eq!(add(&store, "a0", "one").unwrap(), 0);
+        assert_eq!(add(&store, "b0", "two").unwrap(), 1);
+        assert_eq!(add(&store, "c0", "three").unwrap(), 2);
         assert!(store.delete(&"b0".parse().unwrap()).unwrap());
         assert!(!store.delete(&"b0".parse().unwrap()).unwrap());
-        assert_eq!(add(&mut store, "d0", "four").unwrap(), 1);
+        assert_eq!(add(&store, "d0", "four").unwrap(), 1);
         assert!(store.delete(&"a0".parse().unwrap()).unwrap());
-        assert_eq!(add(&mut store, "e0", "five").unwrap(), 0);
-        assert_eq!(add(&mut store, "f0", "six").unwrap(), 3);
+        assert_eq!(add(&store, "e0", "five").unwrap(), 0);
+        assert_eq!(add(&store, "f0", "six").unwrap(), 3);
     }
 
     #[test]
     fn a_failed_decision_and_a_used_name_leave_nothing() {
-        let (_folder, mut store) = store();
-        add(&mut store, "a0", "one").unwrap();
-        assert!(matches!(add(&mut store, "b0", "one"), Err(StoreError::NameInUse { .. })));
+        let (_folder, store) = store();
+        add(&store, "a0", "one").unwrap();
+        assert!(matches!(add(&store, "b0", "one"), Err(StoreError::NameInUse { .. })));
         let id: ContainerId = "c0".parse().unwrap();
-        let new = NewContainer {
-            id: &id,
-            name: None,
-            created: Timestamp::from_unix(1, 0),
-            image_id: "host",
-            request: "{}",
-            wants_range: true,
-        };
         let names = || ["one", "two"].into_iter().map(|name| name.parse().unwrap());
-        let refused = store.insert(&new, names(), |_| Err::<(ZoneName, ()), _>(StoreError::NoRange(0)));
+        let refused =
+            store.insert(&new(&id, None), names(), |_| Err::<(ZoneName, ()), _>(StoreError::NoRange(0)));
         assert!(refused.is_err());
         assert_eq!(store.container_ids().unwrap().len(), 1);
-        let (name, ()) =
-            store.insert(&new, names(), |_| Ok::<_, StoreError>(("default".parse().unwrap(), ()))).unwrap();
+        let decided = |_| Ok::<_, StoreError>(("default".parse().unwrap(), ()));
+        let (name, ()) = store.insert(&new(&id, None), names(), decided).unwrap();
         assert_eq!(name.as_str(), "two");
     }
 
     #[test]
     fn words_find_ids_names_and_unique_beginnings() {
-        let (_folder, mut store) = store();
-        add(&mut store, "abc1", "web").unwrap();
-        add(&mut store, "abd2", "abc1x").unwrap();
+        let (_folder, store) = store();
+        add(&store, "abc1", "web").unwrap();
+        add(&store, "abd2", "abc1.x").unwrap();
         let one = |id: &str| Found::One(id.parse().unwrap());
         assert_eq!(store.find("abc1").unwrap(), one("abc1"));
         assert_eq!(store.find("web").unwrap(), one("abc1"));
+        assert_eq!(store.find("abc1.x").unwrap(), one("abd2"));
         assert_eq!(store.find("abd").unwrap(), one("abd2"));
         assert_eq!(store.find("ab").unwrap(), Found::Several);
         for none in ["", "we", "ABC", "%", "ab_1"] {
@@ -305,10 +332,47 @@ mod tests {
         }
         let web = "abc1".parse().unwrap();
         assert!(store.rename(&web, &"db".parse().unwrap()).unwrap());
-        assert!(store.rename(&web, &"abc1x".parse().unwrap()).is_err());
+        assert!(store.rename(&web, &"abc1.x".parse().unwrap()).is_err());
         assert!(store.set_request(&web, "[]").unwrap());
         let record = store.container(&web).unwrap().unwrap();
         assert_eq!((record.name.as_str(), record.request.as_str()), ("db", "[]"));
         assert_eq!(store.containers().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn an_empty_definition_counts_as_missing_and_a_newer_one_is_refused() {
+        let (_folder, store) = store();
+        add(&store, "a0", "one").unwrap();
+        add(&store, "b0", "two").unwrap();
+        std::fs::write(store.folder.join("a0.0.one"), "").unwrap();
+        let id = "a0".parse().unwrap();
+        assert_eq!(store.container(&id).unwrap(), None);
+        assert_eq!(store.containers().unwrap().len(), 1);
+        assert!(store.delete(&id).unwrap());
+        std::fs::write(store.folder.join("b0.1.two"), r#"{"version": 99}"#).unwrap();
+        assert!(matches!(store.containers(), Err(StoreError::Newer { found: 99, .. })));
+        std::fs::write(store.folder.join("b0.1.two"), "x").unwrap();
+        assert!(matches!(store.containers(), Err(StoreError::Malformed { .. })));
+        std::fs::write(store.folder.join("something else"), "x").unwrap();
+        assert!(matches!(store.container_ids(), Err(StoreError::Malformed { .. })));
+    }
+
+    #[test]
+    fn many_at_once_share_nothing() {
+        let (_folder, store) = store();
+        let add_some = |letter: char| {
+            for number in 10..30 {
+                add(&store, &format!("{letter}{number}"), &format!("{letter}-{number}")).unwrap();
+            }
+        };
+        std::thread::scope(|scope| {
+            for letter in ['a', 'b', 'c'] {
+                scope.spawn(move || add_some(letter));
+            }
+        });
+        let mut slots: Vec<u32> =
+            store.containers().unwrap().iter().map(|record| record.slot.unwrap().number()).collect();
+        slots.sort_unstable();
+        assert_eq!(slots, (0..60).collect::<Vec<_>>());
     }
 }

@@ -1,12 +1,15 @@
-//! Rows of imported images.
+//! Names of imported images: one file that holds them all.
 
 use cofferdam_names::Timestamp;
-use rusqlite::{OptionalExtension, Row, TransactionBehavior, params};
+use serde::{Deserialize, Serialize};
 
-use super::{Store, StoreError, failed};
+use super::{Locked, Store, StoreError, VERSION, failed};
+
+/// The file's name. Its dot keeps it out of the containers.
+const FILE: &str = ".images.json";
 
 /// One image by its name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ImageRecord {
     pub(crate) name: String,
     /// The name of its folder below `images`.
@@ -18,108 +21,90 @@ pub(crate) struct ImageRecord {
     pub(crate) config: String,
 }
 
-fn record(row: &Row<'_>) -> rusqlite::Result<Result<ImageRecord, StoreError>> {
-    let created: String = row.get(2)?;
-    let size: i64 = row.get(3)?;
-    let (name, id, config) = (row.get(0)?, row.get(1)?, row.get(4)?);
-    Ok((|| {
-        let created =
-            created.parse().map_err(|_| StoreError::Malformed { what: "a time", text: created.clone() })?;
-        Ok(ImageRecord { name, id, created, size: u64::try_from(size).unwrap_or(0), config })
-    })())
+/// What the file holds. Images are in the order of their names.
+#[derive(Debug, Serialize, Deserialize)]
+struct Index {
+    version: u32,
+    images: Vec<ImageRecord>,
 }
 
-#[allow(dead_code, reason = "the commands that change images come with `image import`")]
+impl Index {
+    fn has(&self, id: &str) -> bool {
+        self.images.iter().any(|image| image.id == id)
+    }
+}
+
 impl Store {
+    fn index(&self) -> Result<Index, StoreError> {
+        let Some(text) = self.read(FILE)? else { return Ok(Index { version: VERSION, images: Vec::new() }) };
+        let index: Index = serde_json::from_slice(&text).map_err(|_| StoreError::Malformed {
+            what: "the images",
+            text: String::from_utf8_lossy(&text).into_owned(),
+        })?;
+        if index.version > VERSION {
+            return Err(StoreError::Newer { path: self.folder.join(FILE), found: index.version });
+        }
+        Ok(index)
+    }
+
+    fn write_index(&self, locked: &Locked, index: &Index) -> Result<(), StoreError> {
+        let text = serde_json::to_vec(index);
+        self.write(
+            locked,
+            FILE,
+            &text.map_err(|error| failed("write", &self.folder.join(FILE))(error.into()))?,
+        )
+    }
+
     /// Gives an image a name; a name that another image had moves. The id that lost the name, if that was its last.
-    pub(crate) fn put_image(&mut self, image: &ImageRecord) -> Result<Option<String>, StoreError> {
-        let fail = failed("add an image");
-        let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&fail)?;
-        let old: Option<String> = transaction
-            .query_row("SELECT id FROM image WHERE name = ?1", [&image.name], |row| row.get(0))
-            .optional()
-            .map_err(&fail)?;
-        let size = i64::try_from(image.size).unwrap_or(i64::MAX);
-        transaction
-            .execute(
-                "INSERT OR REPLACE INTO image (name, id, created, size, config) VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![image.name, image.id, image.created.to_string(), size, image.config],
-            )
-            .map_err(&fail)?;
-        let orphan = match old {
-            Some(old) => {
-                let used: bool = transaction
-                    .query_row("SELECT EXISTS (SELECT 1 FROM image WHERE id = ?1)", [&old], |row| row.get(0))
-                    .map_err(&fail)?;
-                (!used).then_some(old)
+    pub(crate) fn put_image(&self, image: &ImageRecord) -> Result<Option<String>, StoreError> {
+        let locked = self.lock()?;
+        let mut index = self.index()?;
+        let old = match index.images.binary_search_by(|other| other.name.cmp(&image.name)) {
+            Ok(at) => index.images.get_mut(at).map(|place| std::mem::replace(place, image.clone())),
+            Err(at) => {
+                index.images.insert(at, image.clone());
+                None
             }
-            None => None,
         };
-        transaction.commit().map_err(&fail)?;
-        Ok(orphan)
+        self.write_index(&locked, &index)?;
+        Ok(old.map(|old| old.id).filter(|id| !index.has(id)))
     }
 
     /// The image of this name.
     pub(crate) fn image(&self, name: &str) -> Result<Option<ImageRecord>, StoreError> {
-        let fail = failed("read an image");
-        let mut query = self
-            .db
-            .prepare("SELECT name, id, created, size, config FROM image WHERE name = ?1")
-            .map_err(&fail)?;
-        query.query_row([name], record).optional().map_err(&fail)?.transpose()
+        Ok(self.index()?.images.into_iter().find(|image| image.name == name))
     }
 
     /// All images, by name.
     pub(crate) fn images(&self) -> Result<Vec<ImageRecord>, StoreError> {
-        let fail = failed("list images");
-        let mut query = self
-            .db
-            .prepare("SELECT name, id, created, size, config FROM image ORDER BY name")
-            .map_err(&fail)?;
-        let rows = query.query_map([], record).map_err(&fail)?;
-        rows.map(|row| row.map_err(&fail)?).collect()
+        Ok(self.index()?.images)
     }
 
-    /// Takes a name away. The ids of containers that use the image stop it.
-    pub(crate) fn delete_image(&mut self, name: &str) -> Result<ImageRemoval, StoreError> {
-        let fail = failed("remove an image");
-        let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&fail)?;
-        let id: Option<String> = transaction
-            .query_row("SELECT id FROM image WHERE name = ?1", [name], |row| row.get(0))
-            .optional()
-            .map_err(&fail)?;
-        let Some(id) = id else { return Ok(ImageRemoval::Missing) };
-        let count = |sql: &str| transaction.query_row(sql, [&id], |row| row.get::<_, i64>(0)).map_err(&fail);
-        let names = count("SELECT count(*) FROM image WHERE id = ?1")?;
-        if names == 1 {
-            let user: Option<String> = transaction
-                .query_row("SELECT id FROM container WHERE image_id = ?1 LIMIT 1", [&id], |row| row.get(0))
-                .optional()
-                .map_err(&fail)?;
-            if let Some(user) = user {
-                return Ok(ImageRemoval::InUse(user));
-            }
+    /// Takes a name away. A container that uses the image stops it.
+    pub(crate) fn delete_image(&self, name: &str) -> Result<ImageRemoval, StoreError> {
+        let locked = self.lock()?;
+        let mut index = self.index()?;
+        let Some(at) = index.images.iter().position(|image| image.name == name) else {
+            return Ok(ImageRemoval::Missing);
+        };
+        let id = index.images.remove(at).id;
+        let last = !index.has(&id);
+        if last && let Some(user) = self.containers()?.into_iter().find(|record| record.image_id == id) {
+            return Ok(ImageRemoval::InUse(user.id.to_string()));
         }
-        transaction.execute("DELETE FROM image WHERE name = ?1", [name]).map_err(&fail)?;
-        transaction.commit().map_err(&fail)?;
-        Ok(if names == 1 { ImageRemoval::Last(id) } else { ImageRemoval::Untagged })
+        self.write_index(&locked, &index)?;
+        Ok(if last { ImageRemoval::Last(id) } else { ImageRemoval::Untagged })
     }
 
     /// Whether an image or a container still needs this image folder.
     pub(crate) fn image_in_use(&self, id: &str) -> Result<bool, StoreError> {
-        self.db
-            .query_row(
-                "SELECT EXISTS (SELECT 1 FROM image WHERE id = ?1) OR EXISTS (SELECT 1 FROM container WHERE image_id = ?1)",
-                [id],
-                |row| row.get(0),
-            )
-            .map_err(failed("look for users of an image"))
+        Ok(self.index()?.has(id) || self.containers()?.iter().any(|record| record.image_id == id))
     }
 }
 
 /// What became of an image's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(dead_code, reason = "as above")]
 pub(crate) enum ImageRemoval {
     /// There was none.
     Missing,
@@ -138,7 +123,7 @@ mod tests {
     #[test]
     fn names_move_between_images_and_the_last_one_frees_the_folder() {
         let folder = tempfile::tempdir().unwrap();
-        let mut store = Store::open(&folder.path().join("state.db")).unwrap();
+        let store = Store::new(folder.path().join("definitions"));
         let image = |name: &str, id: &str| ImageRecord {
             name: name.into(),
             id: id.into(),
@@ -146,13 +131,14 @@ mod tests {
             size: 7,
             config: "{}".into(),
         };
-        assert_eq!(store.put_image(&image("a", "1")).unwrap(), None);
         assert_eq!(store.put_image(&image("b", "1")).unwrap(), None);
+        assert_eq!(store.put_image(&image("a", "1")).unwrap(), None);
         assert_eq!(store.put_image(&image("a", "2")).unwrap(), None);
         assert_eq!(store.put_image(&image("b", "2")).unwrap(), Some("1".into()));
         assert!(!store.image_in_use("1").unwrap());
         assert_eq!(store.image("a").unwrap(), Some(image("a", "2")));
         assert_eq!(store.images().unwrap().len(), 2);
+        assert!(store.container_ids().unwrap().is_empty());
         assert_eq!(store.delete_image("x").unwrap(), ImageRemoval::Missing);
         assert_eq!(store.delete_image("a").unwrap(), ImageRemoval::Untagged);
         assert_eq!(store.delete_image("b").unwrap(), ImageRemoval::Last("2".into()));

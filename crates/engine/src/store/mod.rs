@@ -1,78 +1,57 @@
-//! Definitions: which containers and images there are. One SQLite database, used by several processes at once.
+//! Definitions: which containers and images there are. Small files that several processes use at once.
+//!
+//! A container's definition is one file, `definitions/<id>.<range>.<name>`: everything that must be unique is in the file's
+//! name, so one listing answers who has a name or a range, one rename renames a container, one unlink removes it, and no
+//! index can disagree with what it indexes. Whoever adds or changes holds a lock; whoever reads needs none, because a file
+//! appears whole, by rename. Nothing is synced: after a power cut the newest definitions may be missing or empty, and an
+//! empty one counts as missing.
 //!
 //! What a container *does* is not here but in its `status.json`: a state that changes is written by the one process
-//! that owns it, and a shim opens no database while it idles.
+//! that owns it.
 
 mod containers;
 mod images;
 mod range;
 
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use cofferdam_kernel::file_lock;
+use rustix::fs::OFlags;
 use thiserror::Error;
 
 pub(crate) use containers::{Found, NewContainer, Record};
-#[allow(unused_imports, reason = "the commands that change images come with `image import`")]
 pub(crate) use images::{ImageRecord, ImageRemoval};
 pub(crate) use range::Slot;
 
-/// `PRAGMA user_version` of the tables below. It grows with each change of them.
-const SCHEMA: i64 = 1;
+/// The version that definitions are written with. It grows with each change of their shape.
+const VERSION: u32 = 1;
 
-const TABLES: &str = "
-    CREATE TABLE container (
-        id       TEXT PRIMARY KEY,
-        name     TEXT NOT NULL UNIQUE,
-        slot     INTEGER UNIQUE,
-        created  TEXT NOT NULL,
-        image_id TEXT NOT NULL,
-        zone     TEXT NOT NULL,
-        request  TEXT NOT NULL
-    ) STRICT, WITHOUT ROWID;
-    CREATE TABLE image (
-        name    TEXT PRIMARY KEY,
-        id      TEXT NOT NULL,
-        created TEXT NOT NULL,
-        size    INTEGER NOT NULL,
-        config  TEXT NOT NULL
-    ) STRICT, WITHOUT ROWID;
-    CREATE INDEX image_id ON image (id);
-";
-
-/// Why the database could not do something.
+/// Why definitions could not be read or changed.
 #[derive(Debug, Error)]
 pub enum StoreError {
-    /// It could not be opened.
-    #[error("cannot open the database {}", path.display())]
-    Open {
-        /// Its file.
+    /// A file or folder could not be used.
+    #[error("cannot {operation} {}", path.display())]
+    File {
+        /// What was to be done.
+        operation: &'static str,
+        /// The file or folder.
         path: PathBuf,
         /// The reason.
         #[source]
-        source: rusqlite::Error,
+        source: io::Error,
     },
     /// It was written by a later version.
-    #[error("cannot use the database {}: its schema {found} is newer than this program's {SCHEMA}", path.display())]
+    #[error("cannot use {}: its version {found} is newer than this program's {VERSION}", path.display())]
     Newer {
         /// Its file.
         path: PathBuf,
-        /// Its schema.
-        found: i64,
+        /// Its version.
+        found: u32,
     },
-    /// A statement failed.
-    #[error("cannot {operation} in the database")]
-    Statement {
-        /// What was to be done.
-        operation: &'static str,
-        /// The reason.
-        #[source]
-        source: rusqlite::Error,
-    },
-    /// A row holds what this program did not write.
-    #[error("cannot read {what} from the database: {text:?} is none")]
+    /// A definition holds what this program did not write.
+    #[error("cannot read {what} from the definitions: {text:?} is none")]
     Malformed {
         /// What was expected.
         what: &'static str,
@@ -92,81 +71,73 @@ pub enum StoreError {
     NoRange(u32),
 }
 
-/// The database.
+/// The folder of definitions.
 #[derive(Debug)]
 pub(crate) struct Store {
-    db: Connection,
+    folder: PathBuf,
 }
 
-/// Turns SQLite's error into one that says what was to be done.
-fn failed(operation: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
-    move |source| StoreError::Statement { operation, source }
+/// The right to change definitions, until it is dropped. A process that is killed gives it back.
+#[derive(Debug)]
+struct Locked(#[allow(dead_code, reason = "the lock lives as long as its descriptor")] std::fs::File);
+
+fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+    let path = path.to_owned();
+    move |source| StoreError::File { operation, path, source }
 }
 
 impl Store {
-    /// Opens it, and makes it where it is missing. On the hot path: one pragma is read, nothing is written.
-    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
-        let fail = |source| StoreError::Open { path: path.to_owned(), source };
-        // One thread uses it, and symbolic links are not followed: nothing else may stand in its place.
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-            | OpenFlags::SQLITE_OPEN_CREATE
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX
-            | OpenFlags::SQLITE_OPEN_NOFOLLOW
-            | OpenFlags::SQLITE_OPEN_EXRESCODE;
-        let db = Connection::open_with_flags(path, flags).map_err(fail)?;
-        db.busy_timeout(Duration::from_secs(10)).map_err(fail)?;
-        // The last process to leave would write everything back and sync it: a price that no start should pay.
-        db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(fail)?;
-        let mut store = Self { db };
-        let found = store.schema().map_err(fail)?;
-        if found > SCHEMA {
-            return Err(StoreError::Newer { path: path.to_owned(), found });
+    /// The definitions in this folder, which is made when something is first written.
+    pub(crate) fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    fn lock(&self) -> Result<Locked, StoreError> {
+        let path = self.folder.join(".lock");
+        let open = || {
+            let mut options = std::fs::OpenOptions::new();
+            options.read(true).write(true).create(true).truncate(false).mode(0o600);
+            options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(&path)
+        };
+        let file = match open() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder);
+                made.map_err(failed("make", &self.folder))?;
+                open()
+            }
+            other => other,
+        };
+        let file = file.map_err(failed("open", &path))?;
+        loop {
+            match file_lock::lock(&file) {
+                Ok(()) => return Ok(Locked(file)),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(failed("lock", &path)(error)),
+            }
         }
-        // In WAL mode NORMAL never syncs on commit: a power cut may lose the last transactions, not the database.
-        store.db.pragma_update(None, "synchronous", "NORMAL").map_err(fail)?;
-        if found < SCHEMA {
-            store.make_tables().map_err(fail)?;
+    }
+
+    /// Writes a file whole or not at all. The lock makes the one temporary name enough.
+    fn write(&self, _locked: &Locked, name: &str, text: &[u8]) -> Result<(), StoreError> {
+        let (draft, path) = (self.folder.join(".new"), self.folder.join(name));
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let written = options
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+            .open(&draft)
+            .and_then(|mut file| file.write_all(text))
+            .and_then(|()| std::fs::rename(&draft, &path));
+        written.map_err(failed("write", &path))
+    }
+
+    /// What a file of the folder holds; nothing where there is no such file, or where a power cut left it empty.
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let path = self.folder.join(name);
+        match std::fs::read(&path) {
+            Ok(text) if text.is_empty() => Ok(None),
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed("read", &path)(error)),
         }
-        Ok(store)
-    }
-
-    fn schema(&self) -> rusqlite::Result<i64> {
-        self.db.pragma_query_value(None, "user_version", |row| row.get(0))
-    }
-
-    fn make_tables(&mut self) -> rusqlite::Result<()> {
-        self.db.pragma_update(None, "journal_mode", "WAL")?;
-        let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        // Another process may have been faster.
-        let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if found < SCHEMA {
-            transaction.execute_batch(TABLES)?;
-            transaction.pragma_update(None, "user_version", SCHEMA)?;
-        }
-        transaction.commit()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn opening_twice_keeps_what_is_there_and_a_newer_schema_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("state.db");
-        Store::open(&path).unwrap();
-        let store = Store::open(&path).unwrap();
-        assert_eq!(store.schema().unwrap(), SCHEMA);
-        store.db.pragma_update(None, "user_version", SCHEMA + 1).unwrap();
-        assert!(matches!(Store::open(&path), Err(StoreError::Newer { .. })));
-    }
-
-    #[test]
-    fn a_link_in_its_place_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("state.db");
-        std::os::unix::fs::symlink(folder.path().join("elsewhere"), &path).unwrap();
-        assert!(matches!(Store::open(&path), Err(StoreError::Open { .. })));
     }
 }
