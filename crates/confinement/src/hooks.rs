@@ -12,7 +12,8 @@ pub struct Hook {
     pub path: PathBuf,
     /// Its arguments with the first one; empty for just the path.
     pub args: Vec<String>,
-    /// Its whole environment: nothing of the container's (CVE-2025-23266) or of ours comes with it.
+    /// Its whole environment: nothing of the container's (CVE-2025-23266) or of ours comes with it. A `start_container` hook,
+    /// which runs within the container, gets that of the container's process where this is empty.
     pub env: Vec<String>,
     /// Seconds after which it is killed and counts as failed.
     pub timeout_seconds: Option<u32>,

@@ -35,7 +35,7 @@ pub(crate) fn start(paths: &Paths, id: &ContainerId, request: &ExecRequest) -> R
         start_socket: None,
         bundle: live.dir.path().to_owned(),
     };
-    let target = Target { plan: &live.plan, pid: live.pid, pidfd: live.pidfd.as_fd() };
+    let target = Target { plan: &live.plan, pid: live.pid, pidfd: live.pidfd.as_fd(), subgroups: None };
     let mut created = exec(&target, &process, io)?;
     let terminal = created.take_terminal();
     let released = created.exec_to_gate()?.release()?;

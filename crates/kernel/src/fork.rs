@@ -62,6 +62,17 @@ fn prepare(keep: &[RawFd]) -> io::Result<()> {
     rustix::stdio::dup2_stdout(&null)?;
     rustix::stdio::dup2_stderr(&null)?;
     drop(null);
+    close_all_but(keep)
+}
+
+/// Closes every descriptor from 3 on whose number is not in `keep`.
+///
+/// Only for a fresh clone that never returns to the frames of the process it was cloned from: what these own is closed
+/// under them. The caller's own values must own or borrow only what is in `keep`.
+///
+/// # Errors
+/// Those of close_range(2).
+pub fn close_all_but(keep: &[RawFd]) -> io::Result<()> {
     let mut kept: Vec<RawFd> = keep.to_vec();
     kept.sort_unstable();
     let mut first: RawFd = 3;

@@ -22,7 +22,7 @@ pub(super) enum UsageError {
     Value { flag: &'static str, text: String, rule: String },
     #[error("{command:?} requires {wanted}, and {given} were given")]
     Count { command: &'static str, wanted: &'static str, given: usize },
-    #[error("no command {0:?}; --help lists them")]
+    #[error("No help topic for '{0}': there is no such command; --help lists them")]
     UnknownCommand(String),
     #[error("an argument is not UTF-8: {0:?}")]
     NotText(std::ffi::OsString),

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use cofferdam_confinement::seccomp::Profile;
 use cofferdam_confinement::{Plan, Process};
 use cofferdam_kernel::capability::Capability;
+use cofferdam_runtime::cgroup::Subgroups;
 use cofferdam_runtime::lifecycle::{Container, Lookup, send_seccomp_listener};
 use cofferdam_runtime::oci;
 use cofferdam_runtime::start::{self, StartIo, Supervision, Target};
@@ -57,7 +58,12 @@ pub(super) const EXEC: Command = Command {
             "N",
             "pass N additional file descriptors to the container (stdio + N in total)",
         ),
-        option("cgroup", "", "PATH", "(refused: a process runs in the container's own cgroup)"),
+        option(
+            "cgroup",
+            "",
+            "PATH",
+            "run the process in an (existing) sub-cgroup(s). Format is [<controller>:]<cgroup>",
+        ),
         switch("ignore-paused", "", "allow exec in a paused container"),
     ],
     order: Order::FlagsFirst,
@@ -75,10 +81,6 @@ fn run(call: &Call) -> Outcome {
             );
         }
     };
-    if let Some(path) = arguments.value("cgroup") {
-        let rule = "a process runs in the container's own cgroup".to_owned();
-        return Err(UsageError::Value { flag: "cgroup", text: path.to_owned(), rule }.into());
-    }
     let id = id.parse().map_err(UsageError::from)?;
     let container = Container::find(&call.global.root, &id, Lookup::Look)?;
     match container.status()? {
@@ -126,7 +128,9 @@ fn execute(call: &Call, container: &Container, process: &Process) -> Outcome {
         start_socket: None,
         bundle: container.record().bundle.clone(),
     };
-    let mut created = start::exec(&Target { plan, pid, pidfd: pidfd.as_fd() }, process, io)?;
+    let subgroups = subgroups(arguments)?;
+    let target = Target { plan, pid, pidfd: pidfd.as_fd(), subgroups: subgroups.as_ref() };
+    let mut created = start::exec(&target, process, io)?;
     let mut terminal = created.take_terminal();
     if let (Some(socket), Some(master)) = (&console_socket, &terminal) {
         console::send_fd(socket, "/dev/ptmx", master.as_fd())?;
@@ -149,6 +153,15 @@ fn execute(call: &Call, container: &Container, process: &Process) -> Outcome {
         None => Ok(ExitCode::SUCCESS),
         Some(supervisor) => Ok(ExitCode::from(supervisor.wait(&released.pidfd, released.pid, terminal)?)),
     }
+}
+
+fn subgroups(arguments: &Arguments) -> Result<Option<Subgroups>, CommandError> {
+    if !arguments.has("cgroup") {
+        return Ok(None);
+    }
+    Subgroups::parse(arguments.values("cgroup"))
+        .map(Some)
+        .map_err(|error| CommandError::Refused(format!("--cgroup: {error}")))
 }
 
 /// The process of a document, as containerd and Docker pass it.

@@ -7,7 +7,9 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::stdio::{stdin, stdout};
-use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
+use rustix::termios::{
+    OptionalActions, OutputModes, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize,
+};
 
 /// Bytes that are on their way in one direction.
 #[derive(Debug, Default)]
@@ -32,6 +34,14 @@ impl Drop for Proxy {
     }
 }
 
+/// Lets the container's terminal end lines with a line feed alone: where the output is a file or a pipe, the carriage
+/// returns of a terminal would end up in it, and where it is a terminal, that one adds its own.
+fn end_lines_plainly(master: &OwnedFd) -> io::Result<()> {
+    let mut container = tcgetattr(master)?;
+    container.output_modes -= OutputModes::ONLCR;
+    Ok(tcsetattr(master, OptionalActions::Now, &container)?)
+}
+
 impl Proxy {
     /// Joins standard input and output with the master side of a container's terminal.
     pub(super) fn new(master: OwnedFd) -> io::Result<Self> {
@@ -39,8 +49,12 @@ impl Proxy {
         if let Some(before) = &before {
             let mut raw = before.clone();
             raw.make_raw();
+            // The caller's terminal goes on turning line feeds into new lines, as the container's no longer does.
+            raw.output_modes |= before.output_modes & OutputModes::OPOST;
+            raw.output_modes |= before.output_modes & OutputModes::ONLCR;
             tcsetattr(stdin(), OptionalActions::Now, &raw)?;
         }
+        end_lines_plainly(&master)?;
         // Never to be stuck in a write to a container that does not read.
         fcntl_setfl(&master, fcntl_getfl(&master)? | OFlags::NONBLOCK)?;
         let proxy =

@@ -101,6 +101,10 @@ pub enum JoinError {
     Open(#[source] ControlFileError),
     #[error("join the cgroup")]
     Join(#[source] ControlFileError),
+    #[error(transparent)]
+    Subgroup(#[from] super::SubgroupError),
+    #[error("adding pid 0, the new process itself, to the cgroup")]
+    Add(#[source] ControlFileError),
 }
 
 /// The processes of a group could not be stopped, found or killed, or its use could not be read.

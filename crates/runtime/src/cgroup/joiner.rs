@@ -4,12 +4,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use cofferdam_confinement::CgroupPath;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Access, Mode, OFlags};
 use rustix::process::Pid;
 
 use super::control_file::{self, ControlFileError};
 use super::error::JoinError;
-use super::{Group, Hierarchy, Layout, Observation};
+use super::{Group, Hierarchy, Layout, Observation, Subgroups};
 
 /// The open doors of a group. Made by the parent, who may open them; used by the process that joins.
 #[derive(Debug)]
@@ -78,6 +78,19 @@ impl Layout {
             })
             .collect();
         Joiner::open(folders.iter().map(|(version, folder)| (*version, folder.as_path())))
+    }
+}
+
+impl Layout {
+    /// Opens groups below the container's own, which must be there.
+    pub fn joiner_below(&self, group: &CgroupPath, subgroups: &Subgroups) -> Result<Joiner, JoinError> {
+        let folders = subgroups.folders(self, group.as_str())?;
+        for (_, folder) in &folders {
+            let file = folder.join("cgroup.procs");
+            rustix::fs::access(&file, Access::WRITE_OK)
+                .map_err(|errno| JoinError::Add(ControlFileError::writing("0", &file, errno.into())))?;
+        }
+        Joiner::open(folders.iter().map(|(hierarchy, folder)| (hierarchy.version(), folder.as_path())))
     }
 }
 

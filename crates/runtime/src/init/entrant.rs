@@ -64,6 +64,7 @@ fn settle_and_execute(entrant: &mut Entrant<'_>) -> Result<Never, StepError> {
     Step::Handshake.run("that the process is ready", || entrant.channel.send(&Message::Ready, &[]))?;
     entrant.channel.expect(&Message::Exec)?;
     Becoming {
+        last_hooks: None,
         process,
         setgroups: plan.namespaces.id_maps.as_ref().map(|maps| maps.setgroups),
         filter: &entrant.filter,

@@ -8,11 +8,12 @@ mod namespaces;
 
 pub(crate) use entrant::{Entrant, enter};
 
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::path::{Path, PathBuf};
 
 use cofferdam_confinement::{Plan, Process, Setgroups};
 use cofferdam_kernel::clone::exit_now;
+use cofferdam_kernel::fork::close_all_but;
 use cofferdam_kernel::proc::ProcFs;
 use cofferdam_kernel::task::{close_on_exec_from, reset_signals};
 use rustix::net::{SocketFlags, accept_with};
@@ -22,11 +23,11 @@ use crate::channel::{Channel, Message};
 use crate::process::credentials::{self, Moment, seal};
 use crate::process::filter::Filter;
 use crate::process::lsm::Label;
-use crate::process::program::{Program, enter_working_directory};
+use crate::process::program::{Program, enter_working_directory, environment};
 use crate::process::{settings, terminal};
 use crate::rootfs::{Maker, Sources, assemble, pivot};
 use crate::start::owned_group::Joiner;
-use crate::start::{ContainerState, Status, Stdio, Supervision, run_hooks};
+use crate::start::{ContainerState, HookFolder, Status, Stdio, Supervision, run_hooks};
 use crate::step::{Step, StepError};
 
 /// What the parent side leaves to init, by being copied into its address space.
@@ -76,7 +77,9 @@ fn build_and_execute(init: &mut Init<'_>) -> Result<Never, StepError> {
     let label = Label::open(&plan.process, &proc)?;
     drop(proc);
     enter_root(init, &mut sources)?;
+    drop(sources);
     settings::apply(plan, &plan.process)?;
+    close_what_is_not_needed(init, &label)?;
     Step::Handshake.run("that init is ready", || init.channel.send(&Message::Ready, &[]))?;
     wait_for_start(init)?;
     execute(init, &label)
@@ -103,7 +106,11 @@ fn enter_root(init: &mut Init<'_>, sources: &mut Sources) -> Result<(), StepErro
     if !plan.hooks.create_container.is_empty() {
         let own_pid = Some(rustix::process::getpid());
         let state = ContainerState::new(plan, Status::Creating, own_pid, &init.bundle);
-        run_hooks("createContainer", &plan.hooks.create_container, &state)?;
+        // As runc does: these hooks find the container's files in their working directory.
+        if let Some(assembled) = &assembled {
+            Step::Root.run("/", || Ok(rustix::process::fchdir(&assembled.root)?))?;
+        }
+        run_hooks("createContainer", &plan.hooks.create_container, &state, HookFolder::Current)?;
     }
     let Some(assembled) = assembled else {
         return attach_streams(init, None);
@@ -133,6 +140,18 @@ fn attach_streams(init: &mut Init<'_>, console: Option<terminal::Terminal>) -> R
     }
 }
 
+/// A container may wait for long to be started, and all that time processes that share its pid namespace could look for a
+/// way to the host in what its init holds open (CVE-2024-21626 was one left open by mistake): it holds its ways to the
+/// runtime, what it inherits to the program, and nothing else.
+fn close_what_is_not_needed(init: &Init<'_>, label: &Label) -> Result<(), StepError> {
+    let inherited = 3..3_i32.saturating_add(i32::try_from(init.preserved_fds).unwrap_or(i32::MAX));
+    let mut keep: Vec<RawFd> = inherited.collect();
+    keep.push(init.channel.as_fd().as_raw_fd());
+    keep.extend(init.start_socket.iter().map(AsRawFd::as_raw_fd));
+    keep.extend(label.files().map(|file| file.as_raw_fd()));
+    Step::Handshake.run("close descriptors", || close_all_but(&keep))
+}
+
 /// Waits for the word to start: of this start's own parent, or of another process on the start socket.
 fn wait_for_start(init: &mut Init<'_>) -> Result<(), StepError> {
     if let Some(socket) = init.start_socket.take() {
@@ -149,17 +168,11 @@ fn wait_for_start(init: &mut Init<'_>) -> Result<(), StepError> {
     init.channel.expect(&Message::Exec).map(drop)
 }
 
-/// Runs the last hooks and becomes the program.
+/// Becomes the program.
 fn execute(init: &Init<'_>, label: &Label) -> Result<Never, StepError> {
     let plan = init.plan;
-    if !plan.hooks.start_container.is_empty() {
-        let state = ContainerState::new(plan, Status::Created, Some(rustix::process::getpid()), &init.bundle);
-        run_hooks("startContainer", &plan.hooks.start_container, &state)?;
-    }
-    if plan.process.create_cwd {
-        enter_working_directory(&plan.process.cwd, true)?;
-    }
     Becoming {
+        last_hooks: Some((plan, &init.bundle)),
         process: &plan.process,
         setgroups: plan.namespaces.id_maps.as_ref().map(|maps| maps.setgroups),
         filter: &init.filter,
@@ -173,6 +186,8 @@ fn execute(init: &Init<'_>, label: &Label) -> Result<Never, StepError> {
 
 /// What the last steps need, the same for a container's first process and for one that enters later.
 struct Becoming<'a> {
+    /// Whose startContainer hooks are to run, and the bundle that they are told of.
+    last_hooks: Option<(&'a Plan, &'a Path)>,
     process: &'a Process,
     setgroups: Option<Setgroups>,
     filter: &'a Filter,
@@ -190,12 +205,36 @@ impl Becoming<'_> {
         let first = i32::try_from(self.preserved_fds).unwrap_or(i32::MAX).saturating_add(3);
         Step::Exec.run("close descriptors on exec", || close_on_exec_from(first))?;
         self.label.apply()?;
+        // The folder may be one that only root can enter (an image's WORKDIR /root with another USER), or one that only the
+        // final user can (a file system that squashes root).
+        let entered = enter_working_directory(&process.cwd, process.create_cwd);
         seal(process, self.filter, Moment::BeforeCredentials, self.channel)?;
         credentials::take_on(process, self.setgroups, self.supervision)?;
-        // With the final user: a folder or program that this user may not reach is not entered on root's behalf.
-        enter_working_directory(&process.cwd, false)?;
+        match entered {
+            Err(error) if error.errno() == Some(libc::EACCES) => {
+                enter_working_directory(&process.cwd, false)?;
+            }
+            other => other?,
+        }
         let program = Program::find(process)?;
         seal(process, self.filter, Moment::AfterCredentials, self.channel)?;
+        if let Some((plan, bundle)) = self.last_hooks {
+            run_last_hooks(plan, bundle)?;
+        }
         Err(program.execute())
     }
+}
+
+/// The startContainer hooks are programs of the container's own files, which an image can have chosen. So they run with
+/// everything in force that confines the container's program, and not before.
+fn run_last_hooks(plan: &Plan, bundle: &Path) -> Result<(), StepError> {
+    let mut hooks = plan.hooks.start_container.clone();
+    if hooks.is_empty() {
+        return Ok(());
+    }
+    for hook in hooks.iter_mut().filter(|hook| hook.env.is_empty()) {
+        hook.env = environment(&plan.process);
+    }
+    let state = ContainerState::new(plan, Status::Created, Some(rustix::process::getpid()), bundle);
+    run_hooks("startContainer", &hooks, &state, HookFolder::Current)
 }

@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::container::{Container, Lookup};
 use super::error::LifecycleError;
 use super::folder::StateRoot;
-use crate::start::{self, ContainerState, run_hooks};
+use crate::start::{self, ContainerState, HookFolder, run_hooks};
 
 /// How long a killed process may take to end: it can be in the kernel, in the middle of a large write.
 const END: Duration = Duration::from_secs(10);
@@ -50,7 +50,7 @@ impl Container {
         let hooks = &self.record.plan.hooks.poststop;
         let state = ContainerState::new(&self.record.plan, start::Status::Stopped, None, &self.record.bundle);
         // runtime.md: a poststop hook that fails is told about, and the container is deleted all the same.
-        let told = run_hooks("poststop", hooks, &state);
+        let told = run_hooks("poststop", hooks, &state, HookFolder::Bundle);
         self.folder.remove()?;
         Ok(told?)
     }

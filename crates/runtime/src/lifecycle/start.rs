@@ -16,7 +16,7 @@ use rustix::net::{
 use super::container::Container;
 use super::create::Fresh;
 use super::error::LifecycleError;
-use crate::start::{self, ContainerState, Created, Gated, OwnedGroup, Released, run_hooks};
+use crate::start::{self, ContainerState, Created, Gated, HookFolder, OwnedGroup, Released, run_hooks};
 
 /// Looks at the stopped program and everything that confines it, and may refuse to let it run.
 pub type Gatekeeper<'a> =
@@ -63,7 +63,7 @@ impl Container {
         if !plan.hooks.poststart.is_empty() {
             let state =
                 ContainerState::new(plan, start::Status::Running, Some(released.pid), &self.record.bundle);
-            if let Err(error) = run_hooks("poststart", &plan.hooks.poststart, &state) {
+            if let Err(error) = run_hooks("poststart", &plan.hooks.poststart, &state, HookFolder::Bundle) {
                 // As runc does: a container whose start was not completed does not run on.
                 let _ = rustix::process::pidfd_send_signal(&released.pidfd, rustix::process::Signal::KILL);
                 return Err(error.into());

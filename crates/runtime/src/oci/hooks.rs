@@ -9,26 +9,16 @@ use super::error::ConfigError;
 use super::mounts::no_nul;
 
 /// Converts the hooks of every moment.
-pub(super) fn hooks(wire: Option<&wire::Hooks>, process_env: &[String]) -> Result<Hooks, ConfigError> {
+pub(super) fn hooks(wire: Option<&wire::Hooks>) -> Result<Hooks, ConfigError> {
     let Some(wire) = wire else { return Ok(Hooks::default()) };
     Ok(Hooks {
         prestart: list("prestart", &wire.prestart)?,
         create_runtime: list("createRuntime", &wire.create_runtime)?,
         create_container: list("createContainer", &wire.create_container)?,
-        start_container: start_container(&wire.start_container, process_env)?,
+        start_container: list("startContainer", &wire.start_container)?,
         poststart: list("poststart", &wire.poststart)?,
         poststop: list("poststop", &wire.poststop)?,
     })
-}
-
-/// These run within the container, and get its process's environment where they name none, as runc gives them. The others
-/// run on the host and never do (CVE-2025-23266).
-fn start_container(hooks: &[wire::Hook], process_env: &[String]) -> Result<Vec<Hook>, ConfigError> {
-    let mut hooks = list("startContainer", hooks)?;
-    for hook in hooks.iter_mut().filter(|hook| hook.env.is_empty()) {
-        hook.env = process_env.to_vec();
-    }
-    Ok(hooks)
 }
 
 fn list(moment: &str, hooks: &[wire::Hook]) -> Result<Vec<Hook>, ConfigError> {

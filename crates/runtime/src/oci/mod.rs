@@ -134,7 +134,7 @@ pub fn plan(
         personality: personality(linux)?,
         cgroup,
         process,
-        hooks: hooks::hooks(spec.hooks.as_ref(), &wire_process.env)?,
+        hooks: hooks::hooks(spec.hooks.as_ref())?,
         annotations: spec.annotations.clone(),
         namespaces,
     };

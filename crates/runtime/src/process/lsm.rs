@@ -37,6 +37,11 @@ impl Label {
         Ok(Self { writes })
     }
 
+    /// The files that it holds open.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &OwnedFd> {
+        self.writes.iter().map(|(file, _)| file)
+    }
+
     /// Asks for the change at the next exec.
     pub(crate) fn apply(&self) -> Result<(), StepError> {
         for (file, value) in &self.writes {

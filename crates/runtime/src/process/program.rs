@@ -46,7 +46,7 @@ impl Program {
 
 /// The process's environment: of a variable that is set more than once the last one, and HOME where it is not set or empty.
 /// Programs, and callers of OCI runtimes, count on both.
-fn environment(process: &Process) -> Vec<String> {
+pub(crate) fn environment(process: &Process) -> Vec<String> {
     let name = |entry: &str| entry.split_once('=').map_or(entry, |(name, _)| name).to_owned();
     let mut seen = std::collections::BTreeSet::new();
     let mut env: Vec<String> =

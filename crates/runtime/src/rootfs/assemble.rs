@@ -7,12 +7,14 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use cofferdam_confinement::{Mount, MountKind, PivotMethod, Plan, Propagation};
+use cofferdam_confinement::{Mount, MountKind, PivotMethod, Plan, Propagation, RootSource};
 use cofferdam_kernel::mount::{
     Attribute, Attributes, Depth, PropagationType, attach, clone_tree, new_filesystem, set_attributes,
     set_propagation,
 };
+use cofferdam_kernel::proc::{MountEntry, ProcFs};
 use rustix::fs::{FileType, Mode, OFlags, fstat};
+use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, unmount};
 
 use super::attributes::{attributes, propagation};
@@ -35,7 +37,7 @@ pub(crate) fn assemble(plan: &Plan, sources: &mut Sources) -> Result<Assembled, 
         // A fresh detached mount may still share events with its origin.
         set_propagation(&root_mount, Depth::Tree, PropagationType::Slave)?;
         set_propagation(&root_mount, Depth::One, PropagationType::Private)?;
-        attach(&root_mount, &host_root)
+        attach(&root_mount, &place_of_root(plan, host_root))
     })?;
     let root = RootDir::new(root_mount);
     for (index, mount) in plan.mounts.iter().enumerate() {
@@ -48,6 +50,19 @@ pub(crate) fn assemble(plan: &Plan, sources: &mut Sources) -> Result<Assembled, 
     }
     mask_paths(plan, sources, &root)?;
     Ok(Assembled { root })
+}
+
+/// Where the root is attached: over its own folder, where hooks that enter the mount namespace from the host's side look for
+/// it, beside the host's files. Over the whole of `/` where this process may not reach that folder, where there is none, or
+/// where the folder's mount is shared: the kernel moves no root that would be seen elsewhere.
+fn place_of_root(plan: &Plan, host_root: OwnedFd) -> OwnedFd {
+    let shared = matches!(plan.root.propagation, Propagation::Shared | Propagation::Rshared);
+    let RootSource::Directory { path } = &plan.root.source else { return host_root };
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(folder) if !shared => folder,
+        _ => host_root,
+    }
 }
 
 fn open_host_root() -> Result<OwnedFd, StepError> {
@@ -83,7 +98,10 @@ fn mount_one(plan: &Plan, mount: &Mount, source: Option<OwnedFd>, root: &RootDir
         }
         (MountKind::Filesystem { .. }, Some(made)) => (made, folder(mount, root)?),
         (MountKind::Filesystem { fstype, source, options, copy_up }, None) => {
-            let target = folder(mount, root)?;
+            let target = match fstype.as_str() {
+                "proc" | "sysfs" => Step::Mount.run(&mount.target, || root.make_plain_dir(&mount.target))?,
+                _ => folder(mount, root)?,
+            };
             let options = options.iter().map(String::as_str);
             let made = Step::Mount.run(format_args!("{} ({fstype})", mount.target), || {
                 new_filesystem(fstype, source, options, attributes(&mount.flags).only_set())
@@ -219,6 +237,31 @@ fn empty_folder() -> io::Result<OwnedFd> {
     new_filesystem("tmpfs", "tmpfs", ["size=0", "nr_inodes=2", "mode=755"], attributes)
 }
 
+/// Takes the host's procfs and sysfs out of a mount namespace whose old root stays in it, or covers them: while it holds one
+/// that shows everything, the kernel lets a user namespace below mount another such, past the container's masks.
+fn hide_kernel_mounts(plan: &Plan) -> io::Result<()> {
+    let RootSource::Directory { path: own } = &plan.root.source else { return Ok(()) };
+    let mounts = ProcFs::open()?.this_process()?.mountinfo()?;
+    let kernels = |mount: &&MountEntry| {
+        matches!(mount.fstype.as_str(), "proc" | "sysfs") && !mount.mount_point.starts_with(own)
+    };
+    // Those on top first.
+    for mount in mounts.iter().rev().filter(kernels) {
+        match unmount(&mount.mount_point, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
+            // Gone with what it stood on.
+            Ok(()) | Err(Errno::NOENT) => {}
+            // Not a mount of this user namespace's own, which holds those of another in place.
+            Err(Errno::INVAL | Errno::PERM) => {
+                let target =
+                    rustix::fs::open(&mount.mount_point, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+                attach(empty_folder()?, target)?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
 /// Makes the assembled root the root of the mount namespace, and lets go of the old one.
 pub(crate) fn pivot(plan: &Plan, assembled: &Assembled) -> Result<(), StepError> {
     Step::Pivot.run("", || {
@@ -230,6 +273,7 @@ pub(crate) fn pivot(plan: &Plan, assembled: &Assembled) -> Result<(), StepError>
                 unmount(".", UnmountFlags::DETACH)?;
             }
             PivotMethod::MoveMount => {
+                hide_kernel_mounts(plan)?;
                 rustix::mount::mount_move(".", "/")?;
                 rustix::process::chroot(".")?;
             }

@@ -74,6 +74,22 @@ impl RootDir {
         }
     }
 
+    /// Opens the folder at `path`, made where nothing stands, and refuses a link in its place. For what the kernel shows of
+    /// itself: where an image's link turns `/proc` to a place that others can write to, masks would be put elsewhere
+    /// (CVE-2019-19921).
+    pub fn make_plain_dir(&self, path: &ContainerPath) -> io::Result<OwnedFd> {
+        let (parent, name) = self.make_parent(path)?;
+        match mkdirat(&parent, name, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::openat(&parent, name, flags, Mode::empty()).map_err(|error| match error {
+            Errno::NOTDIR | Errno::LOOP => io::Error::other("it must be mounted on ordinary directory"),
+            other => other.into(),
+        })
+    }
+
     /// Opens what stands at `path`, made as an empty file where nothing stands.
     pub fn make_file(&self, path: &ContainerPath) -> io::Result<OwnedFd> {
         match self.open_path(path) {
@@ -146,6 +162,22 @@ mod tests {
         assert!(folder.path().join("run/lock").is_dir());
         assert!(folder.path().join("up/x").is_dir());
         assert!(folder.path().join(outside.path().strip_prefix("/").unwrap()).join("hostname").is_file());
+    }
+
+    #[test]
+    fn cve_2019_19921_a_plain_folder_is_no_link() {
+        let (folder, root) = root();
+        symlink("/elsewhere", folder.path().join("proc")).unwrap();
+        std::fs::create_dir(folder.path().join("elsewhere")).unwrap();
+        symlink("/elsewhere", folder.path().join("up")).unwrap();
+        std::fs::write(folder.path().join("file"), "").unwrap();
+        for refused in ["/proc", "/file"] {
+            let error = root.make_plain_dir(&path(refused)).unwrap_err();
+            assert!(error.to_string().contains("ordinary directory"), "{refused}: {error}");
+        }
+        root.make_plain_dir(&path("/new/sys")).unwrap();
+        root.make_plain_dir(&path("/up/sys")).unwrap();
+        assert!(folder.path().join("new/sys").is_dir() && folder.path().join("elsewhere/sys").is_dir());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
-use super::hooks::{ContainerState, Status, run_hooks};
+use super::hooks::{ContainerState, HookFolder, Status, run_hooks};
 use super::owned_group::OwnedGroup;
 use crate::channel::{Channel, Message};
 use crate::step::{Step, StepError};
@@ -99,8 +99,8 @@ impl Created {
             match message {
                 Message::RuntimeHooks => {
                     let state = ContainerState::new(plan, Status::Creating, Some(self.held.pid), bundle);
-                    run_hooks("prestart", &plan.hooks.prestart, &state)?;
-                    run_hooks("createRuntime", &plan.hooks.create_runtime, &state)?;
+                    run_hooks("prestart", &plan.hooks.prestart, &state, HookFolder::Bundle)?;
+                    run_hooks("createRuntime", &plan.hooks.create_runtime, &state, HookFolder::Bundle)?;
                     Step::Handshake.run("of the hooks", || self.channel.send(&Message::Proceed, &[]))?;
                 }
                 Message::Terminal => self.terminal = fds.into_iter().next(),

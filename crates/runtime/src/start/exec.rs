@@ -11,6 +11,7 @@ use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use super::join::receive_cloned;
 use super::owned_group::{Joiner, OwnedGroup};
 use super::{Created, StartIo, has_host_rights, own_program, set_oom_score};
+use crate::cgroup::Subgroups;
 use crate::channel::{Channel, Message};
 use crate::init::{self, Entrant};
 use crate::process::affinity;
@@ -28,6 +29,8 @@ pub struct Target<'a> {
     pub pid: Pid,
     /// The handle of its first process.
     pub pidfd: BorrowedFd<'a>,
+    /// Groups below the container's own to join; without them, those that its first process is in.
+    pub subgroups: Option<&'a Subgroups>,
 }
 
 /// Makes a process in the container that waits before it takes on its credentials: [`Created::exec_to_gate`] goes on
@@ -46,7 +49,7 @@ pub fn exec(target: &Target<'_>, process: &Process, io: StartIo) -> Result<Creat
         plan: target.plan,
         process,
         channel: theirs,
-        group: Joiner::of_process(&target.plan.cgroup, target.pid)?,
+        group: Joiner::of_process(&target.plan.cgroup, target.pid, target.subgroups)?,
         filter,
         proc,
         terminal: slave,

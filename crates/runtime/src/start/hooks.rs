@@ -52,19 +52,33 @@ impl<'a> ContainerState<'a> {
     }
 }
 
+/// Where a hook starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HookFolder {
+    /// In the bundle's folder: hooks of the runtime's side.
+    Bundle,
+    /// Where the calling process is: hooks that run within the container.
+    Current,
+}
+
 /// Runs hooks one after another; the first that fails ends it.
-pub fn run_hooks(kind: &str, hooks: &[Hook], state: &ContainerState<'_>) -> Result<(), StepError> {
+pub fn run_hooks(
+    kind: &str,
+    hooks: &[Hook],
+    state: &ContainerState<'_>,
+    folder: HookFolder,
+) -> Result<(), StepError> {
     for (number, hook) in hooks.iter().enumerate() {
         Step::Hook.run(hook.path.display(), || {
             // runc's words, by which its callers tell a hook's failure from the runtime's own.
             let told = |error: io::Error| format!("error running {kind} hook #{number}: {error}");
-            run_one(hook, state).map_err(|error| io::Error::new(error.kind(), told(error)))
+            run_one(hook, state, folder).map_err(|error| io::Error::new(error.kind(), told(error)))
         })?;
     }
     Ok(())
 }
 
-fn run_one(hook: &Hook, state: &ContainerState<'_>) -> io::Result<()> {
+fn run_one(hook: &Hook, state: &ContainerState<'_>, folder: HookFolder) -> io::Result<()> {
     use std::os::unix::process::CommandExt;
     let mut command = Command::new(&hook.path);
     if let Some((name, rest)) = hook.args.split_first() {
@@ -72,9 +86,10 @@ fn run_one(hook: &Hook, state: &ContainerState<'_>) -> io::Result<()> {
     }
     // Nothing of our environment, and nothing of the container's (CVE-2025-23266).
     command.env_clear().envs(hook.env.iter().filter_map(|entry| entry.split_once('=')));
-    // Hooks of the runtime's side start in the bundle; within the container there is no such folder.
-    let folder = if state.bundle.is_dir() { state.bundle.as_path() } else { Path::new("/") };
-    command.current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    if folder == HookFolder::Bundle {
+        command.current_dir(&state.bundle);
+    }
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn()?;
     if let Some(mut stdin) = child.stdin.take() {
         // A hook that reads nothing closes its end: that is no failure.

@@ -10,7 +10,7 @@ pub(crate) mod owned_group;
 
 pub use created::{Created, Gated, Released};
 pub use exec::{Target, exec};
-pub use hooks::{ContainerState, Status, run_hooks};
+pub use hooks::{ContainerState, HookFolder, Status, run_hooks};
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;

@@ -6,7 +6,7 @@ use std::os::fd::BorrowedFd;
 use cofferdam_confinement::Cgroup;
 use rustix::process::Pid;
 
-use crate::cgroup::{Group, Joiner as GroupJoiner, Layout};
+use crate::cgroup::{Group, Joiner as GroupJoiner, Layout, Subgroups};
 use crate::step::{Step, StepError};
 
 /// A container's cgroup, or none where it stays in its caller's. It is removed when this is dropped, unless it was kept.
@@ -73,12 +73,26 @@ impl Drop for OwnedGroup {
 pub(crate) struct Joiner(Option<GroupJoiner>);
 
 impl Joiner {
-    /// Joins the groups that a process of the container is in.
-    pub(crate) fn of_process(cgroup: &Cgroup, pid: Pid) -> Result<Self, StepError> {
-        let Some(path) = &cgroup.path else { return Ok(Self(None)) };
-        let joiner = Step::Cgroup.run("of the container", || {
+    /// Joins the groups that a process of the container is in, or those that are named, below the container's own.
+    pub(crate) fn of_process(
+        cgroup: &Cgroup,
+        pid: Pid,
+        subgroups: Option<&Subgroups>,
+    ) -> Result<Self, StepError> {
+        let path = match (&cgroup.path, subgroups) {
+            (Some(path), _) => path,
+            (None, None) => return Ok(Self(None)),
+            (None, Some(_)) => {
+                return Err(Step::JoinCgroup.refused("", "the container has no cgroup of its own"));
+            }
+        };
+        let joiner = Step::JoinCgroup.run("of the container", || {
             let layout = Layout::detect().map_err(io::Error::other)?;
-            layout.joiner_beside(pid, path).map_err(io::Error::other)
+            match subgroups {
+                None => layout.joiner_beside(pid, path),
+                Some(subgroups) => layout.joiner_below(path, subgroups),
+            }
+            .map_err(io::Error::other)
         })?;
         Ok(Self(Some(joiner)))
     }
@@ -88,8 +102,8 @@ impl Joiner {
         self.0.as_ref().and_then(GroupJoiner::clone_into)
     }
 
-    /// Puts the calling process into the v1 hierarchies.
-    pub(crate) fn join(&self) -> io::Result<()> {
-        self.0.as_ref().map_or(Ok(()), |joiner| joiner.join().map_err(io::Error::other))
+    /// Puts the calling process into the v1 hierarchies, and closes the doors behind it.
+    pub(crate) fn join(&mut self) -> io::Result<()> {
+        self.0.take().map_or(Ok(()), |joiner| joiner.join().map_err(io::Error::other))
     }
 }
