@@ -56,3 +56,11 @@ pub struct Plan {
     /// Carried for callers that ask for them back; never read as configuration.
     pub annotations: BTreeMap<String, String>,
 }
+
+impl Plan {
+    /// The plan of the same container with another process in the place of its first one: what `exec` carries out.
+    #[must_use]
+    pub fn with_process(&self, process: Process) -> Self {
+        Self { process, ..self.clone() }
+    }
+}

@@ -4,12 +4,15 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use cofferdam_confinement::{IdMapping, IdMaps, MapWriter, Plan, Process, Setgroups};
+use cofferdam_kernel::proc::ProcFs;
 use cofferdam_names::ContainerId;
 use cofferdam_policy::{ExecOptions, plan_exec};
-use cofferdam_runtime::start::{StartIo, Stdio, Supervision, Target, exec};
+use cofferdam_proof::{Entrants, HostKey, Passed, Prepared, Receipt, Rule, Statement, Terms, gate};
+use cofferdam_runtime::start::{Gated, StartIo, Stdio, Supervision, Target, enter};
 use cofferdam_shim::ContainerState;
 use rustix::fs::{Gid, Mode, OFlags, ResolveFlags, Uid, fchown, openat2};
 use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Signal, pidfd_send_signal};
 
 use crate::error::{Error, Result};
 use crate::exec_session::{ExecSession, Streams};
@@ -36,13 +39,68 @@ pub(crate) fn start(paths: &Paths, id: &ContainerId, request: &ExecRequest) -> R
         bundle: live.dir.path().to_owned(),
     };
     let target = Target { plan: &live.plan, pid: live.pid, pidfd: live.pidfd.as_fd(), subgroups: None };
-    let mut created = exec(&target, &process, io)?;
+    let entering = enter(&target, &process, io)?;
+    let prover = Prover::prepare(paths, &live, &process)?;
+    let mut created = entering.finish()?;
     let terminal = created.take_terminal();
-    let released = created.exec_to_gate()?.release()?;
+    let gated = created.exec_to_gate()?;
+    let passed = prover.gate(&gated)?;
+    let released = gated.release(passed.permit)?;
+    if let Err(error) = prover.keep(&process, passed.statement) {
+        // Nothing would say how it was confined.
+        let _ = pidfd_send_signal(&released.pidfd, Signal::KILL);
+        return Err(error);
+    }
     if request.detach {
         return Ok(None);
     }
     Ok(Some(ExecSession::new(released.pidfd, Streams { terminal, ..streams })))
+}
+
+/// What the proof needs beside the process itself: made while it readies itself.
+struct Prover {
+    plan: Plan,
+    key: HostKey,
+    proc: ProcFs,
+    prepared: Prepared,
+    entrants: Entrants,
+}
+
+impl Prover {
+    fn prepare(paths: &Paths, live: &Live, process: &Process) -> Result<Self> {
+        let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Verify {
+            id: live.plan.container.clone(),
+            source,
+        };
+        let key =
+            HostKey::open_or_create(&paths.state().join("keys")).map_err(|error| failed(error.into()))?;
+        let proc = ProcFs::open().map_err(|error| Error::io("open", "/proc", error.into()))?;
+        let plan = live.plan.with_process(process.clone());
+        let prepared = Prepared::entering(&proc, &plan, live.pid).map_err(|error| failed(error.into()))?;
+        Ok(Self { plan, key, proc, prepared, entrants: Entrants::of(live.dir.path()) })
+    }
+
+    fn failed(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        Error::Verify { id: self.plan.container.clone(), source: source.into() }
+    }
+
+    fn gate(&self, gated: &Gated) -> Result<Passed> {
+        let terms = Terms {
+            plan: &self.plan,
+            prepared: &self.prepared,
+            group: gated.group().group(),
+            preserved_fds: 0,
+            rule: Rule::Strict,
+        };
+        gate(&self.proc, gated, &terms).map_err(|error| self.failed(error))
+    }
+
+    /// Signs what was found: the process runs meanwhile.
+    fn keep(&self, process: &Process, statement: Statement) -> Result<()> {
+        let receipt = Receipt::seal(statement, &self.key).map_err(|error| self.failed(error))?;
+        let kept = self.entrants.keep(process, &receipt, &self.proc);
+        kept.map_err(|source| Error::io("keep the receipt of", "exec", source))
+    }
 }
 
 fn plan_process(live: &Live, request: &ExecRequest) -> Result<Process> {

@@ -2,42 +2,38 @@
 
 use cofferdam_kernel::proc::ProcFs;
 use cofferdam_names::ContainerId;
-use cofferdam_proof::{
-    GateError, HostKey, Moment, Prepared, Receipt, Subject, compare_group, examine, witness_of_start,
-};
+use cofferdam_proof::{Entrants, GateError, HostKey, Prepared, Receipt, Running, verify_all};
 
 use crate::error::{Error, Result};
 use crate::live::Live;
 use crate::{Engine, ListFilters};
 
 impl Engine {
-    /// Reads all controls of a running container back and signs what was found, whatever that is.
+    /// Reads all controls of a running container back and signs what was found, whatever that is: the container's receipt
+    /// first, then one for each process that entered it.
     ///
     /// # Errors
     /// It does not run, or cannot be looked at.
-    pub fn verify(&self, id: &ContainerId) -> Result<Receipt> {
+    pub fn verify(&self, id: &ContainerId) -> Result<Vec<Receipt>> {
         self.settle(id)?;
         let live = Live::find(&self.paths, id)?;
         let failed = |source: GateError| Error::Verify { id: id.clone(), source: source.into() };
         let key = HostKey::open_or_create(&self.paths.state().join("keys"))
             .map_err(|source| Error::Verify { id: id.clone(), source: source.into() })?;
         let proc = ProcFs::open().map_err(|error| Error::io("open", "/proc", error.into()))?;
-        // Where the filter cannot be read back, the start's own signed receipt says what was seen.
         let start = std::fs::read(self.paths.container(id).receipt()).unwrap_or_default();
-        let filter_witness = witness_of_start(&start, key.public(), &proc, live.pid);
-        let subject = Subject {
-            plan: &live.plan,
-            pid: live.pid,
-            moment: Moment::Verify,
-            preserved_fds: 0,
-            filter_witness,
-        };
         let prepared = Prepared::new(&proc, &live.plan).map_err(|error| failed(error.into()))?;
-        let found = examine(&proc, &subject, &prepared).map_err(|error| failed(error.into()))?;
         // A group that cannot be opened is a finding, and not a reason to find nothing.
         let group = live.group().ok().flatten();
-        let statement = found.with_findings(compare_group(&live.plan.cgroup, group.as_ref(), live.pid));
-        Receipt::seal(statement, &key).map_err(|error| failed(error.into()))
+        let running = Running {
+            plan: &live.plan,
+            first: live.pid,
+            group: group.as_ref(),
+            prepared: &prepared,
+            start: &start,
+            entrants: &Entrants::of(live.dir.path()),
+        };
+        verify_all(&proc, &running, &key).map_err(failed)
     }
 
     /// The ids of all containers that run, newest first.

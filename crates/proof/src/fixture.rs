@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use cofferdam_confinement::resources::Resources;
-use cofferdam_confinement::seccomp::{Action, Flags, Profile};
+use cofferdam_confinement::seccomp::{Action, Arch, Flags, Profile, compile};
 use cofferdam_confinement::{
     Capabilities, Cgroup, CgroupPath, ClockOffset, Device, DeviceKind, Flag, Hooks, IdMapping, IdMaps,
     IoClass, IoPriority, MapWriter, Mount, MountFlags, MountIdMap, MountKind, NamespaceSource, Namespaces,
@@ -14,15 +14,16 @@ use cofferdam_confinement::{
 use cofferdam_kernel::capability::CapSet;
 use cofferdam_kernel::namespace::Namespace;
 use cofferdam_kernel::proc::{
-    CgroupMembership, ClockOffsets, Descriptor, FileId, IdMapLine, Ids, Limit, MountEntry, ProcessStat,
-    SetgroupsState, parse_mountinfo, parse_stat, parse_status,
+    ClockOffsets, Descriptor, FileId, IdMapLine, Ids, Limit, ProcessStat, SetgroupsState, parse_mountinfo,
+    parse_stat, parse_status,
 };
 use cofferdam_kernel::task::SchedAttr;
+use cofferdam_runtime::cgroup::Observation as Value;
 
 use crate::observation::{
-    DeviceNode, Filters, Inside, Moment, NamespaceIds, Observation, OpenFile, OpenFiles, PathState,
+    DeviceNode, Filters, GroupReading, HostMount, Inside, Moment, NamespaceIds, Observation, OpenFile,
+    OpenFiles, PathState,
 };
-use crate::planned_filter::PlannedFilter;
 
 const RANGE: IdMapping = IdMapping { container: 0, host: 100_000, size: 65_536 };
 
@@ -190,8 +191,12 @@ fn paths() -> BTreeMap<cofferdam_names::ContainerPath, crate::observation::Readi
     .collect()
 }
 
-fn host_mounts() -> Vec<MountEntry> {
-    parse_mountinfo(b"2 1 8:2 / /srv/data/below rw - ext4 /dev/sdb rw\n").unwrap()
+fn host_mounts() -> Vec<HostMount> {
+    vec![HostMount { device: (8, 2), root: PathBuf::from("/") }]
+}
+
+fn value(control: &str, value: &str) -> Value {
+    Value { control: control.to_owned(), planned: value.to_owned(), observed: value.to_owned() }
 }
 
 fn open(path: &str, ino: u64) -> OpenFile {
@@ -237,10 +242,14 @@ pub(crate) fn observation() -> Observation {
     seen.io_priority = Ok((2 << 13) | 3);
     seen.security_label = Ok(Some("u:r:t:s0".to_owned()));
     seen.apparmor_label = Ok(Some("box (enforce)".to_owned()));
-    let filter = PlannedFilter::compile(plan.process.seccomp.as_ref().unwrap()).unwrap();
-    seen.filters = Filters { installed: Ok(vec![filter.program]), witnessed: None };
-    let group = CgroupMembership { hierarchy: 0, controllers: Vec::new(), path: "/box/c1".to_owned() };
-    seen.cgroup = Ok(vec![group]);
+    let profile = plan.process.seccomp.as_ref().unwrap();
+    let filter = compile(profile, Arch::native().unwrap()).unwrap().program;
+    seen.filters = Filters { installed: Ok(vec![filter]), witnessed: None };
+    seen.group = GroupReading {
+        limits: Ok(vec![value("pids.limit", "7")]),
+        membership: Ok(vec![value("member of /sys/fs/cgroup", "/box/c1")]),
+    };
+    seen.strangers = Some(Ok(Vec::new()));
     seen.files = Ok(OpenFiles {
         descriptors: Ok(vec![descriptor(0), descriptor(1), descriptor(2)]),
         exe: Ok(open("/bin/true", 40)),

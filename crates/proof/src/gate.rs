@@ -1,15 +1,22 @@
 //! The gate: nothing of a container's own runs before all controls have been read back and hold.
 
 use std::fmt;
+use std::io;
+use std::path::Path;
 
+use cofferdam_confinement::Plan;
+use cofferdam_confinement::seccomp::Program;
 use cofferdam_kernel::proc::ProcFs;
+use cofferdam_runtime::cgroup::Group;
+use cofferdam_runtime::start::{Gated, Permit};
+use rustix::process::Pid;
 use thiserror::Error;
 
 use crate::controls::compare_with;
 use crate::envelope::Envelope;
 use crate::finding::{Finding, Verdict};
 use crate::host_key::HostKey;
-use crate::observation::{ObserveError, PrepareError, Prepared, Subject, observe};
+use crate::observation::{FilterWitness, Moment, ObserveError, PrepareError, Prepared, Subject, observe};
 use crate::receipt::Statement;
 
 /// A statement and its signed envelope.
@@ -22,6 +29,14 @@ pub struct Receipt {
 }
 
 impl Receipt {
+    /// Writes it to a file.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn keep(&self, file: &Path) -> io::Result<()> {
+        std::fs::write(file, serde_json::to_vec(&self.envelope)?)
+    }
+
     /// Signs a statement.
     ///
     /// # Errors
@@ -30,21 +45,40 @@ impl Receipt {
         let envelope = statement.sign(key)?;
         Ok(Self { statement, envelope })
     }
+}
 
-    /// Itself if every control holds.
-    ///
-    /// # Errors
-    /// [`GateError::Refused`] if one does not, or is unknown.
-    pub fn admit(self) -> Result<Self, GateError> {
-        match self.statement.verdict {
-            Verdict::Holds => Ok(self),
-            Verdict::Unknown | Verdict::Differs => Err(GateError::Refused(Box::new(self))),
+/// What the gate makes of a control that could not be read back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// The plan was made by our policy, which asks for nothing that cannot be read back: the gate stays shut.
+    Strict,
+    /// The plan was made from somebody else's configuration: those of [`MAY_BE_UNKNOWN`] are let pass, and the receipt says
+    /// that they are unknown.
+    Foreign,
+}
+
+/// The controls that may be unknown under [`Rule::Foreign`], each with what makes it so (docs/decisions/receipts.md).
+pub const MAY_BE_UNKNOWN: [(&str, &str); 5] = [
+    ("extra-mounts", "a hook of the configuration may have made the mount"),
+    ("extra-devices", "a hook of the configuration may have made the node"),
+    (
+        "seccomp-filter",
+        "an ordinary user may not read a filter back, nor watch one that asks an agent being installed",
+    ),
+    ("sysctls", "a parameter can be one that nobody may read"),
+    ("loopback", "the container's network namespace may have no IPv4"),
+];
+
+impl Rule {
+    /// Whether a finding keeps the gate shut.
+    fn refuses(self, finding: &Finding) -> bool {
+        match finding.verdict {
+            Verdict::Holds => false,
+            Verdict::Differs => true,
+            Verdict::Unknown => {
+                self == Self::Strict || !MAY_BE_UNKNOWN.iter().any(|(name, _)| *name == finding.control)
+            }
         }
-    }
-
-    /// The findings that do not hold.
-    pub fn failures(&self) -> impl Iterator<Item = &Finding> {
-        self.statement.findings.iter().filter(|finding| finding.verdict != Verdict::Holds)
     }
 }
 
@@ -57,21 +91,32 @@ pub enum GateError {
     /// The host's side or the plan's could not be had.
     #[error(transparent)]
     Prepare(#[from] PrepareError),
+    /// What is kept of the processes that entered cannot be read.
+    #[error("cannot read what is kept of the processes that entered")]
+    Entrants(#[source] io::Error),
     /// The statement could not be written as JSON.
     #[error("cannot write the receipt")]
     Json(#[from] serde_json::Error),
-    /// At least one control does not hold; the receipt says which and is signed too.
-    #[error("{}", Refusal(.0))]
-    Refused(Box<Receipt>),
+    /// The filter that the process was seen installing could not be understood.
+    #[error("cannot understand the filter that the process was seen installing")]
+    Witness(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// At least one control keeps the gate shut; the statement says which.
+    #[error("the container is not confined as planned{}", Refusal(statement, *rule))]
+    Refused {
+        /// What was found.
+        statement: Box<Statement>,
+        /// By which rule.
+        rule: Rule,
+    },
 }
 
 /// The failing controls in one sentence.
-struct Refusal<'a>(&'a Receipt);
+struct Refusal<'a>(&'a Statement, Rule);
 
 impl fmt::Display for Refusal<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the container is not confined as planned")?;
-        for (number, finding) in self.0.failures().enumerate() {
+        let failing = self.0.findings.iter().filter(|finding| self.1.refuses(finding));
+        for (number, finding) in failing.enumerate() {
             f.write_str(if number == 0 { ": " } else { "; " })?;
             write!(f, "{}", finding.control)?;
             if let Some(item) = &finding.item {
@@ -93,8 +138,6 @@ impl fmt::Display for Refusal<'_> {
 
 /// Looks at a process and says what it found; unsigned.
 ///
-/// At the gate this decides: the caller lets the process go if [`Statement::verdict`] holds, and signs after that.
-///
 /// # Errors
 /// It cannot be looked at.
 pub fn examine(proc: &ProcFs, subject: &Subject<'_>, prepared: &Prepared) -> Result<Statement, ObserveError> {
@@ -103,22 +146,60 @@ pub fn examine(proc: &ProcFs, subject: &Subject<'_>, prepared: &Prepared) -> Res
     Ok(Statement::new(subject.plan, &observation, findings, prepared))
 }
 
-/// Looks at a process and signs what it found, whatever that is: `verify`.
-///
-/// # Errors
-/// It cannot be looked at, or the receipt cannot be made.
-pub fn verify(proc: &ProcFs, subject: &Subject<'_>, key: &HostKey) -> Result<Receipt, GateError> {
-    let prepared = Prepared::new(proc, subject.plan)?;
-    Ok(Receipt::seal(examine(proc, subject, &prepared)?, key)?)
+/// What a process at the gate is compared with.
+#[derive(Debug)]
+pub struct Terms<'a> {
+    /// The plan; for a process that enters, the container's with that process in it.
+    pub plan: &'a Plan,
+    /// Made for that plan while the container was built.
+    pub prepared: &'a Prepared,
+    /// The container's control group; none where it has none of its own.
+    pub group: Option<&'a Group>,
+    /// How many descriptors from 3 on were handed over on purpose.
+    pub preserved_fds: u32,
+    /// What becomes of a control that cannot be read back.
+    pub rule: Rule,
 }
 
-/// Looks at a process that is stopped at its exec, and lets it pass only if every control holds.
-///
-/// The caller releases the process after `Ok` and kills it after `Err`. A caller in a hurry makes [`Prepared`] while
-/// the container is built, decides by [`examine`] and signs with [`Receipt::seal`] once the process is let go.
+/// What the gate gives where it opens.
+#[derive(Debug)]
+pub struct Passed {
+    /// Lets the process run.
+    pub permit: Permit,
+    /// What was found: to be signed and kept, which can wait until the process runs.
+    pub statement: Statement,
+}
+
+/// Reads back everything that confines a process held at its exec, and gives leave to run where all of it is as planned.
 ///
 /// # Errors
-/// It cannot be looked at, or a control does not hold or could not be read back.
-pub fn gate(proc: &ProcFs, subject: &Subject<'_>, key: &HostKey) -> Result<Receipt, GateError> {
-    verify(proc, subject, key)?.admit()
+/// It cannot be looked at, or a control keeps the gate shut: then the process is to be killed, which dropping it does.
+pub fn gate(proc: &ProcFs, gated: &Gated, terms: &Terms<'_>) -> Result<Passed, GateError> {
+    let filter_witness = match gated.witnessed() {
+        [program] => witness(program, proc, gated.pid())?,
+        _ => None,
+    };
+    let subject = Subject {
+        plan: terms.plan,
+        pid: gated.pid(),
+        moment: Moment::Start,
+        group: terms.group,
+        preserved_fds: terms.preserved_fds,
+        filter_witness,
+        strangers: None,
+    };
+    let statement = examine(proc, &subject, terms.prepared)?;
+    // A statement without findings has compared nothing.
+    if statement.findings.is_empty() || statement.findings.iter().any(|finding| terms.rule.refuses(finding)) {
+        return Err(GateError::Refused { statement: Box::new(statement), rule: terms.rule });
+    }
+    Ok(Passed { permit: Permit::after_reading_back(gated), statement })
+}
+
+/// The one filter that the process was seen installing.
+fn witness(program: &[u8], proc: &ProcFs, pid: Pid) -> Result<Option<FilterWitness>, GateError> {
+    let program = Program::from_bytes(program).map_err(|error| GateError::Witness(error.into()))?;
+    let status = proc.process(pid).and_then(|process| process.status());
+    let count = status.map_err(|error| GateError::Witness(error.into()))?.seccomp_filters;
+    Ok(count.map(|filters| FilterWitness { program: program.digest(), filters }))
 }

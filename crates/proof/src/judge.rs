@@ -76,6 +76,11 @@ impl Item<'_> {
         self.push(String::new(), Verdict::Unknown, Some(why.into()));
     }
 
+    /// Something was read, and whether it is as planned cannot be told.
+    pub(crate) fn unclear(self, observed: impl Into<String>, why: impl Into<String>) {
+        self.push(observed.into(), Verdict::Unknown, Some(why.into()));
+    }
+
     /// Holds exactly where both are equal.
     pub(crate) fn equal<T: PartialEq>(self, planned: &T, observed: &Reading<T>, show: impl Fn(&T) -> String) {
         let item = self.planned(show(planned));

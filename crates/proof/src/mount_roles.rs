@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use cofferdam_confinement::{Mount, MountKind, Plan};
+use cofferdam_confinement::{Mount, MountKind, Plan, RootSource};
 use cofferdam_kernel::proc::MountEntry;
 use cofferdam_names::ContainerPath;
 
-use crate::observation::{Observation, PathState, Unreadable};
+use crate::observation::{HostMount, Observation, PathState, Unreadable};
 
 /// Why a mount is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub(crate) enum Role {
     Planned(usize),
     /// Below a folder that is bound with everything below it.
     Below(usize),
+    /// Below the root, in a folder of the host's that came with everything below it.
+    BelowRoot,
     /// One of the v1 hierarchies of a planned cgroup mount.
     Hierarchy(usize),
     /// A device bound from the host.
@@ -142,17 +144,23 @@ impl<'a> MountRoles<'a> {
         }
         // The last one that covers it: the mounts of the plan are made in its order.
         let mut planned = plan.mounts.iter().enumerate().rev().filter(|(_, mount)| below(&mount.target));
-        planned.find_map(|(place, mount)| self.part_of(place, mount, entry)).unwrap_or(Role::Extra)
+        planned.find_map(|(place, mount)| self.part_of(place, mount, entry)).unwrap_or_else(|| {
+            let whole_folder = matches!(plan.root.source, RootSource::Directory { .. });
+            if whole_folder && self.came_with_folder(entry) { Role::BelowRoot } else { Role::Extra }
+        })
+    }
+
+    /// Only what the host itself has mounted in a folder can have come with it.
+    fn came_with_folder(&self, entry: &MountEntry) -> bool {
+        let same = |other: &HostMount| (other.device, other.root.as_path()) == (entry.device, &entry.root);
+        self.observation.host_mounts.as_ref().is_ok_and(|host| host.iter().any(same))
     }
 
     fn part_of(&self, place: usize, mount: &Mount, entry: &MountEntry) -> Option<Role> {
         match &mount.kind {
             MountKind::Cgroup if entry.fstype == "cgroup" => Some(Role::Hierarchy(place)),
-            // Only what the host itself has mounted there can have come with the folder.
             MountKind::Bind { recursive: true, .. } => {
-                let host = self.observation.host_mounts.as_ref().ok()?;
-                let same = |other: &MountEntry| (other.device, &other.root) == (entry.device, &entry.root);
-                host.iter().any(same).then_some(Role::Below(place))
+                self.came_with_folder(entry).then_some(Role::Below(place))
             }
             MountKind::Bind { .. }
             | MountKind::Filesystem { .. }

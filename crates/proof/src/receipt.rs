@@ -13,7 +13,7 @@ use crate::digest::sha256;
 use crate::envelope::{Envelope, OpenError};
 use crate::finding::{Finding, Verdict, overall};
 use crate::host_key::{HostKey, PublicKey};
-use crate::observation::{FilterWitness, Moment, Observation, Prepared};
+use crate::observation::{FilterWitness, Moment, Observation, Prepared, Scope};
 
 /// The version of the statement's JSON shape.
 pub const RECEIPT_SCHEMA: u32 = 1;
@@ -81,10 +81,36 @@ pub struct Statement {
     pub time: Timestamp,
     /// In which state.
     pub moment: Moment,
+    /// Whether the process is the container's first one, or entered later.
+    #[serde(default)]
+    pub scope: Scope,
     /// The worst of the findings' verdicts.
     pub verdict: Verdict,
     /// All findings.
     pub findings: Vec<Finding>,
+    /// What the plan asks for and no interface of the kernel shows: nothing is claimed of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unobservable: Vec<Unobservable>,
+}
+
+/// A part of the plan that cannot be read back on any host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unobservable {
+    /// The part.
+    pub part: String,
+    /// Why.
+    pub why: String,
+}
+
+/// What of the plan cannot be read back. None of it keeps a process from anything by itself.
+fn unobservable(plan: &Plan) -> Vec<Unobservable> {
+    let keyring = plan.session_keyring.then(|| Unobservable {
+        part: "session keyring".to_owned(),
+        why: "only a process itself can tell its session keyring (keyctl(2)); /proc/keys shows a reader its own keys alone"
+            .to_owned(),
+    });
+    keyring.into_iter().collect()
 }
 
 /// The filter that was seen being installed in this very process, out of the receipt of its start.
@@ -144,8 +170,10 @@ impl Statement {
             filter_witness: observation.filters.witnessed.clone(),
             time: Timestamp::from(SystemTime::now()),
             moment: observation.moment,
+            scope: observation.scope,
             verdict: overall(&findings),
             findings,
+            unobservable: unobservable(plan),
         }
     }
 

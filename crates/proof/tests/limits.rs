@@ -23,8 +23,7 @@ fn a_drift_of_a_limit_is_found_and_named() {
     let outside = rustix::process::getpid();
     let compare = |group| -> Vec<_> {
         let found = compare_group(&planned, group, outside);
-        let (members, limits) =
-            found.into_iter().partition::<Vec<_>, _>(|one| one.control == "cgroup-membership");
+        let (members, limits) = found.into_iter().partition::<Vec<_>, _>(|one| one.control == "cgroup");
         // The test itself is in none of the groups, and each hierarchy says so.
         assert!(members.iter().all(|one| one.verdict == Verdict::Differs), "{members:?}");
         assert_eq!(members.len(), group.map_or(0, |_| layout.hierarchies().len()));

@@ -12,3 +12,5 @@ mod process;
 mod rootfs;
 pub mod start;
 pub mod step;
+
+pub use process::affinity::parse as cpu_list;

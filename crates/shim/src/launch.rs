@@ -1,13 +1,10 @@
-//! From a plan to a running container: set-up, gate, receipt, go.
+//! From a plan to a running container: set-up, gate, go, receipt.
 
 use cofferdam_confinement::Plan;
-use cofferdam_confinement::seccomp::Program;
 use cofferdam_kernel::proc::ProcFs;
-use cofferdam_proof::{
-    FilterWitness, GateError, HostKey, Moment, Prepared, Receipt, Subject, Verdict, compare_group, examine,
-};
-use cofferdam_runtime::start::{Gated, OwnedGroup, StartIo, Supervision, create};
-use rustix::process::Pid;
+use cofferdam_proof::{GateError, HostKey, Prepared, Receipt, Rule, Statement, Terms, gate};
+use cofferdam_runtime::start::{Gated, OwnedGroup, Permit, Released, StartIo, Supervision, begin};
+use rustix::process::{Pid, Signal, pidfd_send_signal};
 
 use crate::failure::Failure;
 use crate::spec::ShimSpec;
@@ -38,7 +35,9 @@ pub(crate) fn launch(plan: &Plan, spec: &ShimSpec) -> Result<Launched, Failure> 
         start_socket: None,
         bundle: spec.dir.clone(),
     };
-    let mut created = create(plan, io)?;
+    let building = begin(plan, io)?;
+    let prover = Prover::prepare(plan, spec)?;
+    let mut created = building.finish()?;
     let streams = match streams {
         Some(streams) => streams,
         None => {
@@ -48,49 +47,74 @@ pub(crate) fn launch(plan: &Plan, spec: &ShimSpec) -> Result<Launched, Failure> 
                 .map_err(|error| Failure::during("use the container's terminal", &error))?
         }
     };
-    // Only an administrator may read a filter back; others watch it being installed.
-    let (gated, witnessed) = if rustix::process::geteuid().is_root() {
-        (created.exec_to_gate()?, Vec::new())
-    } else {
-        created.exec_to_gate_witnessing()?
-    };
-    prove(plan, spec, &gated, &witnessed)?;
-    let released = gated.release()?;
+    let gated = created.exec_to_gate()?;
+    let (permit, statement) = prover.prove(&gated)?;
+    let released = gated.release(permit)?;
+    if let Err(failure) = prover.keep(statement) {
+        end(released);
+        return Err(failure);
+    }
     Ok(Launched { pid: released.pid, pidfd: released.pidfd, group: released.group, streams })
 }
 
-/// Reads the kernel back while the program waits for its first instruction, and keeps the signed receipt. The receipt of
-/// a refused start is kept as well: it says why.
-fn prove(plan: &Plan, spec: &ShimSpec, gated: &Gated, witnessed: &[Vec<u8>]) -> Result<(), Failure> {
-    let (pid, group) = (gated.pid(), gated.group().group());
-    let key =
-        HostKey::open_or_create(&spec.keys).map_err(|error| Failure::during("sign the receipt", &error))?;
-    let proc = ProcFs::open().map_err(|error| Failure::during("open /proc", &error))?;
-    let filter_witness = match witnessed {
-        [program] => witness(program, &proc, pid)?,
-        _ => None,
-    };
-    let subject = Subject { plan, pid, moment: Moment::Start, preserved_fds: 0, filter_witness };
-    let prepared = Prepared::new(&proc, plan).map_err(GateError::Prepare)?;
-    let found = examine(&proc, &subject, &prepared).map_err(GateError::Observe)?;
-    let statement = found.with_findings(compare_group(&plan.cgroup, group, pid));
-    let receipt = Receipt::seal(statement, &key).map_err(GateError::Json)?;
-    let path = spec.container_dir().receipt();
-    serde_json::to_vec(&receipt.envelope)
-        .map_err(std::io::Error::from)
-        .and_then(|text| std::fs::write(path, text))
-        .map_err(|error| Failure::during("keep the receipt", &error))?;
-    match receipt.statement.verdict {
-        Verdict::Holds => Ok(()),
-        Verdict::Unknown | Verdict::Differs => Err(GateError::Refused(Box::new(receipt)).into()),
+/// What the proof needs beside the process itself: made while init builds its root.
+struct Prover<'a> {
+    plan: &'a Plan,
+    spec: &'a ShimSpec,
+    key: HostKey,
+    proc: ProcFs,
+    prepared: Prepared,
+}
+
+impl<'a> Prover<'a> {
+    fn prepare(plan: &'a Plan, spec: &'a ShimSpec) -> Result<Self, Failure> {
+        let key = HostKey::open_or_create(&spec.keys)
+            .map_err(|error| Failure::during("sign the receipt", &error))?;
+        let proc = ProcFs::open().map_err(|error| Failure::during("open /proc", &error))?;
+        let prepared = Prepared::new(&proc, plan).map_err(GateError::Prepare)?;
+        Ok(Self { plan, spec, key, proc, prepared })
+    }
+
+    /// Reads the kernel back while the program waits for its first instruction. The receipt of a start that is refused is
+    /// kept as well: it says why.
+    fn prove(&self, gated: &Gated) -> Result<(Permit, Statement), Failure> {
+        let terms = Terms {
+            plan: self.plan,
+            prepared: &self.prepared,
+            group: gated.group().group(),
+            preserved_fds: 0,
+            rule: Rule::Strict,
+        };
+        match gate(&self.proc, gated, &terms) {
+            Ok(passed) => Ok((passed.permit, passed.statement)),
+            Err(error) => {
+                if let GateError::Refused { statement, .. } = &error {
+                    self.keep(Statement::clone(statement))?;
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Signs what was found: the program runs meanwhile.
+    fn keep(&self, statement: Statement) -> Result<(), Failure> {
+        let receipt = Receipt::seal(statement, &self.key).map_err(GateError::Json)?;
+        receipt
+            .keep(&self.spec.container_dir().receipt())
+            .map_err(|error| Failure::during("keep the receipt", &error))
     }
 }
 
-/// The one filter that the process was seen installing.
-fn witness(program: &[u8], proc: &ProcFs, pid: Pid) -> Result<Option<FilterWitness>, Failure> {
-    let during = |error: std::io::Error| Failure::during("count the filters of the first process", &error);
-    let program = Program::from_bytes(program).map_err(|error| during(std::io::Error::other(error)))?;
-    let status = proc.process(pid).and_then(|process| process.status());
-    let count = status.map_err(|error| during(error.into()))?.seccomp_filters;
-    Ok(count.map(|filters| FilterWitness { program: program.digest(), filters }))
+/// Ends a container that runs and has no receipt: nothing would say how it was confined.
+fn end(released: Released) {
+    let _ = pidfd_send_signal(&released.pidfd, Signal::KILL);
+    let _ = rustix::process::waitid(
+        rustix::process::WaitId::PidFd(std::os::fd::AsFd::as_fd(&released.pidfd)),
+        rustix::process::WaitIdOptions::EXITED,
+    );
+    if let Some(group) = released.group.group() {
+        // A group that is still busy is found by its path by the next clean-up.
+        let _ = group.kill_all();
+        let _ = group.destroy();
+    }
 }

@@ -18,7 +18,7 @@ mod pause;
 mod plan;
 mod prune;
 mod ps;
-mod receipt_check;
+pub(crate) mod receipt_check;
 mod rename;
 mod restart;
 mod rm;

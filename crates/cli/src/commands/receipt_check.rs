@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use cofferdam_proof::{Envelope, PublicKey, Statement, Verdict, narrow_table, table};
+use cofferdam_proof::{Envelope, PublicKey, Scope, Statement, Unobservable, Verdict, narrow_table, table};
 
 use crate::client_file;
 use crate::command::Run;
@@ -33,7 +33,7 @@ pub(crate) struct ReceiptCheckCommand {
 
 /// How a statement is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Shape {
+pub(crate) enum Shape {
     /// For people
     Table,
     /// The statement as it was signed
@@ -60,21 +60,33 @@ pub(super) fn verdict_status(verdict: Verdict) -> ExitCode {
 
 /// Prints a statement.
 pub(super) fn print(statement: &Statement, shape: Shape, whole: bool) -> Result<(), Report> {
-    let mut out = std::io::stdout().lock();
+    let text = shown(statement, shape, whole)
+        .map_err(|error| Report::new("cannot write the statement as JSON").because(&error))?;
+    Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
+}
+
+/// A statement as text.
+pub(crate) fn shown(statement: &Statement, shape: Shape, whole: bool) -> Result<String, serde_json::Error> {
     if shape == Shape::Json {
-        let text = serde_json::to_string_pretty(statement)
-            .map_err(|error| Report::new("cannot write the statement as JSON").because(&error))?;
-        writeln!(out, "{text}")?;
-        return Ok(());
+        return Ok(serde_json::to_string_pretty(statement)? + "\n");
     }
     let findings = &statement.findings;
     let holding = findings.iter().filter(|finding| finding.verdict == Verdict::Holds).count();
     let zone = statement.zone.as_ref().map_or("none", |zone| zone.as_str());
-    writeln!(out, "container {} in zone {zone}, looked at {}", statement.container, statement.time)?;
-    writeln!(out, "plan {}", statement.plan)?;
-    writeln!(out, "{}", if whole { table(findings, None) } else { narrow_table(findings) })?;
-    writeln!(out, "{holding} of {} controls hold: {}", findings.len(), statement.verdict)?;
-    Ok(())
+    let (container, time) = (&statement.container, statement.time);
+    let mut text = match (statement.scope, &statement.process) {
+        (Scope::Entered, Some(process)) => {
+            format!("process {} that entered container {container}, looked at {time}\n", process.pid)
+        }
+        _ => format!("container {container} in zone {zone}, looked at {time}\n"),
+    };
+    let rows = if whole { table(findings, None) } else { narrow_table(findings) };
+    text += &format!("plan {}\n{rows}\n", statement.plan);
+    for Unobservable { part, why } in &statement.unobservable {
+        text += &format!("not claimed: {part}: {why}\n");
+    }
+    text += &format!("{holding} of {} controls hold: {}\n", findings.len(), statement.verdict);
+    Ok(text)
 }
 
 fn text(file: &Path) -> Result<String, Report> {

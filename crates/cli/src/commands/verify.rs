@@ -54,9 +54,14 @@ pub(super) fn verify(engine: &Engine, ids: &[ContainerId], shape: Shape, whole: 
             writeln!(std::io::stdout().lock())?;
         }
         match engine.verify(id) {
-            Ok(receipt) => {
-                print(&receipt.statement, shape, whole)?;
-                worst = worst.max(receipt.statement.verdict);
+            Ok(receipts) => {
+                for (number, receipt) in receipts.iter().enumerate() {
+                    if number > 0 && shape == Shape::Table {
+                        writeln!(std::io::stdout().lock())?;
+                    }
+                    print(&receipt.statement, shape, whole)?;
+                    worst = worst.max(receipt.statement.verdict);
+                }
             }
             Err(error) => {
                 // One that cannot be looked at is not known to be confined; the others still get their turn.

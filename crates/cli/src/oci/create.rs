@@ -1,6 +1,5 @@
 //! `create` and `run`.
 
-use std::error::Error;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,11 +7,11 @@ use std::process::ExitCode;
 use cofferdam_confinement::Plan;
 use cofferdam_runtime::lifecycle::{self, CreateIo, Fresh};
 use cofferdam_runtime::oci;
-use cofferdam_runtime::start::{self, Gated};
+use cofferdam_runtime::start;
 
 use super::arguments::{Flag, Order, option, switch};
 use super::error::CommandError;
-use super::log::Log;
+use super::proof::Prover;
 use super::supervise::{Supervisor, reap_orphans};
 use super::{Call, Command, Outcome, console};
 
@@ -77,14 +76,6 @@ pub(super) const RUN: Command = Command {
     order: Order::Mixed,
     run,
 };
-
-/// What is checked before a container's program runs.
-pub(super) fn gatekeeper(log: &Log) -> impl FnMut(&Plan, &Gated) -> Result<(), Box<dyn Error + Send + Sync>> {
-    |plan, gated| {
-        log.debug(&format!("{}: process {} is at the gate", plan.container, gated.pid()));
-        Ok(())
-    }
-}
 
 /// The flags that `create` and `run` share, and what they lead to.
 struct Preparation {
@@ -200,15 +191,26 @@ impl Preparation {
         }
     }
 
-    fn make(&mut self, call: &Call) -> Result<Fresh, CommandError> {
+    /// Makes the container, and what the gate needs while it builds its root.
+    fn make(&mut self, call: &Call) -> Result<(Fresh, Prover), CommandError> {
         let io = CreateIo { stdio: self.io.stdio.take(), ..self.io };
-        Ok(lifecycle::create(&call.global.root, self.plan.clone(), self.bundle.clone(), io)?)
+        let preserved_fds = io.preserved_fds;
+        let mut prover = None;
+        let fresh =
+            lifecycle::create(&call.global.root, self.plan.clone(), self.bundle.clone(), io, |plan| {
+                prover = Some(Prover::prepare(plan, preserved_fds))
+            })?;
+        let prover = prover.unwrap_or_else(|| Prover::prepare(&self.plan, preserved_fds))?;
+        Ok((fresh, prover))
     }
 }
 
 fn create(call: &Call) -> Outcome {
     let mut preparation = prepare(call, "create", true)?;
-    let mut fresh = preparation.make(call)?;
+    let (mut fresh, prover) = preparation.make(call)?;
+    if let Some(folder) = fresh.path() {
+        prover.leave(folder)?;
+    }
     preparation.hand_out(&mut fresh)?;
     if preparation.pidfd_socket.is_some() {
         preparation.hand_out_pidfd(fresh.pidfd().as_ref())?;
@@ -226,11 +228,12 @@ fn run(call: &Call) -> Outcome {
     }
     // Signals wait from here on, so that none that was meant for the container ends this process first.
     let supervisor = if detached { None } else { Some(Supervisor::prepare()?) };
-    let mut fresh = preparation.make(call)?;
+    let (mut fresh, mut prover) = preparation.make(call)?;
     let terminal = preparation.hand_out(&mut fresh)?;
-    let (container, released) = fresh.start(&mut gatekeeper(&call.global.log))?;
-    let handed = preparation
-        .hand_out_pid(released.pid.as_raw_nonzero().get())
+    let (container, released) = fresh.start(&mut prover.keeper())?;
+    let handed = prover
+        .keep(&call.global.root, container.path())
+        .and_then(|()| preparation.hand_out_pid(released.pid.as_raw_nonzero().get()))
         .and_then(|()| preparation.hand_out_pidfd(Some(&released.pidfd)));
     if let Err(error) = handed {
         container.delete(true)?;

@@ -8,13 +8,14 @@ use cofferdam_confinement::seccomp::Profile;
 use cofferdam_confinement::{Plan, Process};
 use cofferdam_kernel::capability::Capability;
 use cofferdam_runtime::cgroup::Subgroups;
-use cofferdam_runtime::lifecycle::{Container, Lookup, send_seccomp_listener};
+use cofferdam_runtime::lifecycle::{Container, LifecycleError, Lookup, send_seccomp_listener};
 use cofferdam_runtime::oci;
 use cofferdam_runtime::start::{self, StartIo, Supervision, Target};
 use cofferdam_wire_oci::{self as wire, Status};
 
 use super::arguments::{Arguments, Order, option, switch};
 use super::error::{CommandError, UsageError};
+use super::proof::{Prover, end_unreceipted};
 use super::supervise::{Supervisor, reap_orphans};
 use super::{Call, Command, Outcome, console, create};
 
@@ -130,7 +131,10 @@ fn execute(call: &Call, container: &Container, process: &Process) -> Outcome {
     };
     let subgroups = subgroups(arguments)?;
     let target = Target { plan, pid, pidfd: pidfd.as_fd(), subgroups: subgroups.as_ref() };
-    let mut created = start::exec(&target, process, io)?;
+    let entering = start::enter(&target, process, io)?;
+    let planned = plan.with_process(process.clone());
+    let mut prover = Prover::entering(&planned, pid, preserved_fds)?;
+    let mut created = entering.finish()?;
     let mut terminal = created.take_terminal();
     if let (Some(socket), Some(master)) = (&console_socket, &terminal) {
         console::send_fd(socket, "/dev/ptmx", master.as_fd())?;
@@ -148,7 +152,9 @@ fn execute(call: &Call, container: &Container, process: &Process) -> Outcome {
     if let (Some(socket), Some(pidfd)) = (path("pidfd-socket"), gated.pidfd()) {
         console::send_fd(&socket, "pidfd", pidfd)?;
     }
-    let released = gated.release()?;
+    let permit = prover.look(&planned, &gated).map_err(|error| LifecycleError::Gate(error.into()))?;
+    let released = gated.release(permit)?;
+    prover.keep_entrant(&call.global.root, container, process).inspect_err(|_| end_unreceipted(&released))?;
     match supervisor {
         None => Ok(ExitCode::SUCCESS),
         Some(supervisor) => Ok(ExitCode::from(supervisor.wait(&released.pidfd, released.pid, terminal)?)),

@@ -13,6 +13,7 @@ mod help;
 mod kill;
 mod log;
 mod pause;
+mod proof;
 mod ps;
 mod size;
 mod spec;
@@ -21,6 +22,7 @@ mod state;
 mod supervise;
 mod terminal;
 mod update;
+mod verify;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -81,6 +83,7 @@ const COMMANDS: &[Command] = &[
     start::START,
     state::STATE,
     update::UPDATE,
+    verify::VERIFY,
 ];
 
 fn refuse_checkpoint() -> Outcome {

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use cofferdam_runtime::lifecycle::{Container, Lookup};
 
 use super::arguments::Order;
-use super::{Call, Command, Outcome, create};
+use super::proof::{Prover, end_unreceipted};
+use super::{Call, Command, Outcome};
 
 pub(super) const START: Command = Command {
     name: "start",
@@ -19,6 +20,11 @@ pub(super) const START: Command = Command {
 fn run(call: &Call) -> Outcome {
     let id = call.arguments.only_id("start")?;
     let mut container = Container::find(&call.global.root, &id, Lookup::Change)?;
-    container.start(&mut create::gatekeeper(&call.global.log))?;
+    let mut prover = Prover::of_created(&container)?;
+    let started = container.start(&mut prover.keeper());
+    // That of a start that was refused too: it says why.
+    let kept = prover.keep(&call.global.root, container.path());
+    let released = started?;
+    kept.inspect_err(|_| end_unreceipted(&released))?;
     Ok(ExitCode::SUCCESS)
 }

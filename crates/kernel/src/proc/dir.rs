@@ -19,7 +19,7 @@ use super::{
 use crate::namespace::Namespace;
 
 /// The identity of a file: two descriptors with the same one are of the same file (or namespace).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct FileId {
     /// `st_dev`
     pub dev: u64,

@@ -3,7 +3,7 @@
 use super::parse::{ParseError, decimal, lines, words};
 
 /// One line of an id map. `outside` is as the reader's user namespace shows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct IdMapLine {
     /// First id inside the namespace.
     pub inside: u32,

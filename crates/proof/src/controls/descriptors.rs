@@ -28,7 +28,9 @@ pub(super) fn compare(view: &View<'_>, judge: &mut Judge) {
     let allowed = 3 + observation.preserved_fds;
     let planned = match (observation.moment, observation.preserved_fds) {
         (Moment::Start, 0) => "only 0, 1 and 2, no folder of the host".to_owned(),
-        (Moment::Start, more) => format!("only 0 to {}, no folder of the host", 2 + more),
+        (Moment::Start, more) => {
+            format!("only 0 to {}, no folder of the host but among the {more} handed over", 2 + more)
+        }
         (Moment::Verify, _) => "no folder of the host".to_owned(),
     };
     let read = observation.files.as_ref().map_err(Clone::clone).and_then(|files| files.descriptors.clone());
@@ -38,7 +40,10 @@ pub(super) fn compare(view: &View<'_>, judge: &mut Judge) {
     };
     let mut bad = 0;
     for (descriptor, mount) in &descriptors {
-        let foreign = is_folder(descriptor) && mount.is_none_or(|mount| !mounts.contains(&mount));
+        // What the caller hands over by number may be anything: that is what it asks for.
+        let handed_over = (3..allowed).contains(&descriptor.number);
+        let foreign =
+            is_folder(descriptor) && !handed_over && mount.is_none_or(|mount| !mounts.contains(&mount));
         let leaked = observation.moment == Moment::Start && descriptor.number >= allowed;
         if foreign || leaked {
             bad += 1;

@@ -6,7 +6,7 @@ use cofferdam_confinement::{DeviceKind, MountKind};
 use cofferdam_kernel::capability::Capability;
 use rustix::fs::FileType;
 
-use super::View;
+use super::{MADE_BY_HOOK, View};
 use crate::judge::Judge;
 use crate::observation::{Moment, PathState};
 
@@ -89,6 +89,8 @@ pub(super) fn extra(view: &View<'_>, judge: &mut Judge) {
         // Device 0:0 is a whiteout of an overlay: nothing can be opened through it.
         if may_make || node.device == (0, 0) {
             item.holds_with(seen, "made by the container itself, which may; its cgroup decides on its use");
+        } else if view.hooked {
+            item.unclear(seen, MADE_BY_HOOK);
         } else {
             item.differs(seen);
         }

@@ -4,7 +4,7 @@ use cofferdam_confinement::{AccessTime, Flag, Mount, MountFlags, MountIdMap, Mou
 use cofferdam_kernel::capability::Capability;
 use cofferdam_kernel::proc::MountEntry;
 
-use super::View;
+use super::{MADE_BY_HOOK, View};
 use crate::judge::Judge;
 use crate::mount_roles::{MountRoles, Role};
 use crate::observation::{Moment, Observation, PathState};
@@ -274,6 +274,18 @@ fn own_work(plan: &Plan, observation: &Observation, roles: &MountRoles<'_>, entr
     may && (SELF_MOUNTED.contains(&entry.fstype.as_str()) || entry.fstype.starts_with("fuse") || copied())
 }
 
+/// Whether the host mounted it, and propagation that the plan asks for carried it here: it gets its events from the same
+/// group of peers as the mount below it.
+fn arrived(roles: &MountRoles<'_>, entry: &MountEntry) -> bool {
+    let planned = |role: Role| {
+        matches!(role, Role::Root | Role::BelowRoot | Role::Planned(_) | Role::Below(_) | Role::Extra)
+    };
+    let travels = |below: &MountEntry| below.peers.master.is_some() || below.peers.shared.is_some();
+    let mut below = roles.with_roles().filter(|(other, role)| other.id == entry.parent && planned(*role));
+    let came = entry.peers.master.is_some() || entry.peers.shared.is_some();
+    came && below.any(|(below, _)| travels(below))
+}
+
 pub(super) fn extra(view: &View<'_>, judge: &mut Judge) {
     let (plan, observation) = (view.plan, view.observation);
     // In a shared mount namespace the others' mounts are there too, and nobody planned them here.
@@ -292,6 +304,10 @@ pub(super) fn extra(view: &View<'_>, judge: &mut Judge) {
         found += 1;
         if own_work(plan, observation, roles, entry) {
             item.holds_with(seen, "mounted by the container itself, which may");
+        } else if arrived(roles, entry) {
+            item.holds_with(seen, "arrived from the host: the plan lets its mounts travel there");
+        } else if view.hooked {
+            item.unclear(seen, MADE_BY_HOOK);
         } else {
             item.differs(seen);
         }

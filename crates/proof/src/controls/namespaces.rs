@@ -5,16 +5,17 @@ use cofferdam_kernel::namespace::Namespace;
 
 use super::View;
 use crate::judge::Judge;
-use crate::observation::{NamespaceIds, Reading};
+use crate::observation::{NamespaceIds, Reading, Scope};
 
 pub(super) fn compare(view: &View<'_>, judge: &mut Judge) {
     let (plan, observation) = (view.plan, view.observation);
     for kind in Namespace::ALL {
         let source = plan.namespaces.source(kind);
-        let item = judge.item(kind.link_name()).planned(match source {
-            NamespaceSource::Host => "the host's".to_owned(),
-            NamespaceSource::New => "new".to_owned(),
-            NamespaceSource::Join(path) => format!("joined: {}", path.display()),
+        let item = judge.item(kind.link_name()).planned(match (source, observation.scope) {
+            (NamespaceSource::Host, _) => "the host's".to_owned(),
+            (_, Scope::Entered) => "the container's".to_owned(),
+            (NamespaceSource::New, Scope::Container) => "new".to_owned(),
+            (NamespaceSource::Join(path), Scope::Container) => format!("joined: {}", path.display()),
         });
         let Some(ids) = observation.namespaces.get(&kind) else {
             item.unknown("not read");
@@ -28,11 +29,12 @@ pub(super) fn compare(view: &View<'_>, judge: &mut Judge) {
             }
         };
         let seen = format!("{}:[{}]", kind.link_name(), own);
-        match (holds, source) {
-            (true, _) => item.holds(seen),
-            (false, NamespaceSource::New) => item.differs_because(seen, "it is the host's"),
-            (false, NamespaceSource::Host) => item.differs_because(seen, "it is not the host's"),
-            (false, NamespaceSource::Join(_)) => item.differs_because(seen, "it is not the joined one"),
+        match (holds, source, observation.scope) {
+            (true, _, _) => item.holds(seen),
+            (false, NamespaceSource::Host, _) => item.differs_because(seen, "it is not the host's"),
+            (false, _, Scope::Entered) => item.differs_because(seen, "it is not the container's"),
+            (false, NamespaceSource::New, _) => item.differs_because(seen, "it is the host's"),
+            (false, NamespaceSource::Join(_), _) => item.differs_because(seen, "it is not the joined one"),
         }
     }
 }
@@ -42,8 +44,8 @@ fn relation(source: &NamespaceSource, ids: &NamespaceIds) -> Reading<(u64, bool)
     let own = ids.own.clone()?;
     Ok(match (source, &ids.joined) {
         (NamespaceSource::Host, _) => (own, own == ids.host.clone()?),
-        (NamespaceSource::New, _) => (own, own != ids.host.clone()?),
-        (NamespaceSource::Join(_), Some(joined)) => (own, own == joined.clone()?),
+        (_, Some(joined)) => (own, own == joined.clone()?),
+        (NamespaceSource::New, None) => (own, own != ids.host.clone()?),
         (NamespaceSource::Join(_), None) => (own, false),
     })
 }

@@ -1,30 +1,69 @@
-//! The control groups that the process is a member of.
+//! The control group: its limits, and that the process is in it in every hierarchy.
+
+use cofferdam_confinement::Cgroup;
+use cofferdam_runtime::cgroup::{Group, Observation as Value};
+use rustix::process::Pid;
 
 use super::View;
+use crate::finding::Finding;
 use crate::judge::Judge;
+use crate::observation::{Reading, Scope, read_group};
 
-/// A process may be deeper than planned: the groups above it limit it as well. What stands before the planned path is the
-/// part of the hierarchy that was delegated to the user, or to a container that all of this runs in.
-pub(super) fn membership(view: &View<'_>, judge: &mut Judge) {
-    let (plan, observation) = (view.plan, view.observation);
-    let Some(path) = &plan.cgroup.path else { return };
-    let planned = format!("/{}", path.as_str());
-    let item = judge.whole().planned(planned.as_str());
-    let groups = match &observation.cgroup {
-        Ok(groups) => groups,
-        Err(why) => return item.unknown(why.to_string()),
-    };
-    let below = format!("{planned}/");
-    let inside: Vec<_> =
-        groups.iter().filter(|group| group.path.ends_with(&planned) || group.path.contains(&below)).collect();
-    let name = |group: &&cofferdam_kernel::proc::CgroupMembership| {
-        if group.hierarchy == 0 { "v2".to_owned() } else { group.controllers.join(",") }
-    };
-    if inside.is_empty() {
-        let found: Vec<String> =
-            groups.iter().map(|group| format!("{}:{}", name(&group), group.path)).collect();
-        item.differs(found.join(" "));
-    } else {
-        item.holds(format!("in {}", inside.iter().map(name).collect::<Vec<_>>().join(" ")));
+fn each(values: &Reading<Vec<Value>>, judge: &mut Judge) {
+    match values {
+        Err(why) => judge.whole().planned("as in the plan").unknown(why.to_string()),
+        Ok(values) => {
+            for value in values {
+                let item = judge.item(value.control.as_str()).planned(value.planned.as_str());
+                if value.holds() {
+                    item.holds(value.observed.as_str());
+                } else {
+                    item.differs(value.observed.as_str());
+                }
+            }
+        }
     }
+}
+
+/// In every hierarchy that the host has: in one of several a process could be left out, and its limits there with it. It
+/// may be deeper than planned: the groups above limit it as well.
+pub(super) fn membership(view: &View<'_>, judge: &mut Judge) {
+    each(&view.observation.group.membership, judge);
+}
+
+pub(super) fn limits(view: &View<'_>, judge: &mut Judge) {
+    each(&view.observation.group.limits, judge);
+}
+
+/// Whoever is in the container came into it by its first process, or by an `exec` that left a receipt. Told only where the
+/// container has a pid namespace of its own: elsewhere processes that are left behind go to the host's first one.
+pub(super) fn entered(view: &View<'_>, judge: &mut Judge) {
+    let Some(strangers) = &view.observation.strangers else { return };
+    if !view.plan.namespaces.pid.is_new() || view.plan.cgroup.path.is_none() {
+        return;
+    }
+    let planned = "each with a receipt";
+    match strangers {
+        Err(why) => judge.whole().planned(planned).unknown(why.to_string()),
+        Ok(strangers) if strangers.is_empty() => judge.whole().planned(planned).holds("no other"),
+        Ok(strangers) => {
+            for stranger in strangers {
+                let item =
+                    judge.item(format!("process {}", stranger.pid)).planned("it came in with a receipt");
+                item.differs(format!("put there from outside, by process {}", stranger.parent));
+            }
+        }
+    }
+}
+
+/// The findings of both for a group and the process `pid` alone. `group` is none where it could not be opened.
+#[must_use]
+pub fn compare_group(planned: &Cgroup, group: Option<&Group>, pid: Pid) -> Vec<Finding> {
+    let read = read_group(planned, group, Scope::Container, pid);
+    let findings = |control, values: &Reading<Vec<Value>>| {
+        let mut judge = Judge::new(control);
+        each(values, &mut judge);
+        judge.into_findings()
+    };
+    [findings("cgroup-limits", &read.limits), findings("cgroup", &read.membership)].concat()
 }

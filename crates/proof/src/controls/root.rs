@@ -5,10 +5,13 @@ use cofferdam_confinement::{Plan, Propagation, RootSource};
 use super::View;
 use crate::judge::Judge;
 use crate::mount_roles::{MountRoles, Role};
-use crate::observation::{Moment, Observation};
+use crate::observation::{Moment, Observation, Scope};
 
 pub(super) fn compare(view: &View<'_>, judge: &mut Judge) {
     let (plan, observation) = (view.plan, view.observation);
+    if observation.scope == Scope::Entered {
+        return same_as_container(observation, judge);
+    }
     source(view, judge);
     let roles = match &view.mounts {
         Ok(roles) => roles,
@@ -29,6 +32,21 @@ pub(super) fn compare(view: &View<'_>, judge: &mut Judge) {
     }
     if plan.namespaces.mount.is_new() {
         propagation(plan, observation, roles, judge);
+    }
+}
+
+/// A process that entered has the root of the container's first process, through the same mount.
+fn same_as_container(observation: &Observation, judge: &mut Judge) {
+    let item = judge.whole().planned("the container's");
+    let own = observation.files.as_ref().map_err(Clone::clone).and_then(|files| files.root.clone());
+    match (own, &observation.container_root) {
+        (Ok(own), Some(Ok(root))) if (own.file, own.mount) == (root.file, root.mount) => {
+            item.holds("the same")
+        }
+        (Ok(own), Some(Ok(_))) => item.differs(own.link.display().to_string()),
+        (Err(why), _) => item.unknown(why.to_string()),
+        (_, Some(Err(why))) => item.unknown(why.to_string()),
+        (_, None) => item.unknown("the root of the container's first process was not read"),
     }
 }
 
@@ -99,7 +117,7 @@ fn propagation(plan: &Plan, observation: &Observation, roles: &MountRoles<'_>, j
         Role::Planned(at) | Role::Below(at) | Role::Hierarchy(at) => shares(at),
         // A running container may share among its own mounts; those that came from outside it may not.
         Role::Extra => observation.moment == Moment::Verify,
-        Role::Root | Role::Device | Role::Mask | Role::Readonly | Role::Console => false,
+        Role::BelowRoot | Role::Root | Role::Device | Role::Mask | Role::Readonly | Role::Console => false,
     };
     let leaking =
         roles.with_roles().find(|(entry, role)| entry.peers.shared.is_some() && !root_shares && !may(*role));

@@ -5,7 +5,7 @@ use cofferdam_kernel::task::SchedAttr;
 
 use super::View;
 use crate::judge::Judge;
-use crate::observation::Moment;
+use crate::observation::{Moment, Scope};
 
 pub(super) fn oom_score_adj(view: &View<'_>, judge: &mut Judge) {
     let (plan, observation) = (view.plan, view.observation);
@@ -19,6 +19,33 @@ pub(super) fn oom_score_adj(view: &View<'_>, judge: &mut Judge) {
             item.holds_with(observed.to_string(), "raised by the container itself: it is killed the sooner");
         }
         Ok(observed) => item.differs(observed.to_string()),
+    }
+}
+
+/// The processors that an entering process was bound to. Its cgroup's cpuset may leave fewer of them; a running process may
+/// change them as far as its cpuset lets it.
+pub(super) fn affinity(view: &View<'_>, judge: &mut Judge) {
+    let observation = view.observation;
+    let planned = view.plan.process.cpu_affinity.as_ref().and_then(|affinity| affinity.last.as_deref());
+    let (Some(planned), Scope::Entered, Moment::Start) = (planned, observation.scope, observation.moment)
+    else {
+        return;
+    };
+    let item = judge.whole().planned(planned);
+    let wanted = cofferdam_runtime::cpu_list(planned);
+    match (&observation.affinity, wanted) {
+        (Err(why), _) => item.unknown(why.to_string()),
+        (_, None) => item.unknown("the plan's list names no processors"),
+        (Ok(observed), Some(wanted)) => {
+            let seen = observed.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+            if *observed == wanted {
+                item.holds(seen);
+            } else if observed.iter().all(|cpu| wanted.contains(cpu)) {
+                item.holds_with(seen, "stricter: its cpuset or the machine has no more of them");
+            } else {
+                item.differs(seen);
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The system call filter: that one is in force, and that it is the planned one, instruction by instruction.
 
+use cofferdam_confinement::seccomp::Program;
 use cofferdam_kernel::proc::SeccompMode;
 
 use super::View;
@@ -36,14 +37,14 @@ pub(super) fn filter(view: &View<'_>, judge: &mut Judge) {
         Err(why) => return item.planned("a filter").unknown(format!("cannot compile the profile: {why}")),
     };
     let digest = &planned.digest;
-    let item = item.planned(format!("{digest}, {} instructions", planned.program.instructions().len()));
+    let item = item.planned(format!("{digest}, {} instructions", planned.length));
     match &observation.filters.installed {
         Ok(installed) => {
-            let found = installed.contains(&planned.program);
-            let seen = match installed.as_slice() {
+            let digests: Vec<_> = installed.iter().map(Program::digest).collect();
+            let found = digests.contains(digest);
+            let seen = match digests.as_slice() {
                 [] => "none".to_owned(),
-                [_] if found => digest.to_string(),
-                several => several.iter().map(|one| one.digest().to_string()).collect::<Vec<_>>().join(" "),
+                several => several.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
             };
             match (found, installed.len()) {
                 (true, 1) => item.holds(seen),

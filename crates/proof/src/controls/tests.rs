@@ -10,7 +10,9 @@ use proptest::prelude::*;
 use super::{CONTROLS, compare};
 use crate::finding::{Finding, Verdict, overall};
 use crate::fixture::{caps, leaked, observation, plan};
-use crate::observation::{DeviceNode, FilterWitness, Moment, Observation, PathState, Unreadable};
+use crate::observation::{
+    DeviceNode, FilterWitness, Moment, NamespaceIds, Observation, PathState, Scope, Stranger, Unreadable,
+};
 
 type Change = fn(&mut Observation);
 
@@ -110,7 +112,14 @@ const CHANGES: &[(&str, Change)] = &[
     ("scheduler", with!(seen.scheduler: scheduler => scheduler.policy = 1)),
     ("io-priority", |seen| seen.io_priority = Ok(0)),
     ("personality", |seen| seen.personality = Ok(0)),
-    ("cgroup", with!(seen.cgroup: groups => groups[0].path = "/".to_owned())),
+    // In one of several hierarchies it is elsewhere.
+    ("cgroup", |seen| {
+        let mut other = seen.group.membership.as_ref().unwrap()[0].clone();
+        "/".clone_into(&mut other.observed);
+        seen.group.membership.as_mut().unwrap().push(other);
+    }),
+    ("cgroup-limits", |seen| "max".clone_into(&mut seen.group.limits.as_mut().unwrap()[0].observed)),
+    ("entered-processes", |seen| seen.strangers = Some(Ok(vec![Stranger { pid: 90, parent: 1 }]))),
     ("descriptors", with!(seen.files: files => files.descriptors.as_mut().unwrap().push(leaked(3, false)))),
     // CVE-2024-21626: a folder of the host is open, also in the place of a standard stream.
     ("descriptors", with!(seen.files: files => files.descriptors.as_mut().unwrap()[0] = leaked(0, true))),
@@ -127,7 +136,7 @@ const CHANGES: &[(&str, Change)] = &[
 ];
 
 /// Controls that can only be stricter than planned in this plan, or are changed together with others below.
-const ELSEWHERE: &[&str] = &["setgroups"];
+const ELSEWHERE: &[&str] = &["setgroups", "cpu-affinity"];
 
 fn not_holding(findings: &[Finding]) -> Vec<(&str, Verdict)> {
     findings
@@ -143,7 +152,8 @@ fn what_is_as_planned_holds_and_every_control_says_so() {
     assert_eq!(not_holding(&findings), []);
     let spoken: BTreeSet<&str> = findings.iter().map(|finding| finding.control.as_str()).collect();
     let all: BTreeSet<&str> = CONTROLS.iter().map(|control| control.name).collect();
-    assert_eq!(spoken, all);
+    // Only a process that enters is bound to processors.
+    assert_eq!(all.difference(&spoken).copied().collect::<Vec<_>>(), ["cpu-affinity"]);
 }
 
 #[test]
@@ -241,6 +251,66 @@ fn a_witnessed_filter_counts_where_it_cannot_be_read_back() {
     let other = cofferdam_names::Digest::sha256([0; 32]);
     seen.filters.witnessed = Some(FilterWitness { program: other, filters: 1 });
     assert_eq!(not_holding(&compare(&plan, &seen)), [("seccomp-filter", Verdict::Differs)]);
+}
+
+/// A process that entered the container, as it should be.
+fn entered() -> (cofferdam_confinement::Plan, Observation) {
+    let (mut plan, mut seen) = (plan(), observation());
+    plan.process.cpu_affinity =
+        Some(cofferdam_confinement::CpuAffinity { initial: None, last: Some("0-1".to_owned()) });
+    seen.scope = Scope::Entered;
+    let ids = NamespaceIds { own: Ok(9), host: Ok(1), joined: Some(Ok(9)) };
+    seen.namespaces = Namespace::ALL.into_iter().map(|kind| (kind, ids.clone())).collect();
+    seen.container_root = Some(seen.files.as_ref().unwrap().root.clone());
+    seen.affinity = Ok(vec![0, 1]);
+    (plan, seen)
+}
+
+#[test]
+fn one_that_entered_is_compared_by_its_own_controls_and_must_be_in_the_container() {
+    let changes: &[(&str, Change)] = &[
+        ("namespaces", |seen| seen.namespaces.get_mut(&Namespace::Uts).unwrap().own = Ok(10)),
+        ("root", |seen| seen.container_root.as_mut().unwrap().as_mut().unwrap().mount = 900),
+        ("cpu-affinity", |seen| seen.affinity = Ok(vec![0, 1, 2])),
+        (
+            "capabilities-bounding",
+            with!(seen.status: status => status.cap_bounding = caps(&["CAP_SYS_ADMIN"])),
+        ),
+        ("cgroup", |seen| "/".clone_into(&mut seen.group.membership.as_mut().unwrap()[0].observed)),
+    ];
+    let (plan, seen) = entered();
+    let findings = compare(&plan, &seen);
+    assert_eq!(not_holding(&findings), []);
+    let spoken: BTreeSet<&str> = findings.iter().map(|finding| finding.control.as_str()).collect();
+    let own = CONTROLS.iter().filter(|control| control.of == Scope::Entered);
+    assert_eq!(spoken, own.map(|control| control.name).collect());
+    for (control, change) in changes {
+        let (plan, mut seen) = entered();
+        change(&mut seen);
+        assert_eq!(not_holding(&compare(&plan, &seen)), [(*control, Verdict::Differs)], "{control}");
+    }
+}
+
+#[test]
+fn what_a_hook_may_have_made_is_unknown_and_what_the_host_sends_is_no_surprise() {
+    let hook = cofferdam_confinement::Hook {
+        path: "/bin/hook".into(),
+        args: Vec::new(),
+        env: Vec::new(),
+        timeout_seconds: None,
+    };
+    let (mut plan, mut seen) = (plan(), observation());
+    let line = b"90 10 8:3 / /mnt rw - ext4 /dev/sdc rw\n";
+    seen.mounts.as_mut().unwrap().extend(parse_mountinfo(line).unwrap());
+    plan.hooks.create_container.push(hook);
+    assert_eq!(not_holding(&compare(&plan, &seen)), [("extra-mounts", Verdict::Unknown)]);
+    // With the root a slave of the host's, a mount that comes down to it was the host's doing.
+    let (mut plan, mut seen) = (crate::fixture::plan(), observation());
+    plan.root.propagation = cofferdam_confinement::Propagation::Rslave;
+    entry(&mut seen, 10).peers.master = Some(3);
+    let line = b"90 10 8:3 / /mnt rw master:3 - ext4 /dev/sdc rw\n";
+    seen.mounts.as_mut().unwrap().extend(parse_mountinfo(line).unwrap());
+    assert_eq!(not_holding(&compare(&plan, &seen)), []);
 }
 
 proptest! {

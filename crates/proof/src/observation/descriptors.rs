@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use cofferdam_kernel::proc::{Descriptor, FileId, ProcDir};
 use rustix::fs::{AtFlags, FileType, StatxFlags, statx};
+use serde::{Deserialize, Serialize};
 
 use super::gather::reading;
 use super::{Reading, Unreadable};
 
 /// What one of the links `exe`, `cwd` and `root` leads to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenFile {
     /// The link's text, as the observer sees it.
     pub link: PathBuf,
@@ -57,7 +58,7 @@ fn descriptors(process: &ProcDir) -> Reading<Vec<(Descriptor, Option<u64>)>> {
     reading(process.descriptors())?.into_iter().map(with_mount).collect()
 }
 
-fn open_file(process: &ProcDir, name: &str) -> Reading<OpenFile> {
+pub(super) fn open_file(process: &ProcDir, name: &str) -> Reading<OpenFile> {
     let link = reading(process.link(name))?;
     let file = reading(process.open_link(name))?;
     let how = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;

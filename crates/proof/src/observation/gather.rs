@@ -6,15 +6,20 @@ use cofferdam_confinement::{MountKind, NamespaceSource, Plan};
 use cofferdam_kernel::namespace::Namespace;
 use cofferdam_kernel::proc::{MountEntry, ProcDir, ProcError, ProcFs, SetgroupsState};
 use cofferdam_names::ContainerPath;
+use cofferdam_runtime::cgroup::Group;
 use rustix::process::Pid;
+use rustix::thread::CpuSet;
 use thiserror::Error;
 
 use super::filter::read_filters;
+use super::group::Stranger;
+use super::group::read_group;
 use super::paths::{ContainerRoot, PathState};
 use super::prepare::Prepared;
 use super::visit::read_inside;
 use super::{
-    FilterWitness, Filters, Inside, Moment, NamespaceIds, Observation, Reading, Unreadable, descriptors,
+    FilterWitness, Filters, Inside, Moment, NamespaceIds, Observation, Reading, Scope, Unreadable,
+    descriptors,
 };
 
 /// Which process is looked at, and against what.
@@ -27,10 +32,14 @@ pub struct Subject<'a> {
     pub pid: Pid,
     /// When.
     pub moment: Moment,
+    /// The container's control group; none where it has none of its own, or it cannot be opened.
+    pub group: Option<&'a Group>,
     /// How many descriptors from 3 on were handed to it on purpose (`--preserve-fds`).
     pub preserved_fds: u32,
     /// The filter as its installation was seen, where `PTRACE_SECCOMP_GET_FILTER` is not allowed.
     pub filter_witness: Option<FilterWitness>,
+    /// The processes of the container that came into it in no known way, where that was looked into: [`strangers`].
+    pub strangers: Option<Reading<Vec<Stranger>>>,
 }
 
 /// The process could not be looked at at all.
@@ -81,8 +90,10 @@ pub fn observe(
     let process = proc.process(subject.pid).map_err(|source| ObserveError::Process { pid, source })?;
     let plan = subject.plan;
     let wanted = &plan.process;
+    let scope = prepared.scope();
+    let whole = scope == Scope::Container;
     let namespaces = read_namespaces(&process, prepared);
-    let inside = if needs_visit(plan) {
+    let inside = if whole && needs_visit(plan) {
         read_inside(proc, subject.pid, plan, &namespaces)?
     } else {
         Ok(Inside::default())
@@ -90,9 +101,10 @@ pub fn observe(
     let mounts = reading(process.mountinfo());
     let root = open_root(&process, plan, subject.moment, &mounts);
     let scheduling = wanted.scheduler.is_some();
-    let new_user = plan.namespaces.user != NamespaceSource::Host;
+    let new_user = whole && plan.namespaces.user != NamespaceSource::Host;
     Ok(Observation {
         moment: subject.moment,
+        scope,
         status: reading(process.status()),
         stat: reading(process.stat()),
         uid_map: reading(process.uid_map()),
@@ -100,12 +112,15 @@ pub fn observe(
         setgroups: if new_user { reading(process.setgroups()) } else { Ok(SetgroupsState::Allow) },
         observer: prepared.observer.clone(),
         namespaces,
-        timens_offsets: not_planned(plan.namespaces.time.is_new(), || reading(process.timens_offsets())),
+        timens_offsets: not_planned(whole && plan.namespaces.time.is_new(), || {
+            reading(process.timens_offsets())
+        }),
         host_mounts: prepared.host_mounts.clone(),
-        paths: read_paths(&root, plan),
+        paths: read_paths(&root, plan, scope),
         sources: prepared.sources.clone(),
         root_source: prepared.root_source.clone(),
-        device_nodes: root.as_ref().map_err(Clone::clone).and_then(ContainerRoot::device_nodes),
+        container_root: prepared.container_root.clone(),
+        device_nodes: not_planned(whole, || root.as_ref().map_err(Clone::clone)?.device_nodes()),
         mounts,
         limits: not_planned(!wanted.rlimits.is_empty(), || reading(process.limits())),
         oom_score_adj: not_planned(wanted.oom_score_adj.is_some(), || reading(process.oom_score_adj())),
@@ -120,12 +135,14 @@ pub fn observe(
             installed: not_planned(wanted.seccomp.is_some(), || read_filters(subject.pid, subject.moment)),
             witnessed: subject.filter_witness.clone(),
         },
-        cgroup: not_planned(plan.cgroup.path.is_some(), || reading(process.cgroup())),
+        group: read_group(&plan.cgroup, subject.group, scope, subject.pid),
+        affinity: not_planned(wanted.cpu_affinity.is_some() && !whole, || read_affinity(subject.pid)),
         files: Ok(descriptors::read_files(&process)),
         inside,
-        net_links: not_planned(!plan.net_devices.is_empty(), || read_net_links(&process)),
-        loopback_up: not_planned(plan.loopback_up, || read_loopback(&process)),
+        net_links: not_planned(whole && !plan.net_devices.is_empty(), || read_net_links(&process)),
+        loopback_up: not_planned(whole && plan.loopback_up, || read_loopback(&process)),
         preserved_fds: subject.preserved_fds,
+        strangers: subject.strangers.clone(),
     })
 }
 
@@ -163,16 +180,29 @@ fn open_root(
     reading(process.open_link("root")).map(ContainerRoot::new)
 }
 
-fn read_paths(root: &Reading<ContainerRoot>, plan: &Plan) -> BTreeMap<ContainerPath, Reading<PathState>> {
+/// The processors that the process may run on, in ascending order.
+fn read_affinity(pid: Pid) -> Reading<Vec<usize>> {
+    let set = reading(rustix::thread::sched_getaffinity(Some(pid)))?;
+    Ok((0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect())
+}
+
+fn read_paths(
+    root: &Reading<ContainerRoot>,
+    plan: &Plan,
+    scope: Scope,
+) -> BTreeMap<ContainerPath, Reading<PathState>> {
+    let look_up = |path: &ContainerPath| {
+        let state = root.as_ref().map_err(Clone::clone).and_then(|root| root.look_up(path));
+        (path.clone(), state)
+    };
+    if scope == Scope::Entered {
+        return BTreeMap::from([look_up(&plan.process.cwd)]);
+    }
     let targets = plan.mounts.iter().map(|mount| &mount.target);
     let devices = plan.devices.iter().map(|device| &device.path);
     let others = [&plan.process.cwd];
     let all = targets.chain(devices).chain(&plan.masked_paths).chain(&plan.readonly_paths).chain(others);
-    all.map(|path| {
-        let state = root.as_ref().map_err(Clone::clone).and_then(|root| root.look_up(path));
-        (path.clone(), state)
-    })
-    .collect()
+    all.map(look_up).collect()
 }
 
 /// The names before the colons of `net/dev`, after its two lines of headings.

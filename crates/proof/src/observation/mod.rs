@@ -3,6 +3,7 @@
 mod descriptors;
 mod filter;
 mod gather;
+mod group;
 mod paths;
 mod prepare;
 mod visit;
@@ -13,7 +14,7 @@ use std::fmt;
 use cofferdam_confinement::seccomp::Program;
 use cofferdam_kernel::namespace::Namespace;
 use cofferdam_kernel::proc::{
-    CgroupMembership, ClockOffsets, FileId, IdMapLine, Limit, MountEntry, ProcessStat, SetgroupsState, Status,
+    ClockOffsets, FileId, IdMapLine, Limit, MountEntry, ProcessStat, SetgroupsState, Status,
 };
 use cofferdam_kernel::task::SchedAttr;
 use cofferdam_names::{ContainerPath, Digest};
@@ -21,11 +22,13 @@ use serde::{Deserialize, Serialize};
 
 pub use descriptors::{OpenFile, OpenFiles};
 pub use gather::{ObserveError, Subject, observe};
+pub(crate) use group::read_group;
+pub use group::{GroupReading, Stranger, strangers};
 pub use paths::{DeviceNode, PathState};
-pub use prepare::{PrepareError, Prepared};
+pub use prepare::{HostMount, PrepareError, Prepared};
 
 /// Why something could not be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unreadable(pub String);
 
 impl Unreadable {
@@ -61,6 +64,17 @@ pub enum Moment {
     Verify,
 }
 
+/// Which process of a container is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// The first one: it stands for the whole container.
+    #[default]
+    Container,
+    /// One that entered later (`exec`): its own controls, and that it is in the container and nowhere else.
+    Entered,
+}
+
 /// The numbers of one kind of namespace (namespaces(7)).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamespaceIds {
@@ -68,7 +82,8 @@ pub struct NamespaceIds {
     pub own: Reading<u64>,
     /// The observer's: the host's.
     pub host: Reading<u64>,
-    /// That of the file which the plan joins, where it joins one.
+    /// The one that it must be in, where that is known: that of the file which the plan joins; for a process that entered,
+    /// that of the container's first process.
     pub joined: Option<Reading<u64>>,
 }
 
@@ -109,6 +124,7 @@ pub struct Inside {
 #[allow(missing_docs, reason = "each is the file of /proc/PID with the same name, unless said otherwise")]
 pub struct Observation {
     pub moment: Moment,
+    pub scope: Scope,
     pub status: Reading<Status>,
     pub stat: Reading<ProcessStat>,
     pub uid_map: Reading<Vec<IdMapLine>>,
@@ -118,14 +134,16 @@ pub struct Observation {
     pub namespaces: BTreeMap<Namespace, NamespaceIds>,
     pub timens_offsets: Reading<ClockOffsets>,
     pub mounts: Reading<Vec<MountEntry>>,
-    /// The observer's own `mountinfo`; only where the plan binds a folder with what is mounted below it.
-    pub host_mounts: Reading<Vec<MountEntry>>,
+    /// What the host has mounted below the folders that the plan binds with everything below them.
+    pub host_mounts: Reading<Vec<HostMount>>,
     /// The planned paths, as they are found inside the container's root.
     pub paths: BTreeMap<ContainerPath, Reading<PathState>>,
     /// The identities of the host's files that the plan mounts, by their place in `plan.mounts`.
     pub sources: BTreeMap<usize, Reading<FileId>>,
     /// The identity of the folder that the plan makes the root, where it is one.
     pub root_source: Option<Reading<FileId>>,
+    /// The root of the container's first process, for one that entered.
+    pub container_root: Option<Reading<OpenFile>>,
     /// The nodes in the container's `/dev` and its folders, other mounts left out.
     pub device_nodes: Reading<Vec<DeviceNode>>,
     pub limits: Reading<Vec<Limit>>,
@@ -138,7 +156,10 @@ pub struct Observation {
     pub security_label: Reading<Option<String>>,
     pub apparmor_label: Reading<Option<String>>,
     pub filters: Filters,
-    pub cgroup: Reading<Vec<CgroupMembership>>,
+    /// The container's control group; of it, for a process that entered, only its membership.
+    pub group: GroupReading,
+    /// sched_getaffinity(2)
+    pub affinity: Reading<Vec<usize>>,
     pub files: Reading<OpenFiles>,
     pub inside: Reading<Inside>,
     /// Names of the links in `/proc/PID/net/dev`.
@@ -147,10 +168,12 @@ pub struct Observation {
     pub loopback_up: Reading<bool>,
     /// How many descriptors from 3 on were handed over on purpose.
     pub preserved_fds: u32,
+    /// The processes of the container that came into it in no known way, where that was looked into.
+    pub strangers: Option<Reading<Vec<Stranger>>>,
 }
 
 /// The process that looks. What the plan gives no reason to read is empty.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Observer {
     /// Its `uid_map`, where the plan shares its user namespace.
     pub uid_map: Reading<Vec<IdMapLine>>,
@@ -171,6 +194,7 @@ impl Observation {
         }
         Self {
             moment,
+            scope: Scope::Container,
             status: unread(why),
             stat: unread(why),
             uid_map: unread(why),
@@ -189,6 +213,7 @@ impl Observation {
             paths: BTreeMap::new(),
             sources: BTreeMap::new(),
             root_source: None,
+            container_root: None,
             device_nodes: unread(why),
             limits: unread(why),
             oom_score_adj: unread(why),
@@ -198,12 +223,14 @@ impl Observation {
             security_label: unread(why),
             apparmor_label: unread(why),
             filters: Filters { installed: unread(why), witnessed: None },
-            cgroup: unread(why),
+            group: GroupReading { limits: unread(why), membership: unread(why) },
+            affinity: unread(why),
             files: unread(why),
             inside: unread(why),
             net_links: unread(why),
             loopback_up: unread(why),
             preserved_fds: 0,
+            strangers: Some(unread(why)),
         }
     }
 }

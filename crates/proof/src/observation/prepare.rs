@@ -2,22 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cofferdam_confinement::{MountKind, NamespaceSource, Plan, RootSource, Setgroups};
 use cofferdam_kernel::namespace::Namespace;
 use cofferdam_kernel::proc::{FileId, MountEntry, ProcDir, ProcError, ProcFs};
 use cofferdam_names::Digest;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
+use rustix::process::Pid;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::descriptors::{OpenFile, open_file};
 use super::gather::reading;
-use super::{Observer, Reading, Unreadable};
+use super::{Observer, Reading, Scope, Unreadable};
 use crate::planned_filter::PlannedFilter;
 use crate::receipt::{Host, plan_digest};
 
-/// The host's and the plan's side of a comparison. It can be made while the container is still being built.
-#[derive(Debug, Clone)]
+/// The host's and the plan's side of a comparison. It can be made while the container is still being built, and kept for the
+/// command that starts it: what the host looks like then says nothing about what was mounted.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Prepared {
     pub(crate) host: Host,
     pub(crate) plan_digest: Digest,
@@ -25,9 +29,20 @@ pub struct Prepared {
     pub(super) observer: Observer,
     pub(super) host_namespaces: BTreeMap<Namespace, Reading<u64>>,
     pub(super) joined_namespaces: BTreeMap<Namespace, Reading<u64>>,
-    pub(super) host_mounts: Reading<Vec<MountEntry>>,
+    pub(super) host_mounts: Reading<Vec<HostMount>>,
     pub(super) sources: BTreeMap<usize, Reading<FileId>>,
     pub(super) root_source: Option<Reading<FileId>>,
+    /// For a process that enters: the root of the container's first process.
+    pub(super) container_root: Option<Reading<OpenFile>>,
+}
+
+/// A mount of the host's, as far as it says which part of which file system it shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostMount {
+    /// `st_dev` of its files: major and minor number.
+    pub device: (u32, u32),
+    /// Which folder or file of its file system is its root.
+    pub root: PathBuf,
 }
 
 /// Why nothing can be prepared.
@@ -39,6 +54,9 @@ pub enum PrepareError {
     /// The plan cannot be written as JSON.
     #[error("cannot digest the plan")]
     Plan(#[from] serde_json::Error),
+    /// The container that a process enters cannot be looked at.
+    #[error("cannot look at the container's first process")]
+    Container(#[source] ProcError),
 }
 
 impl Prepared {
@@ -58,10 +76,7 @@ impl Prepared {
             plan_digest: plan_digest(plan)?,
             filter: plan.process.seccomp.as_ref().map(PlannedFilter::compile),
             observer: read_observer(&own, plan),
-            host_namespaces: Namespace::ALL
-                .into_iter()
-                .map(|kind| (kind, reading(own.namespace_number(kind))))
-                .collect(),
+            host_namespaces: numbers(&own, Namespace::ALL),
             joined_namespaces: joined.collect(),
             host_mounts: read_host_mounts(&own, plan),
             sources: read_sources(plan),
@@ -69,8 +84,43 @@ impl Prepared {
                 RootSource::Directory { path } => Some(file_id(path)),
                 RootSource::Overlay { .. } => None,
             },
+            container_root: None,
         })
     }
+
+    /// The same for a process that enters the container whose first process is `first`; `plan` is the container's with that
+    /// process in it ([`Plan::with_process`]).
+    ///
+    /// # Errors
+    /// As [`Prepared::new`], and if the first process cannot be looked at.
+    pub fn entering(proc: &ProcFs, plan: &Plan, first: Pid) -> Result<Self, PrepareError> {
+        let own = proc.this_thread().map_err(PrepareError::Host)?;
+        let container = proc.process(first).map_err(PrepareError::Container)?;
+        let foreign = |kind: &Namespace| *plan.namespaces.source(*kind) != NamespaceSource::Host;
+        Ok(Self {
+            host: Host::read(proc).map_err(PrepareError::Host)?,
+            plan_digest: plan_digest(plan)?,
+            filter: plan.process.seccomp.as_ref().map(PlannedFilter::compile),
+            observer: read_observer(&own, plan),
+            host_namespaces: numbers(&own, Namespace::ALL),
+            joined_namespaces: numbers(&container, Namespace::ALL.into_iter().filter(foreign)),
+            host_mounts: Ok(Vec::new()),
+            sources: BTreeMap::new(),
+            root_source: None,
+            container_root: Some(open_file(&container, "root")),
+        })
+    }
+
+    pub(crate) fn scope(&self) -> Scope {
+        if self.container_root.is_some() { Scope::Entered } else { Scope::Container }
+    }
+}
+
+fn numbers(
+    process: &ProcDir,
+    kinds: impl IntoIterator<Item = Namespace>,
+) -> BTreeMap<Namespace, Reading<u64>> {
+    kinds.into_iter().map(|kind| (kind, reading(process.namespace_number(kind)))).collect()
 }
 
 fn read_observer(own: &ProcDir, plan: &Plan) -> Observer {
@@ -113,8 +163,22 @@ fn read_sources(plan: &Plan) -> BTreeMap<usize, Reading<FileId>> {
     binds.collect()
 }
 
-fn read_host_mounts(own: &ProcDir, plan: &Plan) -> Reading<Vec<MountEntry>> {
-    let recursive =
-        plan.mounts.iter().any(|mount| matches!(mount.kind, MountKind::Bind { recursive: true, .. }));
-    if recursive { reading(own.mountinfo()) } else { Ok(Vec::new()) }
+/// The host's mounts below the folders that are bound with everything below them, the root's among them.
+fn read_host_mounts(own: &ProcDir, plan: &Plan) -> Reading<Vec<HostMount>> {
+    let folder = |mount: &cofferdam_confinement::Mount| match &mount.kind {
+        MountKind::Bind { source, recursive: true, .. } => {
+            Some(source.canonicalize().unwrap_or_else(|_| source.clone()))
+        }
+        _ => None,
+    };
+    let mut folders: Vec<PathBuf> = plan.mounts.iter().filter_map(folder).collect();
+    if let RootSource::Directory { path } = &plan.root.source {
+        folders.push(path.canonicalize().unwrap_or_else(|_| path.clone()));
+    }
+    if folders.is_empty() {
+        return Ok(Vec::new());
+    }
+    let below = |entry: &MountEntry| folders.iter().any(|folder| entry.mount_point.starts_with(folder));
+    let mounts = reading(own.mountinfo())?.into_iter().filter(below);
+    Ok(mounts.map(|entry| HostMount { device: entry.device, root: entry.root }).collect())
 }

@@ -14,7 +14,7 @@ use cofferdam_confinement::{
 use cofferdam_kernel::capability::CapSet;
 use cofferdam_kernel::namespace::Namespace;
 use cofferdam_kernel::proc::ProcFs;
-use cofferdam_proof::{HostKey, Moment, Subject};
+use cofferdam_proof::{GateError, HostKey, Moment, Passed, Prepared, Receipt, Subject, Terms, examine};
 use cofferdam_runtime::start::{Gated, StartIo, Stdio, Supervision, create};
 use rustix::process::Pid;
 
@@ -67,7 +67,26 @@ impl Bench {
 }
 
 pub fn subject(plan: &Plan, pid: Pid, moment: Moment) -> Subject<'_> {
-    Subject { plan, pid, moment, preserved_fds: 0, filter_witness: None }
+    Subject { plan, pid, moment, group: None, preserved_fds: 0, filter_witness: None, strangers: None }
+}
+
+/// What is found of a process, signed.
+pub fn verify(bench: &Bench, subject: &Subject<'_>) -> Receipt {
+    let prepared = Prepared::new(&bench.proc, subject.plan).unwrap();
+    Receipt::seal(examine(&bench.proc, subject, &prepared).unwrap(), &bench.key).unwrap()
+}
+
+/// Whether the gate lets the process pass under the plan.
+pub fn gate(
+    bench: &Bench,
+    gated: &Gated,
+    plan: &Plan,
+    rule: cofferdam_proof::Rule,
+) -> Result<Passed, GateError> {
+    let prepared = Prepared::new(&bench.proc, plan).unwrap();
+    let group = gated.group().group();
+    let terms = Terms { plan, prepared: &prepared, group, preserved_fds: 0, rule };
+    cofferdam_proof::gate(&bench.proc, gated, &terms)
 }
 
 fn filesystem(target: &str, fstype: &str, options: &[&str], flags: MountFlags) -> Mount {

@@ -3,14 +3,14 @@
 use std::process::Command;
 
 use cofferdam_confinement::Plan;
-use cofferdam_proof::{Finding, Moment, Statement, Verdict, verify};
+use cofferdam_proof::{Finding, Moment, Rule, Statement, Verdict};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
-use crate::container::{Bench, subject};
+use crate::container::{Bench, gate, subject, verify};
 use crate::gate::failing;
 
 fn look(bench: &Bench, plan: &Plan, pid: Pid) -> Statement {
-    verify(&bench.proc, &subject(plan, pid, Moment::Verify), &bench.key).unwrap().statement
+    verify(bench, &subject(plan, pid, Moment::Verify)).statement
 }
 
 /// Runs a command of the host's inside namespaces of the process.
@@ -26,7 +26,9 @@ fn by_hand(pid: Pid, namespaces: &str, command: &str) {
 fn with_running(body: impl FnOnce(&Bench, &Plan, Pid)) {
     let bench = Bench::new();
     let plan = bench.plan();
-    let running = bench.start(&plan).release().unwrap();
+    let gated = bench.start(&plan);
+    let passed = gate(&bench, &gated, &plan, Rule::Strict).unwrap();
+    let running = gated.release(passed.permit).unwrap();
     body(&bench, &plan, running.pid);
     pidfd_send_signal(&running.pidfd, Signal::KILL).unwrap();
     waitid(WaitId::PidFd(std::os::fd::AsFd::as_fd(&running.pidfd)), WaitIdOptions::EXITED).unwrap();

@@ -3,16 +3,15 @@
 use std::path::PathBuf;
 
 use cofferdam_confinement::{
-    CgroupPath, ClockOffset, Flag, NamespaceSource, Plan, Propagation, RootSource, Scheduler,
-    SchedulerPolicy, Setgroups,
+    ClockOffset, Flag, NamespaceSource, Plan, Propagation, RootSource, Scheduler, SchedulerPolicy, Setgroups,
 };
 use cofferdam_kernel::capability::CapSet;
 use cofferdam_proof::{
-    Envelope, FilterWitness, Finding, GateError, Moment, Prepared, Verdict, examine, gate, narrow_table,
-    verify, witness_of_start,
+    Envelope, FilterWitness, Finding, GateError, Moment, Prepared, Receipt, Rule, Verdict, examine,
+    narrow_table, witness_of_start,
 };
 
-use crate::container::{Bench, subject};
+use crate::container::{Bench, gate, subject, verify};
 
 pub fn failing(findings: &[Finding]) -> Vec<&Finding> {
     findings.iter().filter(|finding| finding.verdict != Verdict::Holds).collect()
@@ -22,7 +21,7 @@ pub fn everything_holds_at_the_gate() {
     let bench = Bench::new();
     let plan = bench.plan();
     let gated = bench.start(&plan);
-    let receipt = verify(&bench.proc, &subject(&plan, gated.pid(), Moment::Start), &bench.key).unwrap();
+    let receipt = verify(&bench, &subject(&plan, gated.pid(), Moment::Start));
     println!("{}", narrow_table(&receipt.statement.findings));
     assert_eq!(failing(&receipt.statement.findings), Vec::<&Finding>::new());
     let text = serde_json::to_string(&receipt.envelope).unwrap();
@@ -89,9 +88,6 @@ const CHANGES: &[(&str, Change)] = &[
         });
     }),
     ("personality", |plan| plan.personality = Some(8)),
-    ("cgroup", |plan| {
-        plan.cgroup.path = Some(CgroupPath::try_from("no/such/group".to_owned()).unwrap());
-    }),
     ("working-directory", |plan| plan.process.cwd = "/usr".parse().unwrap()),
 ];
 
@@ -129,12 +125,12 @@ pub fn a_refusal_names_the_control_and_is_signed() {
         let mut made = bench.plan();
         leave_out(&mut made);
         let gated = bench.start(&made);
-        let subject = subject(&wanted, gated.pid(), Moment::Start);
-        let error = gate(&bench.proc, &subject, &bench.key).unwrap_err();
+        let error = gate(&bench, &gated, &wanted, Rule::Strict).unwrap_err();
         let message = error.to_string();
         assert!(message.contains(control), "{control}: {message}");
-        let GateError::Refused(receipt) = error else { panic!("{control}: {message}") };
-        assert!(receipt.failures().any(|finding| finding.control == *control));
+        let GateError::Refused { statement, .. } = error else { panic!("{control}: {message}") };
+        assert!(failing(&statement.findings).iter().any(|finding| finding.control == *control));
+        let receipt = Receipt::seal(*statement, &bench.key).unwrap();
         assert_eq!(receipt.envelope.check(&[bench.key.public()]).unwrap().verdict, Verdict::Differs);
     }
 }
@@ -147,7 +143,7 @@ pub fn a_witness_is_of_one_process_and_one_host() {
     let mut subject = subject(&plan, gated.pid(), Moment::Start);
     let seen = FilterWitness { program: cofferdam_names::Digest::sha256([1; 32]), filters: 1 };
     subject.filter_witness = Some(seen.clone());
-    let receipt = verify(&bench.proc, &subject, &bench.key).unwrap();
+    let receipt = verify(&bench, &subject);
     let text = serde_json::to_vec(&receipt.envelope).unwrap();
     let key = bench.key.public();
     assert_eq!(witness_of_start(&text, key, &bench.proc, gated.pid()), Some(seen));

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use cofferdam_proof::{Moment, Prepared, compare, examine, gate, observe, plan_digest};
+use cofferdam_proof::{Moment, Prepared, Rule, compare, examine, observe, plan_digest};
 
-use crate::container::{Bench, subject};
+use crate::container::{Bench, gate, subject};
 
 /// Prints the medians; fails only where the gate is far over its budget, since the machine may be busy.
 pub fn the_gate_is_fast() {
@@ -12,7 +12,7 @@ pub fn the_gate_is_fast() {
     let plan = bench.plan();
     let gated = bench.start(&plan);
     let subject = subject(&plan, gated.pid(), Moment::Start);
-    let whole = median(|| drop(gate(&bench.proc, &subject, &bench.key).unwrap()));
+    let whole = median(|| drop(gate(&bench, &gated, &plan, Rule::Strict).unwrap()));
     let preparing = median(|| drop(Prepared::new(&bench.proc, &plan).unwrap()));
     let prepared = Prepared::new(&bench.proc, &plan).unwrap();
     let examining = median(|| drop(examine(&bench.proc, &subject, &prepared).unwrap()));

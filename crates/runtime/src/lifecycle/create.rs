@@ -1,7 +1,7 @@
 //! Makes a container whose first process waits.
 
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cofferdam_confinement::Plan;
 use cofferdam_names::Timestamp;
@@ -41,11 +41,17 @@ impl Drop for Fresh {
 }
 
 /// Makes a container by its plan. It is written down before its first process is made, so that whatever becomes of this
-/// command, `delete` finds what there is to remove.
+/// command, `delete` finds what there is to remove. `meanwhile` is done while its first process builds its root.
 ///
 /// # Errors
 /// If the id is taken, or a step fails; then nothing is left.
-pub fn create(root: &StateRoot, plan: Plan, bundle: PathBuf, io: CreateIo) -> Result<Fresh, LifecycleError> {
+pub fn create(
+    root: &StateRoot,
+    plan: Plan,
+    bundle: PathBuf,
+    io: CreateIo,
+    meanwhile: impl FnOnce(&Plan),
+) -> Result<Fresh, LifecycleError> {
     let id = plan.container.clone();
     let folder = root.make(&id)?;
     let record = Record {
@@ -53,15 +59,16 @@ pub fn create(root: &StateRoot, plan: Plan, bundle: PathBuf, io: CreateIo) -> Re
         bundle,
         created: Timestamp::from(std::time::SystemTime::now()),
         init: None,
+        preserved_fds: io.preserved_fds,
         owner: rustix::process::getuid().as_raw(),
     };
     let mut fresh = Fresh { created: None, container: Some(Container { id, folder, record }) };
-    fresh.make(io)?;
+    fresh.make(io, meanwhile)?;
     Ok(fresh)
 }
 
 impl Fresh {
-    fn make(&mut self, io: CreateIo) -> Result<(), LifecycleError> {
+    fn make(&mut self, io: CreateIo, meanwhile: impl FnOnce(&Plan)) -> Result<(), LifecycleError> {
         let Some(container) = &mut self.container else { return Ok(()) };
         container.folder.write(&container.record)?;
         let start_socket = if io.start_later { Some(container.folder.listen()?) } else { None };
@@ -72,7 +79,9 @@ impl Fresh {
             start_socket,
             bundle: container.record.bundle.clone(),
         };
-        let created = start::create(&container.record.plan, start_io)?;
+        let building = start::begin(&container.record.plan, start_io)?;
+        meanwhile(&container.record.plan);
+        let created = building.finish()?;
         let pid = created.pid();
         self.created = Some(created);
         let observed = InitProcess::observe(pid)
@@ -90,6 +99,12 @@ impl Fresh {
     #[must_use]
     pub fn pid(&self) -> i32 {
         self.container.as_ref().and_then(|container| container.record.init).map_or(0, |init| init.pid)
+    }
+
+    /// Its folder of state.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.container.as_ref().map(Container::path)
     }
 
     /// A handle of its first process.

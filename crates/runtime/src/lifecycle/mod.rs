@@ -19,4 +19,4 @@ pub use create::{CreateIo, Fresh, create};
 pub use error::LifecycleError;
 pub use folder::StateRoot;
 pub use record::{InitProcess, Record};
-pub use start::{Gatekeeper, send_seccomp_listener};
+pub use start::{Gatekeeper, Refusal, send_seccomp_listener};

@@ -54,6 +54,9 @@ pub struct Record {
     pub created: Timestamp,
     /// Its first process; none while it is being created.
     pub init: Option<InitProcess>,
+    /// How many descriptors from 3 on its first process inherits.
+    #[serde(default)]
+    pub preserved_fds: u32,
     /// User id of whoever created it.
     pub owner: u32,
 }

@@ -16,11 +16,15 @@ use rustix::net::{
 use super::container::Container;
 use super::create::Fresh;
 use super::error::LifecycleError;
-use crate::start::{self, ContainerState, Created, Gated, HookFolder, OwnedGroup, Released, run_hooks};
+use crate::start::{
+    self, ContainerState, Created, Gated, HookFolder, OwnedGroup, Permit, Released, run_hooks,
+};
 
-/// Looks at the stopped program and everything that confines it, and may refuse to let it run.
-pub type Gatekeeper<'a> =
-    dyn FnMut(&Plan, &Gated) -> Result<(), Box<dyn std::error::Error + Send + Sync>> + 'a;
+/// Looks at the stopped program and everything that confines it, and permits it to run or refuses.
+pub type Gatekeeper<'a> = dyn FnMut(&Plan, &Gated) -> Result<Permit, Refusal> + 'a;
+
+/// Why a keeper refuses.
+pub type Refusal = Box<dyn std::error::Error + Send + Sync>;
 
 impl Container {
     /// Starts a container that another command created.
@@ -57,8 +61,8 @@ impl Container {
         };
         self.folder.end_waiting()?;
         let gated = gated?;
-        keeper(&self.record.plan, &gated).map_err(LifecycleError::Gate)?;
-        let released = gated.release()?;
+        let permit = keeper(&self.record.plan, &gated).map_err(LifecycleError::Gate)?;
+        let released = gated.release(permit)?;
         let plan = &self.record.plan;
         if !plan.hooks.poststart.is_empty() {
             let state =

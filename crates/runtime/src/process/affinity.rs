@@ -20,8 +20,9 @@ pub(crate) fn set(list: Option<&str>) -> Result<(), StepError> {
     })
 }
 
-/// The processors of a list; none where it is no list or names one that no set can hold.
-fn parse(list: &str) -> Option<Vec<usize>> {
+/// The processors of a list such as `0-3,7`; none where it is no list or names one that no set can hold.
+#[must_use]
+pub fn parse(list: &str) -> Option<Vec<usize>> {
     let mut cpus = Vec::new();
     for part in list.split(',').map(str::trim) {
         let (first, last) = part.split_once('-').unwrap_or((part, part));

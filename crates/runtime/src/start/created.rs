@@ -12,8 +12,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
+use super::has_host_rights;
 use super::hooks::{ContainerState, HookFolder, Status, run_hooks};
 use super::owned_group::OwnedGroup;
+use super::permit::Permit;
 use crate::channel::{Channel, Message};
 use crate::step::{Step, StepError};
 
@@ -133,10 +135,13 @@ impl Created {
     /// has run when this returns. If the program cannot be executed the error says why. A filter that asks an agent is refused:
     /// [`Created::exec_to_gate_asking`] is for it.
     pub fn exec_to_gate(mut self) -> Result<Gated, StepError> {
+        if !has_host_rights() {
+            return self.exec_to_gate_witnessing();
+        }
         let tracee = self.begin_exec()?;
         self.wait_for_exec(&tracee)?;
         self.check_silence()?;
-        Ok(Gated { created: self, tracee })
+        Ok(Gated { created: self, tracee, witnessed: Vec::new() })
     }
 
     /// As [`Created::exec_to_gate`], for a filter that asks an agent: `agent` gets the filter's listener as soon as the filter
@@ -150,12 +155,12 @@ impl Created {
         agent(listener)?;
         self.wait_for_exec(&tracee)?;
         self.check_silence()?;
-        Ok(Gated { created: self, tracee })
+        Ok(Gated { created: self, tracee, witnessed: Vec::new() })
     }
 
-    /// As [`Created::exec_to_gate`], for a tracer that may not read filters back (only CAP_SYS_ADMIN may): it watches init's
+    /// The exec under a tracer that may not read filters back (only CAP_SYS_ADMIN of the host may): it watches init's
     /// system calls and keeps the programs that init hands to seccomp(2) with success.
-    pub fn exec_to_gate_witnessing(mut self) -> Result<(Gated, Vec<Vec<u8>>), StepError> {
+    fn exec_to_gate_witnessing(mut self) -> Result<Gated, StepError> {
         let tracee = Step::Gate.run("trace init", || Tracee::seize(self.held.pid))?;
         Step::Gate.run("stop init", || tracee.interrupt())?;
         let mut witness = Witness::default();
@@ -178,7 +183,7 @@ impl Created {
             Step::Gate.run("resume init", || tracee.resume_to_call(0))?;
         }
         self.check_silence()?;
-        Ok((Gated { created: self, tracee }, witness.installed))
+        Ok(Gated { created: self, tracee, witnessed: witness.installed })
     }
 
     /// Traced before it goes on, so that it cannot get past its exec unseen.
@@ -307,6 +312,7 @@ fn read_program(tracee: &Tracee, address: u64) -> io::Result<Vec<u8>> {
 pub struct Gated {
     created: Created,
     tracee: Tracee,
+    witnessed: Vec<Vec<u8>>,
 }
 
 impl Gated {
@@ -328,9 +334,19 @@ impl Gated {
         &self.created.group
     }
 
+    /// The filters that it was seen installing, where this process may not read them back: the bytes of their instructions.
+    #[must_use]
+    pub fn witnessed(&self) -> &[Vec<u8>] {
+        &self.witnessed
+    }
+
     /// Opens the gate: the program runs. Gives its pid, its pidfd and its cgroup.
-    pub fn release(self) -> Result<Released, StepError> {
-        let Self { created, tracee } = self;
+    #[allow(clippy::needless_pass_by_value, reason = "a permit is used once")]
+    pub fn release(self, permit: Permit) -> Result<Released, StepError> {
+        if !permit.is_for(self.pid()) {
+            return Err(Step::Gate.refused("let the program go", "the permit is for another process"));
+        }
+        let Self { created, tracee, .. } = self;
         Step::Gate.run("let the program go", || tracee.detach(0))?;
         let Created { mut held, mut group, .. } = created;
         group.keep();

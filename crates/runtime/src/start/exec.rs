@@ -9,7 +9,7 @@ use cofferdam_kernel::proc::{ProcDir, ProcFs};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use super::join::receive_cloned;
-use super::owned_group::{Joiner, OwnedGroup};
+use super::owned_group::OwnedGroup;
 use super::{Created, StartIo, has_host_rights, own_program, set_oom_score};
 use crate::cgroup::Subgroups;
 use crate::channel::{Channel, Message};
@@ -33,9 +33,24 @@ pub struct Target<'a> {
     pub subgroups: Option<&'a Subgroups>,
 }
 
-/// Makes a process in the container that waits before it takes on its credentials: [`Created::exec_to_gate`] goes on
-/// with it. Its terminal, if it has one, is to be taken from the result.
-pub fn exec(target: &Target<'_>, process: &Process, io: StartIo) -> Result<Created, StepError> {
+/// A process in a container that readies itself: [`Entering::finish`] goes on with it. Dropping it ends it.
+#[derive(Debug)]
+pub struct Entering<'p> {
+    process: &'p Process,
+    created: Created,
+}
+
+impl Entering<'_> {
+    /// Waits until it waits before it takes on its credentials: [`Created::exec_to_gate`] goes on with it. Its terminal, if
+    /// it has one, is to be taken from the result.
+    pub fn finish(mut self) -> Result<Created, StepError> {
+        self.created.serve_process(self.process)?;
+        Ok(self.created)
+    }
+}
+
+/// Makes a process in the container, which readies itself meanwhile: time for the caller's own work.
+pub fn enter<'p>(target: &Target<'_>, process: &'p Process, io: StartIo) -> Result<Entering<'p>, StepError> {
     own_program::check(target.plan)?;
     let filter = Filter::compile(process.seccomp.as_ref())?;
     let proc = Step::Handshake.run("/proc", || Ok(ProcFs::open()?))?;
@@ -45,11 +60,12 @@ pub fn exec(target: &Target<'_>, process: &Process, io: StartIo) -> Result<Creat
         if process.terminal { Some(open_terminal(target.plan, process, &container)?) } else { None };
     let (master, slave) = console.map_or((None, None), |console| (Some(console.master), Some(console.slave)));
     let (ours, theirs) = Step::Channel.run("between runtime and process", Channel::pair)?;
+    let (group, joiner) = OwnedGroup::entered(&target.plan.cgroup, target.pid, target.subgroups)?;
     let entrant = Entrant {
         plan: target.plan,
         process,
         channel: theirs,
-        group: Joiner::of_process(&target.plan.cgroup, target.pid, target.subgroups)?,
+        group: joiner,
         filter,
         proc,
         terminal: slave,
@@ -58,13 +74,12 @@ pub fn exec(target: &Target<'_>, process: &Process, io: StartIo) -> Result<Creat
         supervision: io.supervision,
     };
     let (pid, pidfd) = clone_entrant(target, &kinds, &ours, entrant)?;
-    let mut created = Created::new(pid, pidfd, ours, OwnedGroup::none());
+    let mut created = Created::new(pid, pidfd, ours, group);
     created.proceed()?;
     let dir = Step::Handshake.run("/proc of the process", || Ok(ProcFs::open()?.process(pid)?))?;
     set_oom_score(process, &dir)?;
     created.set_terminal(master);
-    created.serve_process(process)?;
-    Ok(created)
+    Ok(Entering { process, created })
 }
 
 /// The namespaces that are not the caller's own already: joining one's own user namespace again is an error.

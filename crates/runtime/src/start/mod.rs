@@ -7,10 +7,12 @@ pub(crate) mod id_map;
 mod join;
 mod own_program;
 pub(crate) mod owned_group;
+mod permit;
 
 pub use created::{Created, Gated, Released};
-pub use exec::{Target, exec};
+pub use exec::{Entering, Target, enter};
 pub use hooks::{ContainerState, HookFolder, Status, run_hooks};
+pub use permit::Permit;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
@@ -19,6 +21,7 @@ use cofferdam_confinement::{NamespaceSource, Plan, Process};
 use cofferdam_kernel::capability::Capability;
 use cofferdam_kernel::namespace::Namespace;
 use cofferdam_kernel::proc::{ProcDir, ProcFs};
+use rustix::process::Pid;
 
 use crate::channel::{Channel, Message};
 use crate::init::Init;
@@ -62,9 +65,37 @@ pub struct StartIo {
     pub bundle: PathBuf,
 }
 
+/// A container whose first process exists and builds its root meanwhile: [`Building::finish`] goes on with it. Dropping it
+/// undoes the start.
+#[derive(Debug)]
+pub struct Building<'p> {
+    plan: &'p Plan,
+    created: Created,
+    bundle: PathBuf,
+}
+
+impl Building<'_> {
+    /// The first process.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        self.created.pid()
+    }
+
+    /// Answers init until it waits before its credentials change.
+    pub fn finish(mut self) -> Result<Created, StepError> {
+        self.created.serve(self.plan, &self.bundle)?;
+        Ok(self.created)
+    }
+}
+
 /// Makes the container's cgroup, namespaces, root and first process, which waits before its credentials change.
 /// Whatever had been made is undone if a step fails.
 pub fn create(plan: &Plan, io: StartIo) -> Result<Created, StepError> {
+    begin(plan, io)?.finish()
+}
+
+/// The part of [`create`] after which init works alone for a while: time for the caller's own work.
+pub fn begin(plan: &Plan, io: StartIo) -> Result<Building<'_>, StepError> {
     own_program::check(plan)?;
     if let Some(name) = plan.net_devices.keys().next() {
         return Err(Step::NetDevice
@@ -89,18 +120,13 @@ pub fn create(plan: &Plan, io: StartIo) -> Result<Created, StepError> {
     let joined = join::open(&plan.namespaces)?;
     let flags = new_namespaces(plan);
     let (pid, pidfd) = join::clone_init(&joined, flags, &ours, in_child)?;
-    let mut created = Created::new(pid, pidfd, ours, group);
-    set_up(plan, &mut created, privileged, &io.bundle)?;
-    Ok(created)
+    let created = Created::new(pid, pidfd, ours, group);
+    set_up(plan, &created, privileged)?;
+    Ok(Building { plan, created, bundle: io.bundle })
 }
 
-/// What only this side can do for the waiting init: id maps, limits above its own rights, sources, hooks.
-fn set_up(
-    plan: &Plan,
-    created: &mut Created,
-    privileged: bool,
-    bundle: &std::path::Path,
-) -> Result<(), StepError> {
+/// What only this side can do for the waiting init: id maps, limits above its own rights, sources.
+fn set_up(plan: &Plan, created: &Created, privileged: bool) -> Result<(), StepError> {
     let process = Step::Handshake
         .run("/proc of init", || Ok(ProcFs::open().and_then(|proc| proc.process(created.pid()))?))?;
     // The maps of a joined namespace are written already.
@@ -114,12 +140,11 @@ fn set_up(
             _ => Some(id_map::open_user_namespace(&process)?),
         };
         let id_map = userns.as_ref().map(AsFd::as_fd).zip(plan.namespaces.id_maps.as_ref());
-        Sources::make(plan, Maker { id_map, may_make_nodes: true })?.send(created.channel())?;
+        Sources::make(plan, Maker { id_map, may_make_nodes: true })?.send(created.channel())
     } else {
         let message = Message::Sources { slots: Vec::new(), more: false };
-        Step::Handshake.run("of the mounts", || created.channel().send(&message, &[]))?;
+        Step::Handshake.run("of the mounts", || created.channel().send(&message, &[]))
     }
-    created.serve(plan, bundle)
 }
 
 /// A score below the one that was inherited needs rights that only this side has.

@@ -42,6 +42,31 @@ impl OwnedGroup {
         Self { group: Some(group), kept: true }
     }
 
+    /// The group of a container that a process enters, and what it joins the groups with: those that the container's first
+    /// process is in, or those that are named, below the container's own.
+    pub(crate) fn entered(
+        cgroup: &Cgroup,
+        first: Pid,
+        subgroups: Option<&Subgroups>,
+    ) -> Result<(Self, Joiner), StepError> {
+        let path = match (&cgroup.path, subgroups) {
+            (Some(path), _) => path,
+            (None, None) => return Ok((Self::none(), Joiner(None))),
+            (None, Some(_)) => {
+                return Err(Step::JoinCgroup.refused("", "the container has no cgroup of its own"));
+            }
+        };
+        Step::JoinCgroup.run("of the container", || {
+            let layout = Layout::detect().map_err(io::Error::other)?;
+            let joiner = match subgroups {
+                None => layout.joiner_beside(first, path),
+                Some(subgroups) => layout.joiner_below(path, subgroups),
+            };
+            let group = Group::open(&layout, path).map_err(io::Error::other)?;
+            Ok((Self::existing(group), Joiner(Some(joiner.map_err(io::Error::other)?))))
+        })
+    }
+
     /// The group, where there is one.
     #[must_use]
     pub fn group(&self) -> Option<&Group> {
@@ -73,30 +98,6 @@ impl Drop for OwnedGroup {
 pub(crate) struct Joiner(Option<GroupJoiner>);
 
 impl Joiner {
-    /// Joins the groups that a process of the container is in, or those that are named, below the container's own.
-    pub(crate) fn of_process(
-        cgroup: &Cgroup,
-        pid: Pid,
-        subgroups: Option<&Subgroups>,
-    ) -> Result<Self, StepError> {
-        let path = match (&cgroup.path, subgroups) {
-            (Some(path), _) => path,
-            (None, None) => return Ok(Self(None)),
-            (None, Some(_)) => {
-                return Err(Step::JoinCgroup.refused("", "the container has no cgroup of its own"));
-            }
-        };
-        let joiner = Step::JoinCgroup.run("of the container", || {
-            let layout = Layout::detect().map_err(io::Error::other)?;
-            match subgroups {
-                None => layout.joiner_beside(pid, path),
-                Some(subgroups) => layout.joiner_below(path, subgroups),
-            }
-            .map_err(io::Error::other)
-        })?;
-        Ok(Self(Some(joiner)))
-    }
-
     /// The v2 folder to be cloned into.
     pub(crate) fn clone_into(&self) -> Option<BorrowedFd<'_>> {
         self.0.as_ref().and_then(GroupJoiner::clone_into)
