@@ -13,6 +13,7 @@ use super::arguments::{Flag, Order, option, switch};
 use super::error::CommandError;
 use super::proof::Prover;
 use super::supervise::{Supervisor, reap_orphans};
+use super::terminal::end_lines_plainly;
 use super::{Call, Command, Outcome, console};
 
 const BUNDLE: Flag = option(
@@ -176,6 +177,9 @@ impl Preparation {
         if let (Some(socket), Some(terminal)) = (&self.console_socket, &terminal) {
             console::send_fd(socket, "/dev/ptmx", terminal.as_fd())?;
             return Ok(None);
+        }
+        if let Some(terminal) = &terminal {
+            end_lines_plainly(terminal).map_err(CommandError::system("cannot set up the terminal"))?;
         }
         Ok(terminal)
     }

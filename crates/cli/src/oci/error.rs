@@ -54,13 +54,28 @@ pub(super) enum CommandError {
 }
 
 impl CommandError {
+    /// What a caller of `run` and `create` reads: the chain, with runc's words before it that say how far the start came.
+    pub(super) fn of_start(&self) -> String {
+        let Some(error) = self.step() else { return chain(self) };
+        let text = chain(error);
+        match error.step {
+            Step::Channel | Step::OpenNamespace | Step::Cgroup | Step::CgroupLimit | Step::Clone => {
+                format!("unable to start container process: {text}")
+            }
+            _ => format!("unable to start container process: error during container init: {text}"),
+        }
+    }
+
+    fn step(&self) -> Option<&StepError> {
+        match self {
+            Self::Lifecycle(LifecycleError::Step(error)) | Self::Step(error) => Some(error),
+            _ => None,
+        }
+    }
+
     /// Whether all was well but the container's program could not be executed.
     pub(super) fn is_exec(&self) -> bool {
-        let step = match self {
-            Self::Lifecycle(LifecycleError::Step(error)) | Self::Step(error) => error.step,
-            _ => return false,
-        };
-        step == Step::Exec
+        self.step().is_some_and(|error| error.step == Step::Exec)
     }
 
     pub(super) fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> Self {
@@ -84,7 +99,13 @@ pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 fn one(error: &(dyn std::error::Error + 'static)) -> String {
-    let text = error.to_string();
+    let text = match error.downcast_ref::<StepError>() {
+        // runc's words, which its callers know.
+        Some(StepError { step: Step::Mount | Step::MountSource, subject, .. }) => {
+            format!("error mounting {subject}")
+        }
+        _ => error.to_string(),
+    };
     let Some(number) = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error) else {
         return text;
     };

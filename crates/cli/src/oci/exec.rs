@@ -17,6 +17,7 @@ use super::arguments::{Arguments, Order, option, switch};
 use super::error::{CommandError, UsageError};
 use super::proof::{Prover, end_unreceipted};
 use super::supervise::{Supervisor, reap_orphans};
+use super::terminal::end_lines_plainly;
 use super::{Call, Command, Outcome, console, create};
 
 pub(super) const EXEC: Command = Command {
@@ -139,6 +140,9 @@ fn execute(call: &Call, container: &Container, process: &Process) -> Outcome {
     if let (Some(socket), Some(master)) = (&console_socket, &terminal) {
         console::send_fd(socket, "/dev/ptmx", master.as_fd())?;
         terminal = None;
+    }
+    if let Some(terminal) = &terminal {
+        end_lines_plainly(terminal).map_err(CommandError::system("cannot set up the terminal"))?;
     }
     let gated = if process.seccomp.as_ref().is_some_and(Profile::notifies) {
         let state = container.state()?;

@@ -151,15 +151,15 @@ fn dispatch(program: &str, global: Global, name: &str, words: &[String]) -> Exit
     match (command.run)(&call) {
         Ok(code) => code,
         Err(error) => {
-            let (prefix, code) = match command.name {
+            let (text, code) = match command.name {
                 // The program itself is at fault: runc's callers know the message from the program's own line.
-                "run" | "create" if error.is_exec() => (String::new(), 1),
-                "run" | "create" => (format!("{program} {} failed: ", command.name), 1),
+                "run" | "create" if error.is_exec() => (chain(&error), 1),
+                "run" | "create" => (format!("{program} {} failed: {}", command.name, error.of_start()), 1),
                 // runc's: 1 to 254 are the program's own.
-                "exec" => ("exec failed: ".to_owned(), 255),
-                _ => (String::new(), 1),
+                "exec" => (format!("exec failed: {}", chain(&error)), 255),
+                _ => (chain(&error), 1),
             };
-            call.global.log.error(&format!("{prefix}{}", chain(&error)));
+            call.global.log.error(&text);
             ExitCode::from(code)
         }
     }

@@ -35,8 +35,9 @@ impl Drop for Proxy {
 }
 
 /// Lets the container's terminal end lines with a line feed alone: where the output is a file or a pipe, the carriage
-/// returns of a terminal would end up in it, and where it is a terminal, that one adds its own.
-fn end_lines_plainly(master: &OwnedFd) -> io::Result<()> {
+/// returns of a terminal would end up in it, and where it is a terminal, that one adds its own. To be called before the
+/// container's program runs.
+pub(super) fn end_lines_plainly(master: &OwnedFd) -> io::Result<()> {
     let mut container = tcgetattr(master)?;
     container.output_modes -= OutputModes::ONLCR;
     Ok(tcsetattr(master, OptionalActions::Now, &container)?)
@@ -54,7 +55,6 @@ impl Proxy {
             raw.output_modes |= before.output_modes & OutputModes::ONLCR;
             tcsetattr(stdin(), OptionalActions::Now, &raw)?;
         }
-        end_lines_plainly(&master)?;
         // Never to be stuck in a write to a container that does not read.
         fcntl_setfl(&master, fcntl_getfl(&master)? | OFlags::NONBLOCK)?;
         let proxy =

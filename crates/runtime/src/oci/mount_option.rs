@@ -153,7 +153,21 @@ impl Options {
                 Err(_) => options.data.push(word.clone()),
             }
         }
+        options.complete_times();
         options
+    }
+
+    /// The words for access times name them all together, as with mount(2): who asks for one gives the others up, and
+    /// `nodiratime` alone means `relatime` for the rest.
+    fn complete_times(&mut self) {
+        let flags = &mut self.flags;
+        if flags.nodiratime == Flag::Set {
+            flags.access_time.get_or_insert(AccessTime::Relatime);
+        } else if flags.access_time.is_some() {
+            flags.nodiratime = Flag::Clear;
+        } else {
+            flags.nodiratime = Flag::Keep;
+        }
     }
 
     fn apply(&mut self, word: Word) {
@@ -165,7 +179,7 @@ impl Options {
             W::Attribute(attribute, flag) => *attribute.of(&mut self.flags) = flag,
             W::Recursive(attribute, flag) => *attribute.of(&mut self.recursive_flags) = flag,
             W::Time(word) => word.change(&mut self.flags.access_time),
-            W::RecursiveTime(word) => word.change(&mut self.recursive_flags.access_time),
+            W::RecursiveTime(word) => word.change_all(&mut self.recursive_flags.access_time),
             W::Propagation(propagation) => self.propagation.push(propagation),
             W::Superblock(flag) if !self.superblock.contains(&flag) => self.superblock.push(flag),
             W::Superblock(_) => {}
@@ -190,21 +204,23 @@ impl Attribute {
 }
 
 impl TimeWord {
-    /// The three ways exclude each other; taking one back leaves the kernel's default, `relatime`, unless another
-    /// one was asked for.
+    /// The three ways exclude each other. Taking one back undoes an earlier word, and does not change what the source of a bind
+    /// has: mount(8) and runc read it so.
     fn change(self, current: &mut Option<AccessTime>) {
         match self {
             Self::Set(way) => *current = Some(way),
-            Self::Clear(AccessTime::Relatime) => {
-                if *current == Some(AccessTime::Relatime) {
-                    *current = None;
-                }
+            Self::Clear(way) => *current = current.filter(|set| *set != way),
+        }
+    }
+
+    /// The same for a mount and all below it: these words change what is there, and taking a way back leaves the kernel's
+    /// default, `relatime`, unless another one was asked for.
+    fn change_all(self, current: &mut Option<AccessTime>) {
+        match self {
+            Self::Clear(way) if way != AccessTime::Relatime && current.is_none_or(|set| set == way) => {
+                *current = Some(AccessTime::Relatime);
             }
-            Self::Clear(way) => {
-                if current.is_none_or(|set| set == way) {
-                    *current = Some(AccessTime::Relatime);
-                }
-            }
+            other => other.change(current),
         }
     }
 }
@@ -234,11 +250,21 @@ mod tests {
     #[test]
     fn access_times_exclude_each_other() {
         assert_eq!(parse("noatime").flags.access_time, Some(AccessTime::Noatime));
-        assert_eq!(parse("noatime,atime").flags.access_time, Some(AccessTime::Relatime));
+        assert_eq!(parse("noatime,atime").flags.access_time, None);
         assert_eq!(parse("noatime,norelatime").flags.access_time, Some(AccessTime::Noatime));
         assert_eq!(parse("relatime,norelatime").flags.access_time, None);
-        assert_eq!(parse("strictatime,nostrictatime").flags.access_time, Some(AccessTime::Relatime));
-        assert_eq!(parse("atime").flags.access_time, Some(AccessTime::Relatime));
+        assert_eq!(parse("strictatime,nostrictatime").flags.access_time, None);
+        assert_eq!(parse("atime").flags, MountFlags::KEEP);
+        assert_eq!(parse("ratime").recursive_flags.access_time, Some(AccessTime::Relatime));
+    }
+
+    #[test]
+    fn access_times_are_named_all_together() {
+        let times = |words: &str| (parse(words).flags.access_time, parse(words).flags.nodiratime);
+        assert_eq!(times("nodiratime"), (Some(AccessTime::Relatime), Flag::Set));
+        assert_eq!(times("nodiratime,strictatime"), (Some(AccessTime::Strictatime), Flag::Set));
+        assert_eq!(times("strictatime"), (Some(AccessTime::Strictatime), Flag::Clear));
+        assert_eq!(times("diratime"), (None, Flag::Keep));
     }
 
     #[test]

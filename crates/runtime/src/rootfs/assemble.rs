@@ -7,12 +7,13 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use cofferdam_confinement::{Mount, MountKind, PivotMethod, Plan, Propagation, RootSource};
+use cofferdam_confinement::{Flag, Mount, MountKind, PivotMethod, Plan, Propagation, RootSource};
 use cofferdam_kernel::mount::{
     Attribute, Attributes, Depth, PropagationType, attach, clone_tree, new_filesystem, set_attributes,
     set_propagation,
 };
 use cofferdam_kernel::proc::{MountEntry, ProcFs};
+use cofferdam_names::ContainerPath;
 use rustix::fs::{FileType, Mode, OFlags, fstat};
 use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, unmount};
@@ -26,6 +27,8 @@ use crate::step::{Step, StepError};
 /// A root with everything in place, not yet entered.
 pub(crate) struct Assembled {
     pub(crate) root: RootDir,
+    /// Mounts that are to be read-only, once everything that stands below them is made.
+    readonly_at_last: Vec<(ContainerPath, OwnedFd)>,
 }
 
 /// Attaches the root over the host's `/` of this mount namespace and everything else below it.
@@ -35,21 +38,27 @@ pub(crate) fn assemble(plan: &Plan, sources: &mut Sources) -> Result<Assembled, 
     let root_mount = sources.root.take().ok_or_else(|| Step::Root.refused("", "no root was made"))?;
     Step::Root.run("/", || {
         // A fresh detached mount may still share events with its origin.
-        set_propagation(&root_mount, Depth::Tree, PropagationType::Slave)?;
+        match plan.root.propagation {
+            Propagation::Private | Propagation::Rprivate => {
+                set_propagation(&root_mount, Depth::Tree, PropagationType::Private)?;
+            }
+            _ => set_propagation(&root_mount, Depth::Tree, PropagationType::Slave)?,
+        }
         set_propagation(&root_mount, Depth::One, PropagationType::Private)?;
         attach(&root_mount, &place_of_root(plan, host_root))
     })?;
-    let root = RootDir::new(root_mount);
+    let mut assembled = Assembled { root: RootDir::new(root_mount), readonly_at_last: Vec::new() };
     for (index, mount) in plan.mounts.iter().enumerate() {
         let source = sources.mounts.get_mut(index).and_then(Option::take);
-        mount_one(plan, mount, source, &root)?;
+        mount_one(plan, mount, source, &mut assembled)?;
     }
-    place_devices(plan, sources, &root)?;
+    let root = &assembled.root;
+    place_devices(plan, sources, root)?;
     for path in &plan.readonly_paths {
-        make_readonly(path.as_str(), &root)?;
+        make_readonly(path.as_str(), root)?;
     }
-    mask_paths(plan, sources, &root)?;
-    Ok(Assembled { root })
+    mask_paths(plan, sources, root)?;
+    Ok(assembled)
 }
 
 /// Where the root is attached: over its own folder, where hooks that enter the mount namespace from the host's side look for
@@ -85,7 +94,13 @@ fn cut_propagation(plan: &Plan, host_root: &OwnedFd) -> Result<(), StepError> {
     })
 }
 
-fn mount_one(plan: &Plan, mount: &Mount, source: Option<OwnedFd>, root: &RootDir) -> Result<(), StepError> {
+fn mount_one(
+    plan: &Plan,
+    mount: &Mount,
+    source: Option<OwnedFd>,
+    assembled: &mut Assembled,
+) -> Result<(), StepError> {
+    let root = &assembled.root;
     let (detached, target) = match (&mount.kind, source) {
         (MountKind::Cgroup, _) => return cgroup_mount::mount(plan, mount, root),
         (MountKind::Remount, _) => return change(mount, root),
@@ -98,13 +113,19 @@ fn mount_one(plan: &Plan, mount: &Mount, source: Option<OwnedFd>, root: &RootDir
         }
         (MountKind::Filesystem { .. }, Some(made)) => (made, folder(mount, root)?),
         (MountKind::Filesystem { fstype, source, options, copy_up }, None) => {
+            let mut options = options.clone();
+            let mut wanted = attributes(&mount.flags).only_set();
             let target = match fstype.as_str() {
                 "proc" | "sysfs" => Step::Mount.run(&mount.target, || root.make_plain_dir(&mount.target))?,
+                "tmpfs" => {
+                    wanted = wanted.writable();
+                    Step::Mount.run(&mount.target, || tmpfs_folder(mount, &mut options, root))?
+                }
                 _ => folder(mount, root)?,
             };
             let options = options.iter().map(String::as_str);
             let made = Step::Mount.run(format_args!("{} ({fstype})", mount.target), || {
-                new_filesystem(fstype, source, options, attributes(&mount.flags).only_set())
+                new_filesystem(fstype, source, options, wanted)
             })?;
             if *copy_up {
                 Step::Mount
@@ -120,7 +141,27 @@ fn mount_one(plan: &Plan, mount: &Mount, source: Option<OwnedFd>, root: &RootDir
             set_propagation(&detached, depth, kind)?;
         }
         Ok(())
-    })
+    })?;
+    let is_tmpfs = matches!(&mount.kind, MountKind::Filesystem { fstype, .. } if fstype == "tmpfs");
+    if is_tmpfs && mount.flags.readonly == Flag::Set {
+        assembled.readonly_at_last.push((mount.target.clone(), detached));
+    }
+    Ok(())
+}
+
+/// The folder under a tmpfs. One that stands there already gives the tmpfs its permissions, where the plan names none: what
+/// an image made private does not become everyone's.
+fn tmpfs_folder(mount: &Mount, options: &mut Vec<String>, root: &RootDir) -> io::Result<OwnedFd> {
+    match root.open(mount.target.relative(), OFlags::PATH | OFlags::DIRECTORY) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => root.make_dir_all(&mount.target),
+        Err(error) => Err(error),
+        Ok(folder) => {
+            if !options.iter().any(|option| option.starts_with("mode=")) {
+                options.push(format!("mode={:o}", fstat(&folder)?.st_mode & 0o7777));
+            }
+            Ok(folder)
+        }
+    }
 }
 
 /// Changes the attributes of what is mounted at the target already.
@@ -237,6 +278,29 @@ fn empty_folder() -> io::Result<OwnedFd> {
     new_filesystem("tmpfs", "tmpfs", ["size=0", "nr_inodes=2", "mode=755"], attributes)
 }
 
+/// Gives the root its propagation, and every mount below it too where the plan says so, except those for which it says
+/// otherwise. None below is a peer of a host's mount any more unless the plan says so: see [`super::attributes::set_base`].
+fn propagate_root(plan: &Plan, root: &RootDir) -> io::Result<()> {
+    let (kind, depth) = propagation(plan.root.propagation);
+    match kind {
+        // The mounts were made so before they were attached; a change now would undo what some of them were told.
+        PropagationType::Private | PropagationType::Slave => set_propagation(root, Depth::One, kind),
+        PropagationType::Shared | PropagationType::Unbindable => {
+            set_propagation(root, depth, kind)?;
+            let told =
+                plan.mounts.iter().filter(|mount| depth == Depth::Tree && !mount.propagation.is_empty());
+            for mount in told {
+                let target = root.open_path(&mount.target)?;
+                for &wanted in &mount.propagation {
+                    let (kind, depth) = propagation(wanted);
+                    set_propagation(&target, depth, kind)?;
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
 /// Takes the host's procfs and sysfs out of a mount namespace whose old root stays in it, or covers them: while it holds one
 /// that shows everything, the kernel lets a user namespace below mount another such, past the container's masks.
 fn hide_kernel_mounts(plan: &Plan) -> io::Result<()> {
@@ -282,12 +346,15 @@ pub(crate) fn pivot(plan: &Plan, assembled: &Assembled) -> Result<(), StepError>
         rustix::process::chdir("/")?;
         Ok(())
     })?;
-    let (kind, depth) = propagation(plan.root.propagation);
     if plan.root.pivot == PivotMethod::PivotRoot {
-        Step::Pivot.apply("propagation", || set_propagation(&assembled.root, depth, kind))?;
+        Step::Pivot.apply("propagation", || propagate_root(plan, &assembled.root))?;
+    }
+    let readonly = Attributes::NONE.with(Attribute::Rdonly);
+    for (target, mount) in &assembled.readonly_at_last {
+        Step::Mount
+            .apply(format_args!("{target} (read-only)"), || set_attributes(mount, Depth::One, readonly))?;
     }
     if plan.root.readonly {
-        let readonly = Attributes::NONE.with(Attribute::Rdonly);
         Step::Pivot.apply("read-only", || set_attributes(&assembled.root, Depth::One, readonly))?;
     }
     Ok(())

@@ -39,8 +39,9 @@ pub(super) fn make(plan: &Plan, mount: &Mount, maps: Option<&IdMaps>) -> Result<
         options.push(format!("gid={}", gid.as_raw()));
     }
     let options = options.iter().map(String::as_str);
-    let tree = Step::MountSource
-        .run("/dev", || new_filesystem("tmpfs", source, options, attributes(&mount.flags)))?;
+    // Read-only only at last, with the mount points of what stands below it made.
+    let wanted = attributes(&mount.flags).only_set().writable();
+    let tree = Step::MountSource.run("/dev", || new_filesystem("tmpfs", source, options, wanted))?;
     let _modes = ExactModes::begin();
     let folder = RootDir::new(
         Step::Device.run("/dev", || rustix::io::fcntl_dupfd_cloexec(&tree, 3).map_err(Into::into))?,

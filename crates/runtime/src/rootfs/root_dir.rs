@@ -57,18 +57,10 @@ impl RootDir {
         let parent_fd = self.make_dirs(if parent.is_empty() { "." } else { parent }, links_left)?;
         match mkdirat(&parent_fd, name, Mode::from_raw_mode(0o755)) {
             // It exists and does not resolve: a dangling link. What it names is made, inside the root.
-            Err(Errno::EXIST) => {
-                let links_left = links_left.checked_sub(1).ok_or(Errno::LOOP)?;
-                let Ok(target) = readlinkat(&parent_fd, name, Vec::new()) else {
-                    return self.open(path, folder);
-                };
-                let target = target.into_string().map_err(io::Error::other)?;
-                let inside = match target.strip_prefix('/') {
-                    Some(absolute) => absolute.trim_start_matches('/').to_owned(),
-                    None => format!("{parent}/{target}"),
-                };
-                self.make_dirs(if inside.is_empty() { "." } else { &inside }, links_left)
-            }
+            Err(Errno::EXIST) => match link_target(&parent_fd, parent, name)? {
+                Some(target) => self.make_dirs(&target, links_left.checked_sub(1).ok_or(Errno::LOOP)?),
+                None => self.open(path, folder),
+            },
             Ok(()) => self.open(path, folder),
             Err(error) => Err(error.into()),
         }
@@ -90,29 +82,59 @@ impl RootDir {
         })
     }
 
-    /// Opens what stands at `path`, made as an empty file where nothing stands.
+    /// Opens what stands at `path`, made as an empty file where nothing stands. Where a link leads to nothing, what it names
+    /// is made, inside the root.
     pub fn make_file(&self, path: &ContainerPath) -> io::Result<OwnedFd> {
-        match self.open_path(path) {
+        self.make_file_at(path.relative(), MAX_LINKS)
+    }
+
+    fn make_file_at(&self, path: &str, links_left: u32) -> io::Result<OwnedFd> {
+        match self.open(path, OFlags::PATH) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             other => return other,
         }
-        let (folder, name) = self.make_parent(path)?;
+        let (parent, name) = split_name(path)?;
+        let folder = self.make_dirs(parent, links_left)?;
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match rustix::fs::openat(&folder, name, flags, Mode::from_raw_mode(0o644)) {
-            Ok(_) | Err(Errno::EXIST) => self.open_path(path),
+            Ok(_) => self.open(path, OFlags::PATH),
+            Err(Errno::EXIST) => match link_target(&folder, parent, name)? {
+                Some(target) => self.make_file_at(&target, links_left.checked_sub(1).ok_or(Errno::LOOP)?),
+                None => self.open(path, OFlags::PATH),
+            },
             Err(error) => Err(error.into()),
         }
     }
 
     /// Opens the folder that holds `path`, made where it is missing; gives the last name as well.
     pub fn make_parent<'p>(&self, path: &'p ContainerPath) -> io::Result<(OwnedFd, &'p str)> {
-        let relative = path.relative().trim_end_matches('/');
-        let (parent, name) = relative.rsplit_once('/').unwrap_or((".", relative));
-        if matches!(name, "" | "." | "..") {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path ends in no name"));
-        }
+        let (parent, name) = split_name(path.relative())?;
         Ok((self.make_dirs(parent, MAX_LINKS)?, name))
     }
+}
+
+/// A relative path's folder and last name.
+fn split_name(path: &str) -> io::Result<(&str, &str)> {
+    let path = path.trim_end_matches('/');
+    match path.rsplit_once('/').unwrap_or((".", path)) {
+        (_, "" | "." | "..") => Err(io::Error::new(io::ErrorKind::InvalidInput, "the path ends in no name")),
+        ("", name) => Ok((".", name)),
+        found => Ok(found),
+    }
+}
+
+/// Where a link in `folder`, which stands at `parent` below the root, leads to, from the root; none where it is no link.
+fn link_target(folder: &OwnedFd, parent: &str, name: &str) -> io::Result<Option<String>> {
+    let target = match readlinkat(folder, name, Vec::new()) {
+        Ok(target) => target.into_string().map_err(io::Error::other)?,
+        Err(Errno::INVAL | Errno::NOENT) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let inside = match target.strip_prefix('/') {
+        Some(absolute) => absolute.trim_start_matches('/').to_owned(),
+        None => format!("{parent}/{target}"),
+    };
+    Ok(Some(if inside.is_empty() { ".".to_owned() } else { inside }))
 }
 
 impl AsFd for RootDir {
@@ -181,11 +203,25 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_made_where_a_dangling_link_leads_inside_the_root() {
+        let (folder, root) = root();
+        std::fs::create_dir(folder.path().join("etc")).unwrap();
+        symlink("/tmp/foo/bar", folder.path().join("jump")).unwrap();
+        symlink("/jump/baz/hosts", folder.path().join("etc/hosts")).unwrap();
+        symlink("../../../up/here", folder.path().join("etc/relative")).unwrap();
+        root.make_file(&path("/etc/hosts")).unwrap();
+        root.make_file(&path("/etc/relative")).unwrap();
+        assert!(folder.path().join("tmp/foo/bar/baz/hosts").is_file());
+        assert!(folder.path().join("up/here").is_file());
+    }
+
+    #[test]
     fn links_in_a_circle_end_with_an_error() {
         let (folder, root) = root();
         symlink("b", folder.path().join("a")).unwrap();
         symlink("a", folder.path().join("b")).unwrap();
         assert!(root.make_dir_all(&path("/a/x")).is_err());
+        assert!(root.make_file(&path("/a")).is_err());
     }
 
     #[test]

@@ -7,11 +7,18 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use cofferdam_confinement::{Device, IdMaps, Mount, MountIdMap, MountKind, Plan, RootSource};
-use cofferdam_kernel::mount::{Attributes, Depth, clone_tree, new_filesystem, set_attributes, set_id_map};
-use rustix::fs::{CWD, Gid, Mode, OFlags, Uid};
+use cofferdam_confinement::{
+    AccessTime, Device, Flag, IdMaps, Mount, MountFlags, MountIdMap, MountKind, NamespaceSource, Plan,
+    RootSource,
+};
+use cofferdam_kernel::mount::{
+    Attributes, Depth, PropagationType, clone_tree, new_filesystem, set_attributes, set_id_map,
+    set_propagation,
+};
+use cofferdam_kernel::proc::ProcFs;
+use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, StatVfsMountFlags, StatxFlags, Uid, fstatvfs, statx};
 
-use super::attributes::attributes;
+use super::attributes::{attributes, set_base};
 use super::dev_tree;
 use crate::channel::{Channel, MAX_FDS, Message};
 use crate::start::id_map::user_namespace_with;
@@ -84,7 +91,7 @@ impl Sources {
                     Some(dev_tree::make(plan, mount, maker.id_map.map(|(_, maps)| maps))?)
                 }
                 MountKind::Bind { source, recursive, id_map } => {
-                    Some(bind(mount, source, *recursive, id_map, maker)?)
+                    Some(bind(plan, mount, source, *recursive, id_map, maker)?)
                 }
                 MountKind::Filesystem { .. } | MountKind::Cgroup | MountKind::Remount => None,
             };
@@ -97,7 +104,11 @@ impl Sources {
             }
         }
         if !plan.masked_paths.is_empty() {
-            let null = Step::MaskPath.run("/dev/null", || clone_tree(CWD, "/dev/null", Depth::One))?;
+            let null = Step::MaskPath.run("/dev/null", || {
+                let null = clone_tree(CWD, "/dev/null", Depth::One)?;
+                set_propagation(&null, Depth::One, PropagationType::Private)?;
+                Ok(null)
+            })?;
             sources.null_device = Some(null);
         }
         Ok(sources)
@@ -239,14 +250,22 @@ fn open_host(path: &Path) -> std::io::Result<OwnedFd> {
 }
 
 fn bind(
+    plan: &Plan,
     mount: &Mount,
     source: &Path,
     recursive: bool,
     id_map: &MountIdMap,
     maker: Maker<'_>,
 ) -> Result<OwnedFd, StepError> {
-    let fd =
-        Step::MountSource.run(source.display(), || clone_tree(open_host(source)?, "", depth(recursive)))?;
+    let fd = Step::MountSource.run(source.display(), || {
+        let origin = open_host(source)?;
+        if plan.namespaces.user != NamespaceSource::Host {
+            check_locked(&mount.flags, &origin)?;
+        }
+        let clone = clone_tree(origin, "", depth(recursive))?;
+        set_base(plan.root.propagation, &clone)?;
+        Ok(clone)
+    })?;
     let subject = || format!("{} from {}", mount.target, source.display());
     match (id_map, maker.id_map) {
         (MountIdMap::None, _) => {}
@@ -270,6 +289,46 @@ fn bind(
         set_attributes(&fd, Depth::Tree, attributes(&mount.recursive_flags))
     })?;
     Ok(fd)
+}
+
+/// A user namespace does not lift what a mount of the host forbids: the kernel holds the attributes of mounts that it got
+/// from outside in place (mount_namespaces(7), "Restrictions on mount namespaces"). This side has the rights to lift them,
+/// and keeps to the same rule. What the plan does not name stays as it is.
+fn check_locked(flags: &MountFlags, source: &OwnedFd) -> std::io::Result<()> {
+    let denied = || Err(std::io::Error::from_raw_os_error(libc::EPERM));
+    let has = fstatvfs(source)?.f_flag;
+    for (flag, bit) in [
+        (flags.nosuid, StatVfsMountFlags::NOSUID),
+        (flags.nodev, StatVfsMountFlags::NODEV),
+        (flags.noexec, StatVfsMountFlags::NOEXEC),
+    ] {
+        if flag == Flag::Clear && has.contains(bit) {
+            return denied();
+        }
+    }
+    if flags.readonly == Flag::Clear && has.contains(StatVfsMountFlags::RDONLY) && is_readonly_mount(source)?
+    {
+        return denied();
+    }
+    let Some(wanted) = flags.access_time else { return Ok(()) };
+    let now = if has.contains(StatVfsMountFlags::NOATIME) {
+        AccessTime::Noatime
+    } else if has.contains(StatVfsMountFlags::RELATIME) {
+        AccessTime::Relatime
+    } else {
+        AccessTime::Strictatime
+    };
+    let nodiratime = has.contains(StatVfsMountFlags::NODIRATIME);
+    let same = wanted == now && (flags.nodiratime == Flag::Set) == nodiratime;
+    if same { Ok(()) } else { denied() }
+}
+
+/// Whether it is the mount that is read-only, and not only the file system behind it: statvfs(3) does not tell.
+fn is_readonly_mount(file: &OwnedFd) -> std::io::Result<bool> {
+    let id = statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?.stx_mnt_id;
+    let mounts = ProcFs::open()?.this_process()?.mountinfo()?;
+    // A mount that this process cannot see in its list: read-only, as far as anyone can tell.
+    Ok(mounts.iter().find(|mount| mount.id == id).is_none_or(|mount| mount.has("ro")))
 }
 
 /// A host's device node, checked to be the device that the plan means (CVE-2025-31133 is a swapped one).
