@@ -113,6 +113,23 @@ impl Channel {
         Ok(())
     }
 
+    /// Sends one message as a part of the handshake. If the other side has ended, its reason is the failure and not that it
+    /// can be told nothing any more.
+    pub fn tell(&self, subject: &str, message: &Message, fds: &[BorrowedFd<'_>]) -> Result<(), StepError> {
+        let sent = Step::Handshake.run(subject, || self.send(message, fds));
+        let is_gone = |error: &StepError| {
+            matches!(error.source.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+        };
+        if let Err(error) = &sent
+            && is_gone(error)
+        {
+            while let Ok((message, _)) = self.receive() {
+                message.into_failure()?;
+            }
+        }
+        sent
+    }
+
     /// Receives one message; the end of the channel is `UnexpectedEof`.
     pub fn receive(&self) -> io::Result<(Message, Vec<OwnedFd>)> {
         let mut bytes = vec![0u8; MAX_MESSAGE];
@@ -125,7 +142,8 @@ impl Channel {
                 &mut ancillary,
                 RecvFlags::CMSG_CLOEXEC,
             ) {
-                Err(rustix::io::Errno::INTR) => {}
+                // The other side ended without reading all that was sent to it: what it said is still there to be read.
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
                 other => break other?,
             }
         };
@@ -182,6 +200,21 @@ mod tests {
         drop(a);
         drop(fds);
         assert_eq!(b.receive().unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn the_reason_of_a_side_that_has_ended_is_told() {
+        let (ours, theirs) = Channel::pair().unwrap();
+        // Never read, which makes the kernel reset the connection.
+        ours.send(&Message::Proceed, &[]).unwrap();
+        let reason = Step::Mount.failed("/proc", io::Error::from_raw_os_error(1));
+        theirs.send(&Message::Ready, &[]).unwrap();
+        theirs.send(&Message::from(&reason), &[]).unwrap();
+        drop(theirs);
+        let told = ours.tell("of the exec", &Message::Exec, &[]).unwrap_err();
+        assert_eq!((told.step, told.errno()), (Step::Mount, Some(1)));
+        let told = ours.tell("of the exec", &Message::Exec, &[]).unwrap_err();
+        assert_eq!(told.step, Step::Handshake, "the reason is told once");
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! What the tests of the whole program share: a state folder of their own, and a count of what is left behind.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod faulty;
+pub mod remains;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -8,6 +11,7 @@ use std::time::{Duration, Instant};
 /// A state folder of its own, whose containers are removed at the end.
 pub struct Home {
     folder: tempfile::TempDir,
+    program: PathBuf,
 }
 
 /// Says on standard error that a test did not run, and why; the test command counts these lines.
@@ -26,8 +30,13 @@ pub fn is_root(test: &str) -> bool {
 
 impl Home {
     pub fn new() -> Self {
+        Self::of(Path::new(env!("CARGO_BIN_EXE_cofferdam")))
+    }
+
+    /// With another build of the program.
+    pub fn of(program: &Path) -> Self {
         let folder = tempfile::Builder::new().prefix("cofferdam-test-").tempdir().unwrap();
-        Self { folder }
+        Self { folder, program: program.to_owned() }
     }
 
     pub fn path(&self) -> &Path {
@@ -35,9 +44,25 @@ impl Home {
     }
 
     pub fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cofferdam"));
-        command.arg("--root").arg(self.path()).stdin(Stdio::null());
+        let mut command = Command::new(&self.program);
+        command.arg("--root").arg(self.path()).env(remains::MARK, self.path()).stdin(Stdio::null());
         command
+    }
+
+    /// What is left of all containers that there ever were in this home, which are all removed; waits a little for
+    /// processes that are about to end.
+    pub fn remains(&self) -> Vec<String> {
+        let look = || {
+            let mut found = remains::of(self.path(), &remains::ids_ever(self.path()));
+            found.extend(remains::in_state(self.path()));
+            found
+        };
+        let mut found = Vec::new();
+        eventually(|| {
+            found = look();
+            found.is_empty()
+        });
+        found
     }
 
     /// Runs a command to its end.
@@ -108,18 +133,23 @@ impl From<Output> for Ran {
 
 /// Folders of any cgroup hierarchy whose name holds the text.
 pub fn cgroups_named(text: &str) -> Vec<PathBuf> {
-    fn walk(folder: &Path, text: &str, depth: u32, found: &mut Vec<PathBuf>) {
-        let Ok(entries) = std::fs::read_dir(folder) else { return };
+    cgroups(|name| name.contains(text))
+}
+
+/// Folders of any cgroup hierarchy with such a name.
+pub fn cgroups(is_wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut left = vec![(PathBuf::from("/sys/fs/cgroup"), 4)];
+    while let Some((folder, depth)) = left.pop() {
+        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
         for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
-            if entry.file_name().to_string_lossy().contains(text) {
+            if is_wanted(&entry.file_name().to_string_lossy()) {
                 found.push(entry.path());
-            } else if depth > 0 {
-                walk(&entry.path(), text, depth - 1, found);
+            } else if depth > 1 {
+                left.push((entry.path(), depth - 1));
             }
         }
     }
-    let mut found = Vec::new();
-    walk(Path::new("/sys/fs/cgroup"), text, 3, &mut found);
     found
 }
 
@@ -138,6 +168,7 @@ pub fn eventually(mut holds: impl FnMut() -> bool) -> bool {
 /// An OCI bundle of busybox (Debian's busybox-static, which the test command installs).
 pub struct Bundle {
     folder: tempfile::TempDir,
+    program: PathBuf,
     pub config: serde_json::Value,
 }
 
@@ -170,7 +201,12 @@ impl Bundle {
         let mut config: serde_json::Value = serde_json::from_slice(&text).unwrap();
         config["process"]["args"] = serde_json::json!(args);
         config["process"]["terminal"] = serde_json::json!(false);
-        Some(Self { folder, config })
+        Some(Self { folder, program: env!("CARGO_BIN_EXE_cofferdam").into(), config })
+    }
+
+    /// Runs it with another build of the program.
+    pub fn with_program(self, program: &Path) -> Self {
+        Self { program: program.to_owned(), ..self }
     }
 
     pub fn path(&self) -> &Path {
@@ -188,9 +224,9 @@ impl Bundle {
 
     /// `cofferdam oci ARGS`, with a state folder inside the bundle's.
     pub fn oci(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cofferdam"));
+        let mut command = Command::new(&self.program);
         command.args(["oci", "--root"]).arg(self.path().join("state")).args(args).stdin(Stdio::null());
-        command.current_dir(self.path());
+        command.current_dir(self.path()).env(remains::MARK, self.path());
         command
     }
 

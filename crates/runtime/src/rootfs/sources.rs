@@ -131,7 +131,7 @@ impl Sources {
             let (slots, fds): (Vec<u32>, Vec<BorrowedFd<'_>>) = chunk.iter().copied().unzip();
             let more = chunks.peek().is_some();
             let message = Message::Sources { slots, more };
-            Step::Handshake.run("of the mounts", || channel.send(&message, &fds))?;
+            channel.tell("of the mounts", &message, &fds)?;
             if !more {
                 return Ok(());
             }

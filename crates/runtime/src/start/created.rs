@@ -85,7 +85,7 @@ impl Created {
 
     /// Lets an entering process begin.
     pub(super) fn proceed(&self) -> Result<(), StepError> {
-        Step::Handshake.run("of the process", || self.channel.send(&Message::Proceed, &[]))
+        self.channel.tell("of the process", &Message::Proceed, &[])
     }
 
     /// Waits until an entering process is ready.
@@ -103,7 +103,7 @@ impl Created {
                     let state = ContainerState::new(plan, Status::Creating, Some(self.held.pid), bundle);
                     run_hooks("prestart", &plan.hooks.prestart, &state, HookFolder::Bundle)?;
                     run_hooks("createRuntime", &plan.hooks.create_runtime, &state, HookFolder::Bundle)?;
-                    Step::Handshake.run("of the hooks", || self.channel.send(&Message::Proceed, &[]))?;
+                    self.channel.tell("of the hooks", &Message::Proceed, &[])?;
                 }
                 Message::Terminal => self.terminal = fds.into_iter().next(),
                 Message::Ready => break,
@@ -171,7 +171,7 @@ impl Created {
                 Stop::Ended(_) => return Err(self.why_ended()),
                 Stop::Call => Step::Gate.run("look at a call of init", || witness.look(&tracee))?,
                 Stop::Interrupted if !told => {
-                    Step::Handshake.run("of the exec", || self.channel.send(&Message::Exec, &[]))?;
+                    self.channel.tell("of the exec", &Message::Exec, &[])?;
                     told = true;
                 }
                 Stop::Interrupted => {}
@@ -189,7 +189,7 @@ impl Created {
     /// Traced before it goes on, so that it cannot get past its exec unseen.
     fn begin_exec(&self) -> Result<Tracee, StepError> {
         let tracee = Step::Gate.run("trace init", || Tracee::seize(self.held.pid))?;
-        Step::Handshake.run("of the exec", || self.channel.send(&Message::Exec, &[]))?;
+        self.channel.tell("of the exec", &Message::Exec, &[])?;
         Ok(tracee)
     }
 

@@ -143,7 +143,7 @@ fn set_up(plan: &Plan, created: &Created, privileged: bool) -> Result<(), StepEr
         Sources::make(plan, Maker { id_map, may_make_nodes: true })?.send(created.channel())
     } else {
         let message = Message::Sources { slots: Vec::new(), more: false };
-        Step::Handshake.run("of the mounts", || created.channel().send(&message, &[]))
+        created.channel().tell("of the mounts", &message, &[])
     }
 }
 

@@ -3,7 +3,8 @@
 //! - `COFFERDAM_FAIL_AT`: the step of this name fails. The name may be followed by a space and the step's subject, in which `*`
 //!   stands for any text: `mount /proc`, `make cgroup cofferdam/*`. A closing `@2` means its second time in a process.
 //! - `COFFERDAM_SKIP`: what the step of this name (and subject) applies is left out.
-//! - `COFFERDAM_STEPS`: a file that exists, to which every step adds a line before its work: name, tab, subject.
+//! - `COFFERDAM_STEPS`: a file that exists, to which every step adds a line before its work: the process's number as it
+//!   sees it, name and subject, with tabs between.
 
 use std::fmt::Display;
 use std::fs::File;
@@ -72,7 +73,7 @@ fn record(step: Step, subject: &str) {
         (Err(_), None) => return,
     };
     // One write, so that the lines of two processes do not mix.
-    let _ = file.write_all(format!("{step}\t{subject}\n").as_bytes());
+    let _ = file.write_all(format!("{pid}\t{step}\t{subject}\n").as_bytes());
     *kept = Some((pid, file));
 }
 
