@@ -184,8 +184,10 @@ fn every_step_of_an_exec_fails_in_turn() {
     let home = Home::of(faulty::program());
     let id = home.ok(&["run", "-d", "--name", "box", "host", "--", "sleep", "1000"]);
     let before = |home: &Home| {
-        let mut lines: Vec<String> =
-            remains::processes_of(home.path(), std::slice::from_ref(&id)).iter().map(ToString::to_string).collect();
+        let mut lines: Vec<String> = remains::processes_of(home.path(), std::slice::from_ref(&id))
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         lines.extend(remains::mounts_of(home.path()));
         lines.sort();
         lines

@@ -88,31 +88,25 @@ pub fn mounts_of(home: &Path) -> Vec<String> {
     table.lines().filter(|line| line.contains(text)).map(|line| format!("mount {line}")).collect()
 }
 
-/// What is in an engine's folders although it has no container: run folders, containers' folders, rows with their id
-/// ranges, and files that are none of the engine's.
+/// What is in an engine's folders although it has no container: run folders, containers' folders,
+/// definitions with their id ranges, and files that are none of the engine's.
 pub fn in_state(home: &Path) -> Vec<String> {
     let mut lines = Vec::new();
     for folder in ["run", "state/containers"] {
         lines.extend(names(&home.join(folder)).into_iter().map(|name| format!("{folder}/{name}")));
     }
-    let known =
-        ["containers", "events.jsonl", "images", "keys", "state.db", "state.db-shm", "state.db-wal", "zones"];
+    let known = ["containers", "definitions", "events.jsonl", "images", "keys", "zones"];
     let others = names(&home.join("state")).into_iter().filter(|name| !known.contains(&name.as_str()));
     lines.extend(others.map(|name| format!("state/{name}")));
-    lines.extend(rows(home).into_iter().map(|id| format!("row of {id}")));
+    lines.extend(rows(home).into_iter().map(|id| format!("definition of {id}")));
     lines
 }
 
-/// The ids in the database, each of which holds an id range.
+/// The ids that have a definition, each of which holds an id range.
 pub fn rows(home: &Path) -> Vec<String> {
-    let path = home.join("state/state.db");
-    if !path.exists() {
-        return Vec::new();
-    }
-    let db = rusqlite::Connection::open(path).unwrap();
-    db.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
-    let mut query = db.prepare("SELECT id FROM container").unwrap();
-    query.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    let files = names(&home.join("state/definitions"));
+    let ids = files.iter().filter_map(|name| name.split('.').next());
+    ids.filter(|id| !id.is_empty()).map(str::to_owned).collect()
 }
 
 /// The ids of all containers that an engine ever made below this folder, by its events and what is there now.

@@ -28,7 +28,7 @@ use crate::process::{settings, terminal};
 use crate::rootfs::{Maker, Sources, assemble, pivot};
 use crate::start::owned_group::Joiner;
 use crate::start::{ContainerState, HookFolder, Status, Stdio, Supervision, run_hooks};
-use crate::step::{Step, StepError};
+use crate::step::{Step, StepError, recording};
 
 /// What the parent side leaves to init, by being copied into its address space.
 pub(crate) struct Init<'a> {
@@ -149,6 +149,7 @@ fn close_what_is_not_needed(init: &Init<'_>, label: &Label) -> Result<(), StepEr
     keep.push(init.channel.as_fd().as_raw_fd());
     keep.extend(init.start_socket.iter().map(AsRawFd::as_raw_fd));
     keep.extend(label.files().map(|file| file.as_raw_fd()));
+    keep.extend(recording());
     Step::Handshake.run("close descriptors", || close_all_but(&keep))
 }
 

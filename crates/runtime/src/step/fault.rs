@@ -9,6 +9,7 @@
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -55,6 +56,11 @@ fn matches(pattern: &str, text: &str) -> bool {
             left.char_indices().map(|(at, _)| at).chain([left.len()]).any(|at| matches(rest, &left[at..]))
         }),
     }
+}
+
+/// The descriptor of the file of `COFFERDAM_STEPS`.
+pub(crate) fn descriptor() -> Option<RawFd> {
+    Some(STEPS.lock().ok()?.as_ref()?.1.as_raw_fd())
 }
 
 fn record(step: Step, subject: &str) {
