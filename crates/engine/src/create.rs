@@ -1,4 +1,4 @@
-//! From a request to a container that can be started: image, zone, ids, plan, folder, row.
+//! From a request to a container that can be started: image, zone, ids, plan, definition, folder.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
@@ -75,7 +75,7 @@ impl Engine {
         let dir = self.paths.container(&id);
         let made = write_folder(&dir, &plan, request);
         if let Err(error) = made {
-            // The row is taken back; a folder that cannot be removed is found by the next clean-up.
+            // The definition is taken back; a folder that cannot be removed is found by the next clean-up.
             let _ = std::fs::remove_dir_all(dir.path());
             let _ = self.with_store(|store| Ok(store.delete(&id)?));
             return Err(error);

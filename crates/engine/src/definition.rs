@@ -1,4 +1,4 @@
-//! What the database says of one container, as the other parts use it.
+//! What is written down of one container, as the other parts use it.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::ownership::gone;
 use crate::store::{Record, StoreError};
 use crate::{Engine, Paths};
 
-/// A container's row, with its request understood.
+/// A container's record, with its request understood.
 #[derive(Debug, Clone)]
 pub(crate) struct Definition {
     pub(crate) record: Record,

@@ -106,11 +106,11 @@ impl Engine {
         Ok(())
     }
 
-    /// Removes the folders of a container that has no row, unless it has an owner.
+    /// Removes the folders of a container that has no definition, unless it has an owner.
     fn remove_unknown(&self, name: &str) -> Result<()> {
         let Ok(id) = name.parse::<ContainerId>() else { return Ok(()) };
         let Some(_lock) = ownership::try_take(&self.paths, &id)? else { return Ok(()) };
-        // Made since the rows were read.
+        // Made since the definitions were read.
         if self.with_store(|store| Ok(store.container(&id)?))?.is_some() {
             return Ok(());
         }

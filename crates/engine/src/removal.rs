@@ -1,7 +1,7 @@
 //! `rm` and `prune`: takes a container away with all that belongs to it.
 //!
 //! The order makes each step repeatable, and whoever is killed between two of them leaves what the next command finishes:
-//! the folder is renamed (from here on there is no such container), its files go, its run folder goes, its row goes. The row
+//! the folder is renamed (from here on there is no such container), its files go, its run folder goes, its definition goes. That
 //! is last because it is what keeps the container's ids from being given to another one.
 
 use std::io;
@@ -28,7 +28,7 @@ impl Engine {
     pub fn remove(&self, id: &ContainerId, options: &RemoveOptions) -> Result<()> {
         match self.remove_now(id, options.force) {
             Err(Error::NoContainer { .. }) => {
-                // Its folder is gone; its row may be what an interrupted removal left.
+                // Its folder is gone; its definition may be what an interrupted removal left.
                 self.with_store(|store| Ok(store.delete(id)?)).map(drop)
             }
             other => other,
@@ -82,7 +82,7 @@ impl Engine {
     }
 }
 
-/// Removes what is left of a container that has ended: its cgroup, if there is one, its folders, its row. The caller holds its
+/// Removes what is left of a container that has ended: its cgroup, if there is one, its folders, its definition. The caller holds its
 /// lock, or nobody can have it. A shim calls this for `--rm`.
 pub(crate) fn remove_ended(paths: &Paths, id: &ContainerId) -> Result<()> {
     end_group(&paths.container(id), id)?;

@@ -7,6 +7,7 @@
 pub mod bpf;
 pub mod capability;
 pub mod clone;
+pub mod code_pages;
 pub mod credentials;
 pub mod exec;
 pub mod file_lock;

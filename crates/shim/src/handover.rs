@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use cofferdam_kernel::exec::{CStringArray, fexecve};
-use cofferdam_kernel::inherited;
+use cofferdam_kernel::{code_pages, inherited};
 use rustix::fs::{MemfdFlags, Mode, OFlags, memfd_create};
 use rustix::io::FdFlags;
 use rustix::process::Pid;
@@ -139,5 +139,7 @@ pub fn resume(number: RawFd, keeper: &impl Keeper) -> io::Result<()> {
     shim.child = Some(child);
     shim.streams = streams;
     shim.clients = clients;
+    // What reading the handover took is not needed again while the container idles.
+    code_pages::release();
     shim.run()
 }
