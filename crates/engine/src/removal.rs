@@ -82,10 +82,15 @@ impl Engine {
     }
 }
 
-/// Removes what is left of a container that has ended: its cgroup, if there is one, its folders, its definition. The caller holds its
-/// lock, or nobody can have it. A shim calls this for `--rm`.
+/// Removes what is left of a container that has ended: its cgroup, if there is one, its folders, its definition. The caller
+/// holds its lock, or nobody can have it.
 pub(crate) fn remove_ended(paths: &Paths, id: &ContainerId) -> Result<()> {
     end_group(&paths.container(id), id)?;
+    remove_ungrouped(paths, id)
+}
+
+/// Removes the folders and the definition of a container that has ended and has no cgroup any more.
+pub(crate) fn remove_ungrouped(paths: &Paths, id: &ContainerId) -> Result<()> {
     remove_files(paths, id)?;
     Store::new(paths.definitions()).delete(id)?;
     Ok(())

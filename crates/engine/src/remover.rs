@@ -1,22 +1,24 @@
-//! What a shim does with the state, which it is not otherwise concerned with: the removal that `--rm` asks for. It runs in a
-//! process that shares no database connection with the one that it was forked from.
+//! What a shim does with the state, which it is not otherwise concerned with: the removal that `--rm` asks for.
 
 use std::io;
 
 use cofferdam_shim::{Event, Keeper, ShimSpec};
 
 use crate::paths::Paths;
-use crate::removal::remove_ended;
+use crate::removal::{end_group, remove_ungrouped};
 
 /// The keeper of all shims: the orders of each say below which state its container is.
 #[derive(Debug)]
 pub(crate) struct ShimKeeper;
 
 impl Keeper for ShimKeeper {
-    fn remove(&self, spec: &ShimSpec) -> Result<(), Box<dyn std::error::Error>> {
+    fn remove(&self, spec: &ShimSpec, group_gone: bool) -> Result<(), Box<dyn std::error::Error>> {
         let paths = Paths::around(&spec.dir, &spec.run_dir);
         let paths = paths.ok_or_else(|| format!("{} is no container's folder", spec.dir.display()))?;
-        remove_ended(&paths, &spec.id)?;
+        if !group_gone {
+            end_group(&paths.container(&spec.id), &spec.id)?;
+        }
+        remove_ungrouped(&paths, &spec.id)?;
         let event = Event::now("container", "destroy", spec.id.as_str(), spec.attributes.clone());
         // The container is gone, told or not.
         let _ = event.append(&spec.events);

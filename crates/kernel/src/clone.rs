@@ -16,6 +16,8 @@ pub struct CloneRequest<'a> {
     pub into_cgroup: Option<BorrowedFd<'a>>,
     /// The child becomes a sibling: a child of the caller's parent, which also reaps it.
     pub sibling: bool,
+    /// The parent gets no signal at the child's end, and an ordinary wait(2) does not see it.
+    pub silent: bool,
 }
 
 /// Which side of the clone this is.
@@ -53,7 +55,7 @@ pub fn clone3(request: &CloneRequest<'_>) -> io::Result<Cloned> {
         child_tid: 0,
         parent_tid: 0,
         // A sibling inherits the exit signal; giving one as well is EINVAL.
-        exit_signal: if request.sibling { 0 } else { libc::SIGCHLD as u64 },
+        exit_signal: if request.sibling || request.silent { 0 } else { libc::SIGCHLD as u64 },
         stack: 0,
         stack_size: 0,
         tls: 0,

@@ -2,51 +2,26 @@
 #![allow(unsafe_code, reason = "the child closes descriptors by number")]
 
 use std::io;
-use std::os::fd::{AsFd, RawFd};
-
-use rustix::process::{WaitId, WaitIdOptions, waitid};
+use std::os::fd::RawFd;
 
 use crate::clone::{CloneRequest, Cloned, clone3, exit_now};
 
-/// Runs `child` in a grandchild process, which is nobody's child here (it needs no reaping), has a session of its own,
-/// `/` as its working directory and `/dev/null` as its standard streams, and of the other descriptors only `keep`.
+/// Runs `child` in a process of its own, which has a session of its own, `/` as its working directory and `/dev/null` as its
+/// standard streams, and of the other descriptors only `keep`. What `child` gets is an error if one of these could not be
+/// had. Nobody is told of its end: it stays a zombie until this process ends, which is meant to be soon.
 ///
-/// The grandchild runs `child` and nothing else: it ends with the answer as its exit code, without running destructors
+/// It leads its session: whatever it opens that may be a terminal it opens with `O_NOCTTY`.
+///
+/// It runs `child` and nothing else: it ends with the answer as its exit code, without running destructors
 /// of this process. What `child` uses must own or borrow no descriptor whose number is not in `keep`. Here, `child` and
 /// what it owns are dropped before this returns.
 ///
 /// # Errors
-/// A clone's, or that of the steps before `child` runs.
-pub fn detached(keep: &[RawFd], child: impl FnOnce() -> i32) -> io::Result<()> {
-    match clone3(&CloneRequest::default())? {
-        Cloned::Child => middle(keep, child),
-        Cloned::Parent { pidfd, .. } => {
-            let ended = loop {
-                match waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED) {
-                    Err(rustix::io::Errno::INTR) => {}
-                    other => break other?,
-                }
-            };
-            match ended.and_then(|status| status.exit_status()) {
-                Some(0) => Ok(()),
-                Some(errno) => Err(io::Error::from_raw_os_error(errno)),
-                None => Err(io::Error::other("the process between was killed")),
-            }
-        }
-    }
-}
-
-/// The process between: its child is orphaned when it ends, so that the caller never has to reap it.
-fn middle(keep: &[RawFd], child: impl FnOnce() -> i32) -> ! {
-    let code = |error: &io::Error| error.raw_os_error().unwrap_or(libc::EIO);
-    // The session is made here: its member, the child, is not its leader and can get no terminal by opening one.
-    if let Err(error) = prepare(keep) {
-        exit_now(code(&error));
-    }
-    match clone3(&CloneRequest::default()) {
-        Ok(Cloned::Child) => exit_now(child()),
-        Ok(Cloned::Parent { .. }) => exit_now(0),
-        Err(error) => exit_now(code(&error)),
+/// The clone's.
+pub fn detached(keep: &[RawFd], child: impl FnOnce(io::Result<()>) -> i32) -> io::Result<()> {
+    match clone3(&CloneRequest { silent: true, ..CloneRequest::default() })? {
+        Cloned::Child => exit_now(child(prepare(keep))),
+        Cloned::Parent { .. } => Ok(()),
     }
 }
 

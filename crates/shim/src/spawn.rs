@@ -58,7 +58,8 @@ pub fn spawn(order: Order<'_>, keeper: &impl Keeper) -> Result<Running, Failure>
     let keep = [order.lock.as_fd().as_raw_fd(), theirs.as_fd().as_raw_fd()];
     // What is moved into the closure is dropped on this side: the shim's copies of the lock and of its end of the
     // connection are the only ones then, and its death frees the one and ends the other.
-    let forked = fork::detached(&keep, move || i32::from(live(order, theirs, keeper).is_err()));
+    let forked =
+        fork::detached(&keep, move |prepared| i32::from(live(prepared, order, theirs, keeper).is_err()));
     forked.map_err(|error| Failure::during("fork the shim", &error))?;
     await_start(ours)
 }
@@ -75,8 +76,14 @@ fn await_start(connection: Connection) -> Result<Running, Failure> {
 }
 
 /// The shim's whole life, in its own process.
-fn live(order: Order<'_>, client: Connection, keeper: &impl Keeper) -> io::Result<()> {
-    match begin(order, keeper) {
+fn live(
+    prepared: io::Result<()>,
+    order: Order<'_>,
+    client: Connection,
+    keeper: &impl Keeper,
+) -> io::Result<()> {
+    let detached = prepared.map_err(|error| Failure::during("detach the shim", &error));
+    match detached.and_then(|()| begin(order, keeper)) {
         Ok((mut shim, attach)) => {
             let told = client.send(&Frame::Started { pid: shim.status.pid });
             if let (Ok(()), Some(attach)) = (told, attach) {

@@ -1,6 +1,7 @@
 //! Which cgroup hierarchies this host has mounted, and which controller is where.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use rustix::fs::{Access, FsWord, statfs};
 
@@ -98,7 +99,18 @@ impl Layout {
     /// change it, the part that was delegated to that user counts as the hierarchy. Else
     /// `/proc/self/cgroup` names the hierarchies, each is looked for where everybody mounts it, and `/proc/self/mountinfo`
     /// (long on a host with many mounts) is read only if one is not there.
+    ///
+    /// A process looks once, and what is cloned from it knows the answer: a host does not move its hierarchies.
     pub fn detect() -> Result<Self, DetectError> {
+        static KNOWN: OnceLock<Layout> = OnceLock::new();
+        if let Some(known) = KNOWN.get() {
+            return Ok(known.clone());
+        }
+        let found = Self::look()?;
+        Ok(KNOWN.get_or_init(|| found).clone())
+    }
+
+    fn look() -> Result<Self, DetectError> {
         if magic(Path::new(ROOT)) == Some(V2_MAGIC) {
             let root = Path::new(ROOT);
             let (standing, part) = part_of_caller(root).map_err(DetectError::Read)?;

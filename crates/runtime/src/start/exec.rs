@@ -144,7 +144,9 @@ fn joiner(target: &Target<'_>, kinds: &[Namespace], entrant: Entrant<'_>) -> ! {
         })
         .and_then(|()| {
             let into_cgroup = entrant.group.clone_into();
-            Step::Clone.run("process", || clone3(&CloneRequest { namespaces: 0, into_cgroup, sibling: true }))
+            Step::Clone.run("process", || {
+                clone3(&CloneRequest { into_cgroup, sibling: true, ..CloneRequest::default() })
+            })
         });
     let (message, pidfd) = match cloned {
         Ok(Cloned::Child) => init::enter(entrant),

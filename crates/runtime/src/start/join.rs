@@ -49,7 +49,8 @@ pub(super) fn clone_init(
     init: Init<'_>,
 ) -> Result<(Pid, OwnedFd), StepError> {
     if joined.is_empty() {
-        let request = CloneRequest { namespaces, into_cgroup: init.group.clone_into(), sibling: false };
+        let request =
+            CloneRequest { namespaces, into_cgroup: init.group.clone_into(), ..CloneRequest::default() };
         return match Step::Clone.run("init", || clone3(&request))? {
             Cloned::Child => init::run(init),
             Cloned::Parent { pid, pidfd } => Ok((pid, pidfd)),
@@ -70,7 +71,12 @@ pub(super) fn clone_init(
 fn joiner(joined: &Joined, namespaces: u64, init: Init<'_>) -> ! {
     let hidden = if init.makes_sources { Ok(()) } else { init::become_untraceable() };
     let cloned = hidden.and_then(|()| join_all(joined)).and_then(|()| {
-        let request = CloneRequest { namespaces, into_cgroup: init.group.clone_into(), sibling: true };
+        let request = CloneRequest {
+            namespaces,
+            into_cgroup: init.group.clone_into(),
+            sibling: true,
+            ..CloneRequest::default()
+        };
         Step::Clone.run("init", || clone3(&request))
     });
     let (message, pidfd) = match cloned {

@@ -35,6 +35,15 @@ impl Ended {
     }
 }
 
+/// What became of the container's cgroup.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct GroupEnd {
+    /// One of its processes was killed for want of memory.
+    oom_killed: bool,
+    /// It was found, and it is removed.
+    gone: bool,
+}
+
 /// What the shim does next.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Next {
@@ -73,7 +82,7 @@ impl<K: Keeper> Supervisor<'_, K> {
     /// Collects the last output, kills what is left, and decides how to go on.
     pub(super) fn end(&mut self, ended: Ended) -> io::Result<Next> {
         self.drain()?;
-        let oom_killed = self.end_group();
+        let GroupEnd { oom_killed, gone } = self.end_group();
         self.child = None;
         self.kill_at = None;
         self.handover_at = None;
@@ -89,7 +98,7 @@ impl<K: Keeper> Supervisor<'_, K> {
         self.tell("die", &[("exitCode", ended.code.to_string())]);
         let policy = self.spec.restart;
         if !wants_restart(policy, ended.code, self.status.restarts, self.status.stopped_by_user) {
-            return self.finish(status);
+            return self.finish(status, gone);
         }
         let wait = delay(if stable { 0 } else { self.status.restarts });
         self.status.restarts += 1;
@@ -101,10 +110,10 @@ impl<K: Keeper> Supervisor<'_, K> {
     }
 
     /// The container has ended for good: `--rm`, then tell everybody.
-    fn finish(&mut self, status: ExitStatus) -> io::Result<Next> {
+    fn finish(&mut self, status: ExitStatus, group_gone: bool) -> io::Result<Next> {
         self.status.state = ContainerState::Exited;
         if self.spec.remove {
-            if let Err(error) = self.keeper.remove(&self.spec) {
+            if let Err(error) = self.keeper.remove(&self.spec, group_gone) {
                 self.status.state = ContainerState::Dead;
                 let failure = Failure::during("remove the container", error.as_ref());
                 self.status.error = Some(failure.chain());
@@ -175,23 +184,25 @@ impl<K: Keeper> Supervisor<'_, K> {
         Ok(())
     }
 
-    /// Kills every process that is left in the container's group, and removes it. Whether one was killed for want of
-    /// memory. What cannot be removed is left to the next command's clean-up.
-    pub(super) fn end_group(&mut self) -> bool {
+    /// Kills every process that is left in the container's group, and removes it. What cannot be removed is left to the
+    /// next command's clean-up.
+    pub(super) fn end_group(&mut self) -> GroupEnd {
         let owned = self.child.as_mut().and_then(|child| child.group.take());
         let opened = match &owned {
             None => self.open_group(),
             Some(_) => None,
         };
         let Some(group) = owned.as_ref().and_then(|owned| owned.group()).or(opened.as_ref()) else {
-            return false;
+            return GroupEnd::default();
         };
         let oom_killed = group.oom_kills().is_ok_and(|count| count > 0);
         let _ = group.kill_all();
-        if let Err(error) = group.destroy() {
+        let destroyed = group.destroy();
+        let gone = destroyed.is_ok();
+        if let Err(error) = destroyed {
             self.status.error = Some(Failure::during("remove the cgroup", &error).chain());
         }
-        oom_killed
+        GroupEnd { oom_killed, gone }
     }
 
     /// The container's group by its path in the plan; none if it has none.
@@ -237,7 +248,7 @@ impl<K: Keeper> Supervisor<'_, K> {
                 let code = failure.class.code();
                 let status = ExitStatus { code, signal: None, oom_killed: false };
                 self.status.exit = Some(status);
-                self.finish(status)?;
+                self.finish(status, false)?;
                 Ok(true)
             }
         }
@@ -253,7 +264,7 @@ impl<K: Keeper> Supervisor<'_, K> {
     /// Ends a shim whose restart was given up.
     pub(super) fn finish_given_up(&mut self) -> io::Result<()> {
         let status = self.status.exit.unwrap_or_default();
-        self.finish(status)?;
+        self.finish(status, false)?;
         Ok(())
     }
 }

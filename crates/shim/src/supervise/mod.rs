@@ -27,11 +27,12 @@ use output::Output;
 
 /// What the engine does for a shim, which opens no database itself.
 pub trait Keeper {
-    /// Takes the container out of the state: it has ended and was started with `--rm`. The caller holds its lock.
+    /// Takes the container out of the state: it has ended and was started with `--rm`. The caller holds its lock, and has
+    /// removed its cgroup if `group_gone` says so.
     ///
     /// # Errors
     /// Whatever kept it from being removed.
-    fn remove(&self, spec: &ShimSpec) -> Result<(), Box<dyn std::error::Error>>;
+    fn remove(&self, spec: &ShimSpec, group_gone: bool) -> Result<(), Box<dyn std::error::Error>>;
 }
 
 /// How long a shim lives with the memory of the process it was forked from.
