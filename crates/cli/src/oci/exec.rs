@@ -97,13 +97,15 @@ fn run(call: &Call) -> Outcome {
         _ => {}
     }
     let plan = &container.record().plan;
+    // This may execute the program anew: before anything is read that can be read once only, such as a document from a
+    // pipe.
+    if !plan.namespaces.user.is_new() {
+        start::protect().map_err(CommandError::system("cannot protect the runtime's own program"))?;
+    }
     let process = match arguments.value("process") {
         Some(path) => from_document(call, plan, Path::new(path))?,
         None => from_flags(arguments, plan, words)?,
     };
-    if !plan.namespaces.user.is_new() {
-        start::protect().map_err(CommandError::system("cannot protect the runtime's own program"))?;
-    }
     execute(call, &container, &process)
 }
 
@@ -136,6 +138,11 @@ fn execute(call: &Call, container: &Container, process: &Process) -> Outcome {
     let planned = plan.with_process(process.clone());
     let mut prover = Prover::entering(&planned, pid, preserved_fds)?;
     let mut created = entering.finish()?;
+    if let Some(mask) = process.cpu_affinity.as_ref().and_then(|affinity| affinity.initial.as_deref()) {
+        // The process that joins the namespaces is called nsexec in runc's log, and looked for by that name.
+        let mask = start::affinity_mask(mask).unwrap_or_default();
+        call.global.log.debug(&format!("joiner (nsexec): affinity: {mask}"));
+    }
     let mut terminal = created.take_terminal();
     if let (Some(socket), Some(master)) = (&console_socket, &terminal) {
         console::send_fd(socket, "/dev/ptmx", master.as_fd())?;

@@ -42,9 +42,9 @@ pub enum CreateError {
         #[source]
         source: io::Error,
     },
-    #[error("cgroup {path} exists and is not empty: {processes} processes are in it")]
+    #[error("container's cgroup is not empty: {processes} process(es) found in {path}")]
     NotEmpty { path: PathBuf, processes: usize },
-    #[error("cgroup {0} exists and is frozen; thaw or remove it")]
+    #[error("container's cgroup unexpectedly frozen: thaw or remove {0}")]
     Frozen(PathBuf),
     #[error("cgroup {0} does not exist")]
     Missing(PathBuf),

@@ -294,7 +294,10 @@ fn check_available(layout: &Layout, resources: &Resources) -> Result<(), Unenfor
         if !there {
             return Err(unenforceable(
                 format!("unified[{file}]"),
-                &format!("this host has no cgroup v2 hierarchy with the controller {}", file.controller()),
+                &format!(
+                    "invalid configuration for this host, which has no cgroup v2 hierarchy with the controller {}",
+                    file.controller()
+                ),
                 "use a host with cgroup v2, or the limit's own field",
             ));
         }

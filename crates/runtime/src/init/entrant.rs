@@ -50,7 +50,10 @@ fn settle_and_execute(entrant: &mut Entrant<'_>) -> Result<Never, StepError> {
     Step::Handshake.run("new session", || Ok(rustix::process::setsid()?))?;
     Step::JoinCgroup.apply("", || entrant.group.join())?;
     // After the cgroup, whose cpuset may have changed it.
-    affinity::set(process.cpu_affinity.as_ref().and_then(|affinity| affinity.last.as_deref()))?;
+    match &process.cpu_affinity {
+        Some(affinity) => affinity::set(affinity.last.as_deref())?,
+        None => affinity::set_all()?,
+    }
     if plan.namespaces.id_maps.is_some() {
         Step::BecomeRoot.run("", || set_gid(0).and_then(|()| set_uid(0)))?;
     }

@@ -7,7 +7,9 @@ mod entrant;
 mod namespaces;
 
 pub(crate) use entrant::{Entrant, enter};
+use namespaces::Clocks;
 
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
@@ -15,7 +17,10 @@ use cofferdam_confinement::{Plan, Process, Setgroups};
 use cofferdam_kernel::clone::exit_now;
 use cofferdam_kernel::fork::close_all_but;
 use cofferdam_kernel::proc::ProcFs;
+use cofferdam_kernel::signal::{Signal, SignalFd, SignalSet, block, set_mask};
 use cofferdam_kernel::task::{close_on_exec_from, reset_signals};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
@@ -24,7 +29,7 @@ use crate::process::credentials::{self, Moment, seal};
 use crate::process::filter::Filter;
 use crate::process::lsm::Label;
 use crate::process::program::{Program, enter_working_directory, environment};
-use crate::process::{settings, terminal};
+use crate::process::{affinity, settings, terminal};
 use crate::rootfs::{Maker, Sources, assemble, pivot};
 use crate::start::owned_group::Joiner;
 use crate::start::{ContainerState, HookFolder, Status, Stdio, Supervision, run_hooks};
@@ -63,12 +68,14 @@ fn build_and_execute(init: &mut Init<'_>) -> Result<Never, StepError> {
     Step::Handshake.run("new session", || Ok(rustix::process::setsid()?))?;
     // The parent's first message comes after the id maps are written.
     let mut sources = Sources::receive(&init.channel, plan)?;
+    let clocks = Clocks::open(&plan.namespaces)?;
     if !init.makes_sources {
         become_untraceable()?;
     }
     // Before the cgroup namespace, whose root is the group at the time it is made.
     Step::JoinCgroup.apply("", || init.group.join())?;
-    namespaces::enter(plan)?;
+    affinity::set_all()?;
+    namespaces::enter(plan, clocks.as_ref())?;
     if init.makes_sources && plan.namespaces.mount.is_new() {
         sources = Sources::make(plan, Maker { id_map: None, may_make_nodes: false })?;
     }
@@ -156,17 +163,40 @@ fn close_what_is_not_needed(init: &Init<'_>, label: &Label) -> Result<(), StepEr
 /// Waits for the word to start: of this start's own parent, or of another process on the start socket.
 fn wait_for_start(init: &mut Init<'_>) -> Result<(), StepError> {
     if let Some(socket) = init.start_socket.take() {
-        let connection = Step::Handshake.run("of the start", || {
-            loop {
-                match accept_with(&socket, SocketFlags::CLOEXEC) {
-                    Err(rustix::io::Errno::INTR) => {}
-                    other => break Ok(other?),
-                }
-            }
-        })?;
+        let connection = Step::Handshake.run("of the start", || accept_or_end(&socket))?;
         init.channel = Channel::from_socket(connection);
     }
     init.channel.expect(&Message::Exec).map(drop)
+}
+
+/// Waits for a connection. Meanwhile the signals that end an ordinary process end this one: the first process of a pid
+/// namespace has to see to that itself (pid_namespaces(7)), and who kills a container that was created and not started
+/// expects it to be gone.
+fn accept_or_end(socket: &OwnedFd) -> io::Result<OwnedFd> {
+    let ending: SignalSet = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM].into_iter().collect();
+    let before = block(ending)?;
+    let signals = SignalFd::new(ending)?;
+    loop {
+        let mut polled =
+            [PollFd::new(socket, PollFlags::IN), PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN)];
+        match poll(&mut polled, None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let [start, _] = polled.map(|fd| !fd.revents().is_empty());
+        if let Some(arrived) = signals.read()? {
+            exit_now(128 + arrived.signal.number());
+        }
+        if start {
+            match accept_with(socket, SocketFlags::CLOEXEC) {
+                Err(Errno::INTR) => {}
+                other => {
+                    set_mask(before)?;
+                    return Ok(other?);
+                }
+            }
+        }
+    }
 }
 
 /// Becomes the program.

@@ -1,17 +1,19 @@
 //! Fills the new namespaces: root's id, clocks, links, names, kernel parameters.
 
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 
-use cofferdam_confinement::{ClockOffset, Plan};
+use cofferdam_confinement::{Namespaces, Plan};
 use cofferdam_kernel::credentials::{set_gid, set_groups, set_uid};
 use cofferdam_kernel::link::bring_loopback_up;
 use cofferdam_kernel::namespace::{Namespace, join, unshare};
 use cofferdam_kernel::proc::ProcFs;
+use rustix::fs::OFlags;
 
 use crate::step::{Step, StepError};
 
 /// Does everything that the namespaces need besides the mounts.
-pub(super) fn enter(plan: &Plan) -> Result<(), StepError> {
+pub(super) fn enter(plan: &Plan, clocks: Option<&Clocks>) -> Result<(), StepError> {
     let namespaces = &plan.namespaces;
     if let Some(maps) = &namespaces.id_maps {
         Step::BecomeRoot.apply("", || {
@@ -24,7 +26,7 @@ pub(super) fn enter(plan: &Plan) -> Result<(), StepError> {
         Step::CgroupNamespace.apply("", || unshare(Namespace::Cgroup))?;
     }
     if namespaces.time.is_new() {
-        make_time_namespace(namespaces.monotonic_offset, namespaces.boottime_offset)?;
+        make_time_namespace(clocks)?;
     }
     if plan.loopback_up {
         Step::Loopback.apply("lo", bring_loopback_up)?;
@@ -38,28 +40,45 @@ pub(super) fn enter(plan: &Plan) -> Result<(), StepError> {
     write_sysctls(plan)
 }
 
+/// The clock offsets of a new time namespace, and the open file that takes them.
+pub(super) struct Clocks {
+    file: OwnedFd,
+    lines: String,
+}
+
+impl Clocks {
+    /// Opens the file of offsets, if there are any. Of a process that is not dumpable it belongs to the host's root, and the
+    /// root of a user namespace could not open it any more; whose offsets it takes is decided when it is written.
+    pub(super) fn open(namespaces: &Namespaces) -> Result<Option<Self>, StepError> {
+        let lines: String =
+            [("monotonic", namespaces.monotonic_offset), ("boottime", namespaces.boottime_offset)]
+                .into_iter()
+                .filter_map(|(clock, offset)| Some((clock, offset?)))
+                .map(|(clock, offset)| format!("{clock} {} {}\n", offset.secs, offset.nanosecs))
+                .collect();
+        if !namespaces.time.is_new() || lines.is_empty() {
+            return Ok(None);
+        }
+        let file = Step::TimeNamespace.run("clock offsets", || {
+            Ok(ProcFs::open()?.this_process()?.open_file("timens_offsets", OFlags::WRONLY)?)
+        })?;
+        Ok(Some(Self { file, lines }))
+    }
+}
+
 /// The offsets can be written only while no process is in the namespace; the caller then moves in itself.
-fn make_time_namespace(
-    monotonic: Option<ClockOffset>,
-    boottime: Option<ClockOffset>,
-) -> Result<(), StepError> {
+fn make_time_namespace(clocks: Option<&Clocks>) -> Result<(), StepError> {
     Step::TimeNamespace.apply("", || {
         unshare(Namespace::Time)?;
-        let this = ProcFs::open()?.this_process()?;
-        let lines: String = [("monotonic", monotonic), ("boottime", boottime)]
-            .into_iter()
-            .filter_map(|(clock, offset)| Some((clock, offset?)))
-            .map(|(clock, offset)| format!("{clock} {} {}\n", offset.secs, offset.nanosecs))
-            .collect();
-        if !lines.is_empty() {
-            this.write("timens_offsets", lines.as_bytes())?;
+        if let Some(clocks) = clocks {
+            rustix::io::write(&clocks.file, clocks.lines.as_bytes())?;
         }
         let children = rustix::fs::open(
             "/proc/self/ns/time_for_children",
-            rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC,
+            OFlags::RDONLY | OFlags::CLOEXEC,
             rustix::fs::Mode::empty(),
         )?;
-        join(Namespace::Time, std::os::fd::AsFd::as_fd(&children))
+        join(Namespace::Time, children.as_fd())
     })
 }
 

@@ -35,6 +35,9 @@ fn devices(devices: &[wire::LinuxDevice]) -> Result<Vec<Device>, ConfigError> {
     for (index, wire) in devices.iter().enumerate() {
         let field = format!("linux.devices[{index}]");
         let device = device(&field, wire)?;
+        if is_link_to_ptmx(&field, &device)? {
+            continue;
+        }
         match converted.iter().find(|other| other.path == device.path) {
             Some(other) if *other == device => {}
             Some(_) => {
@@ -47,6 +50,18 @@ fn devices(devices: &[wire::LinuxDevice]) -> Result<Vec<Device>, ConfigError> {
         }
     }
     Ok(converted)
+}
+
+/// Whether the node is the one that `/dev/ptmx` leads to anyway: a link into the container's own devpts. A node of another
+/// kind there would take the container's terminals from the host's devpts, or from nowhere.
+fn is_link_to_ptmx(field: &str, device: &Device) -> Result<bool, ConfigError> {
+    if device.path.as_str().trim_end_matches('/') != "/dev/ptmx" {
+        return Ok(false);
+    }
+    if (device.kind, device.major, device.minor) == (DeviceKind::Character, 5, 2) {
+        return Ok(true);
+    }
+    Err(ConfigError::new(format!("{field}.path"), "/dev/ptmx is a link to the container's own /dev/pts/ptmx"))
 }
 
 fn device(field: &str, wire: &wire::LinuxDevice) -> Result<Device, ConfigError> {

@@ -11,6 +11,7 @@ use cofferdam_wire_oci as wire;
 use super::Caller;
 use super::error::ConfigError;
 use super::mounts::{id_lines, no_nul};
+use crate::start::joined_maps::maps_of_namespace;
 
 /// Converts the namespaces with everything that only makes sense together with one of them.
 pub(super) fn namespaces(linux: &wire::Linux, caller: Caller) -> Result<Namespaces, ConfigError> {
@@ -71,8 +72,18 @@ fn user(linux: &wire::Linux, caller: Caller, namespaces: &mut Namespaces) -> Res
             refuse("user namespace mappings specified, but user namespace isn't enabled in the config")
         }
         NamespaceSource::Host => Ok(()),
-        NamespaceSource::Join(path) if mapped => same_maps(path, uids, gids),
-        NamespaceSource::Join(_) => Ok(()),
+        NamespaceSource::Join(path) => {
+            let maps = maps_of_namespace(path).map_err(|error| {
+                let problem =
+                    format!("cannot read the id maps of the user namespace {}: {error}", path.display());
+                ConfigError::new("linux.namespaces", problem)
+            })?;
+            if mapped {
+                same_maps(path, &maps, uids, gids)?;
+            }
+            namespaces.id_maps = Some(maps);
+            Ok(())
+        }
         NamespaceSource::New => {
             let (Some(uids @ [_, ..]), Some(gids @ [_, ..])) = (uids, gids) else {
                 return refuse(
@@ -118,46 +129,25 @@ fn id_maps(
 /// if they name the same ones: other code takes decisions by what stands in the configuration.
 fn same_maps(
     path: &Path,
+    maps: &IdMaps,
     uids: Option<&[wire::IdMapping]>,
     gids: Option<&[wire::IdMapping]>,
 ) -> Result<(), ConfigError> {
-    let differs = || {
-        ConfigError::new(
-            "linux.uidMappings",
-            format!(
-                "user namespaces enabled, but both namespace path and non-matching mapping specified -- you may only \
-                 provide one: remove the mappings, the namespace {} brings its own",
-                path.display()
-            ),
-        )
-    };
-    let process = path.parent().and_then(Path::parent).filter(|process| {
-        path.file_name().is_some_and(|name| name == "user") && process.starts_with("/proc")
-    });
-    let process = process.ok_or_else(differs)?;
-    for (file, lines) in [("uid_map", uids), ("gid_map", gids)] {
-        let text = std::fs::read_to_string(process.join(file)).map_err(|error| {
-            ConfigError::new(
-                "linux.namespaces",
-                format!("cannot read {file} beside {}: {error}", path.display()),
-            )
-        })?;
-        let wanted = lines.unwrap_or_default().iter();
-        let wanted: Vec<[u32; 3]> = wanted.map(|line| [line.container_id, line.host_id, line.size]).collect();
-        if read_map(&text) != Some(wanted) {
-            return Err(differs());
+    for (has, named) in [(&maps.uids, uids), (&maps.gids, gids)] {
+        let has = has.iter().map(|line| [line.container, line.host, line.size]);
+        let named = named.unwrap_or_default().iter();
+        if !has.eq(named.map(|line| [line.container_id, line.host_id, line.size])) {
+            return Err(ConfigError::new(
+                "linux.uidMappings",
+                format!(
+                    "user namespaces enabled, but both namespace path and non-matching mapping specified -- you may only \
+                     provide one: remove the mappings, the namespace {} brings its own",
+                    path.display()
+                ),
+            ));
         }
     }
     Ok(())
-}
-
-fn read_map(text: &str) -> Option<Vec<[u32; 3]>> {
-    text.lines()
-        .map(|line| {
-            let mut numbers = line.split_ascii_whitespace().map(|number| number.parse().ok());
-            Some([numbers.next()??, numbers.next()??, numbers.next()??])
-        })
-        .collect()
 }
 
 fn time(linux: &wire::Linux, namespaces: &mut Namespaces) -> Result<(), ConfigError> {

@@ -23,7 +23,7 @@ pub fn resources(
 ) -> Result<Resources, ConfigError> {
     let of = |name: &str| format!("{field}.{name}");
     let mut converted =
-        Resources { devices: device_rules(&of("devices"), &wire.devices)?, ..Resources::default() };
+        Resources { devices: device_rules(&of("devices"), &wire.devices, warnings)?, ..Resources::default() };
     if let Some(memory) = &wire.memory {
         converted.memory = self::memory(&of("memory"), memory, warnings)?;
     }
@@ -93,7 +93,11 @@ fn set(number: i64) -> Option<Limit> {
     (number != 0).then(|| Limit::from_oci(number))
 }
 
-fn device_rules(field: &str, wire: &[wire::DeviceRule]) -> Result<Vec<DeviceRule>, ConfigError> {
+fn device_rules(
+    field: &str,
+    wire: &[wire::DeviceRule],
+    warnings: &mut Vec<String>,
+) -> Result<Vec<DeviceRule>, ConfigError> {
     wire.iter()
         .enumerate()
         .map(|(index, rule)| {
@@ -115,8 +119,7 @@ fn device_rules(field: &str, wire: &[wire::DeviceRule]) -> Result<Vec<DeviceRule
                     format!("device access at {index} field cannot be empty: it is letters of rwm"),
                 ));
             }
-            let access =
-                DeviceAccess::try_from(rule.access.as_str()).map_err(at(format!("{field}.access")))?;
+            let access = device_access(&format!("{field}.access"), rule, warnings)?;
             let number = |name: &str, number: Option<i64>| match number {
                 None | Some(-1) => Ok(None),
                 Some(number) => device_number(&format!("{field}.{name}"), number).map(Some),
@@ -130,6 +133,23 @@ fn device_rules(field: &str, wire: &[wire::DeviceRule]) -> Result<Vec<DeviceRule
             })
         })
         .collect()
+}
+
+/// The letters of a rule. Some that there are not make a rule that allows invalid; one that denies is taken to deny
+/// everything, which is more than its author can have meant.
+fn device_access(
+    field: &str,
+    rule: &wire::DeviceRule,
+    warnings: &mut Vec<String>,
+) -> Result<DeviceAccess, ConfigError> {
+    match DeviceAccess::try_from(rule.access.as_str()) {
+        Ok(access) => Ok(access),
+        Err(error) if !rule.allow => {
+            warnings.push(format!("{field}: {error}; the rule denies all access"));
+            Ok(DeviceAccess::ALL)
+        }
+        Err(error) => Err(at(field.to_owned())(error)),
+    }
 }
 
 fn memory(field: &str, wire: &wire::Memory, warnings: &mut Vec<String>) -> Result<Memory, ConfigError> {

@@ -20,6 +20,30 @@ pub(crate) fn set(list: Option<&str>) -> Result<(), StepError> {
     })
 }
 
+/// Lets the calling process run on every processor of its cpuset, however its caller was bound: since Linux 6.2 a cpuset
+/// that is joined no longer widens what sched_setaffinity(2) narrowed. The kernel cuts the set down to the cpuset.
+pub(crate) fn set_all() -> Result<(), StepError> {
+    Step::Affinity.run("all processors", || {
+        let mut set = CpuSet::new();
+        for cpu in 0..CpuSet::MAX_CPU {
+            set.set(cpu);
+        }
+        Ok(sched_setaffinity(None, &set)?)
+    })
+}
+
+/// The processors of a list as the kernel's mask, in hexadecimal with its prefix (`0x3`); none where it is no list.
+#[must_use]
+pub fn mask(list: &str) -> Option<String> {
+    let cpus = parse(list)?;
+    let digit = |place: usize| {
+        let bit = |offset| u32::from(cpus.contains(&(place * 4 + offset))) << offset;
+        char::from_digit((0..4).map(bit).sum(), 16)
+    };
+    let digits: String = (0..=cpus.iter().max()? / 4).rev().filter_map(digit).collect();
+    Some(format!("0x{digits}"))
+}
+
 /// The processors of a list such as `0-3,7`; none where it is no list or names one that no set can hold.
 #[must_use]
 pub fn parse(list: &str) -> Option<Vec<usize>> {
@@ -38,6 +62,16 @@ pub fn parse(list: &str) -> Option<Vec<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mask_has_one_bit_for_each_processor() {
+        for (list, expected) in
+            [("0", "0x1"), ("1", "0x2"), ("0-1", "0x3"), ("4,6", "0x50"), ("64", "0x10000000000000000")]
+        {
+            assert_eq!(mask(list).as_deref(), Some(expected), "{list}");
+        }
+        assert_eq!(mask("x"), None);
+    }
 
     #[test]
     fn lists_are_single_numbers_and_ranges() {

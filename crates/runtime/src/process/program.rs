@@ -6,7 +6,8 @@ use std::io::{self, Read};
 use cofferdam_confinement::Process;
 use cofferdam_kernel::exec::{CStringArray, execve};
 use cofferdam_names::ContainerPath;
-use rustix::fs::{Access, CWD, FileType, Mode, OFlags, ResolveFlags, access, openat2, stat};
+use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, accessat, openat2, stat};
+use rustix::io::Errno;
 
 use crate::rootfs::root_dir::RootDir;
 use crate::step::{Step, StepError};
@@ -106,7 +107,12 @@ fn check(path: &str) -> io::Result<()> {
     if kind == FileType::Directory {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is a folder"));
     }
-    Ok(access(path, Access::EXEC_OK)?)
+    // With the effective ids and capabilities, as the exec will look at it. Where the call is missing or filtered out, the
+    // exec itself says whether it may.
+    match accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS) {
+        Err(Errno::NOSYS | Errno::PERM) => Ok(()),
+        other => Ok(other?),
+    }
 }
 
 /// Enters the working directory, which must lie inside the root (CVE-2024-21626: `/proc/self/fd/N` as the working
@@ -118,7 +124,7 @@ pub(crate) fn enter_working_directory(cwd: &ContainerPath, make: bool) -> Result
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         let root = rustix::fs::openat(CWD, "/", flags, Mode::empty())?;
         let folder = match openat2(&root, cwd.relative(), flags, Mode::empty(), resolve) {
-            Err(rustix::io::Errno::NOENT) if make => RootDir::new(root).make_dir_all(cwd)?,
+            Err(Errno::NOENT) if make => RootDir::new(root).make_dir_all(cwd)?,
             other => other?,
         };
         rustix::process::fchdir(&folder)?;

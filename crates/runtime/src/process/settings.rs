@@ -36,7 +36,9 @@ pub(crate) fn apply(plan: &Plan, process: &Process) -> Result<(), StepError> {
             period: scheduler.period,
             ..SchedAttr::default()
         };
-        Step::Scheduler.apply(format_args!("{:?}", scheduler.policy), || set_scheduler(attr))?;
+        Step::Scheduler.apply(format_args!("{:?}", scheduler.policy), || {
+            set_scheduler(attr).map_err(|error| explain(error, plan.cgroup.resources.cpu.cpus.is_some()))
+        })?;
     }
     if let Some(priority) = process.io_priority {
         let class = match priority.class {
@@ -48,6 +50,15 @@ pub(crate) fn apply(plan: &Plan, process: &Process) -> Result<(), StepError> {
             .apply(format_args!("{:?}", priority.class), || set_io_priority(class, priority.level))?;
     }
     Ok(())
+}
+
+/// sched_setattr(2), EPERM: a deadline can be kept only by a process that may use every processor.
+fn explain(error: io::Error, has_cpuset: bool) -> io::Error {
+    if has_cpuset && error.kind() == io::ErrorKind::PermissionDenied {
+        let words = format!("process scheduler can't be used together with AllowedCPUs: {error}");
+        return io::Error::new(error.kind(), words);
+    }
+    error
 }
 
 /// `SCHED_*` of `<linux/sched.h>`.

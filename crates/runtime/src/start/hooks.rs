@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use cofferdam_confinement::{Hook, Plan};
+use cofferdam_wire_oci::SPEC_VERSION;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::Serialize;
@@ -42,7 +44,7 @@ impl<'a> ContainerState<'a> {
     #[must_use]
     pub fn new(plan: &'a Plan, status: Status, pid: Option<Pid>, bundle: &Path) -> Self {
         Self {
-            oci_version: "1.2.1",
+            oci_version: SPEC_VERSION,
             id: plan.container.as_str(),
             status,
             pid: pid.map(|pid| pid.as_raw_nonzero().get()),
@@ -79,7 +81,6 @@ pub fn run_hooks(
 }
 
 fn run_one(hook: &Hook, state: &ContainerState<'_>, folder: HookFolder) -> io::Result<()> {
-    use std::os::unix::process::CommandExt;
     let mut command = Command::new(&hook.path);
     if let Some((name, rest)) = hook.args.split_first() {
         command.arg0(name).args(rest);
@@ -109,7 +110,21 @@ fn run_one(hook: &Hook, state: &ContainerState<'_>, folder: HookFolder) -> io::R
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    Err(io::Error::other(format!("{}: {}", output.status, said.trim())))
+    Err(io::Error::other(format!("{}: {}", in_words(output.status), said.trim())))
+}
+
+/// How a program ended, in the words of Go's runtimes, which callers look for.
+fn in_words(status: ExitStatus) -> String {
+    let core = if status.core_dumped() { " (core dumped)" } else { "" };
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit status {code}"),
+        (None, Some(libc::SIGKILL)) => "signal: killed".to_owned(),
+        (None, Some(libc::SIGSEGV)) => format!("signal: segmentation fault{core}"),
+        (None, Some(libc::SIGSYS)) => format!("signal: bad system call{core}"),
+        (None, Some(libc::SIGTERM)) => "signal: terminated".to_owned(),
+        (None, Some(number)) => format!("signal: {number}{core}"),
+        (None, None) => status.to_string(),
+    }
 }
 
 /// Waits for the end of a child; false if the time is over first.

@@ -1,5 +1,6 @@
 //! Namespaces that exist already: opened here, joined by a short-lived process that then clones init as our child.
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -13,7 +14,7 @@ use crate::channel::{Channel, Message};
 use crate::init::{self, Init};
 use crate::step::{Step, StepError};
 
-/// The namespaces to join, in the order in which that works: the user namespace first, whose rights the others need.
+/// The namespaces to join.
 pub(crate) type Joined = Vec<(Namespace, OwnedFd)>;
 
 /// Opens the files of the namespaces that the plan joins.
@@ -34,9 +35,22 @@ fn open_one(kind: Namespace, path: &Path) -> Result<OwnedFd, StepError> {
 }
 
 /// Joins all of them (setns(2) checks that each is of its kind).
+///
+/// With the caller's own rights first: a namespace need not belong to the user namespace that is joined with it, and then
+/// that one's root may not join it. What the caller may not join waits until it has the rights of the user namespace.
 pub(crate) fn join_all(joined: &Joined) -> Result<(), StepError> {
-    for (kind, file) in joined {
-        Step::JoinNamespace.run(kind.link_name(), || join(*kind, file.as_fd()))?;
+    let (user, others): (Vec<_>, Vec<_>) = joined.iter().partition(|(kind, _)| *kind == Namespace::User);
+    let mut waiting = Vec::new();
+    for (kind, file) in others {
+        match join(*kind, file.as_fd()) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !user.is_empty() => {
+                waiting.push((*kind, file));
+            }
+            other => Step::JoinNamespace.run(kind.link_name(), || other)?,
+        }
+    }
+    for (kind, file) in user.into_iter().map(|(kind, file)| (*kind, file)).chain(waiting) {
+        Step::JoinNamespace.run(kind.link_name(), || join(kind, file.as_fd()))?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ mod exec;
 mod hooks;
 pub(crate) mod id_map;
 mod join;
+pub(crate) mod joined_maps;
 mod own_program;
 pub(crate) mod owned_group;
 mod permit;
@@ -25,6 +26,7 @@ use rustix::process::Pid;
 
 use crate::channel::{Channel, Message};
 use crate::init::Init;
+pub use crate::process::affinity::mask as affinity_mask;
 use crate::process::filter::Filter;
 use crate::rootfs::{Maker, Sources};
 use crate::step::{Step, StepError};

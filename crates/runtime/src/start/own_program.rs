@@ -25,7 +25,7 @@ const OWN_PROGRAM: &str = "/proc/self/exe";
 fn is_in_reach(plan: &Plan) -> io::Result<bool> {
     let owner = rustix::fs::stat(OWN_PROGRAM)?;
     let maps = match (&plan.namespaces.user, &plan.namespaces.id_maps) {
-        (NamespaceSource::New, Some(maps)) => maps,
+        (NamespaceSource::New | NamespaceSource::Join(_), Some(maps)) => maps,
         _ => return Ok(true),
     };
     let holds_user = maps.uids.iter().any(|line| owner.st_uid.wrapping_sub(line.host) < line.size);
