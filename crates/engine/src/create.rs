@@ -63,6 +63,7 @@ impl Engine {
             name: request.name.as_ref(),
             created: Timestamp::from(SystemTime::now()),
             image_id: &parts.image.id,
+            imported: !request.is_host_image(),
             request: &text,
             wants_range: !parts.host.rootless,
         };

@@ -90,6 +90,8 @@ impl Engine {
                 let _ = self.with_store(|store| Ok(store.delete(&record.id)?));
             }
         }
+        // An image that cannot be removed now is no reason to show no containers.
+        let _ = self.clean_images();
         let known = |name: &str| records.iter().any(|record| record.id.as_str() == name);
         for name in old_entries(&self.paths.containers())? {
             if name.starts_with(REMOVING) {

@@ -15,7 +15,7 @@ use crate::disk_usage::bytes_below;
 use crate::error::{Error, Result};
 use crate::ownership;
 use crate::store::Store;
-use crate::{Engine, Paths, PruneReport, RemoveOptions, live, tree_removal};
+use crate::{Engine, Paths, PruneReport, RemoveOptions, live, tree};
 
 /// What the name of a folder that is being removed begins with. The engine's ids are hexadecimal: none looks like this.
 pub(crate) const REMOVING: &str = ".removing-";
@@ -112,7 +112,7 @@ pub(crate) fn remove_files(paths: &Paths, id: &ContainerId) -> Result<()> {
 
 /// Removes a folder and what is in it; no link in it is followed. One that is not there is fine.
 pub(crate) fn remove_tree(folder: &Path) -> Result<()> {
-    tree_removal::remove(folder).map_err(|error| Error::io("remove", folder.display(), error))
+    tree::removal::remove(folder).map_err(|error| Error::io("remove", folder.display(), error))
 }
 
 /// Kills what is left in a container's cgroup and removes the cgroup, where the end of its shim has left one.

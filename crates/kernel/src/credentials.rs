@@ -91,6 +91,24 @@ pub fn set_no_new_privileges() -> io::Result<()> {
     Ok(rustix::thread::set_no_new_privs(true)?)
 }
 
+/// Files that the calling thread makes from here on belong to this user and group (setfsuid(2)), on file systems that have no
+/// number for its own. It keeps its capabilities (`SECBIT_NO_SETUID_FIXUP`), and its user for every other purpose.
+pub fn make_files_as(uid: u32, gid: u32) -> io::Result<()> {
+    rustix::thread::set_capabilities_secure_bits(secure_bits()? | CapabilitiesSecureBits::NO_SETUID_FIXUP)?;
+    // SAFETY: both calls take plain numbers.
+    let now = unsafe {
+        libc::setfsgid(gid);
+        libc::setfsuid(uid);
+        // They answer the id before, and no error: a second look tells.
+        (libc::setfsuid(u32::MAX), libc::setfsgid(u32::MAX))
+    };
+    if (u32::try_from(now.0), u32::try_from(now.1)) == (Ok(uid), Ok(gid)) {
+        Ok(())
+    } else {
+        Err(io::Error::new(io::ErrorKind::PermissionDenied, "the kernel keeps the file system ids"))
+    }
+}
+
 /// The securebits of the calling thread, raw.
 pub fn secure_bits() -> io::Result<CapabilitiesSecureBits> {
     Ok(rustix::thread::capabilities_secure_bits()?)

@@ -9,7 +9,7 @@ mod init;
 pub mod lifecycle;
 pub mod oci;
 mod process;
-mod rootfs;
+pub mod rootfs;
 pub mod start;
 pub mod step;
 

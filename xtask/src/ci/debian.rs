@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 /// What `cargo xtask ci` needs beyond a Rust toolchain.
-pub(crate) const TEST_PACKAGES: [&str; 13] = [
+pub(crate) const TEST_PACKAGES: [&str; 15] = [
     "busybox-static", // the smallest root filesystem
     "containerd",     // drives `cofferdam oci`
     "docker.io",      // drives `cofferdam oci`
@@ -19,6 +19,8 @@ pub(crate) const TEST_PACKAGES: [&str; 13] = [
     "strace",         // counts system calls
     "tmux",           // a real terminal
     "uidmap",         // newuidmap: rootless with ranges
+    "xz-utils",       // a compressed root filesystem
+    "zstd",           // the same
 ];
 
 /// Installs those of `packages` that dpkg does not have. Services that they bring are not started (policy-rc.d).

@@ -1,6 +1,8 @@
 //! What the tests of the whole program share: a state folder of their own, and a count of what is left behind.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod archive;
+pub mod debian;
 pub mod faulty;
 pub mod remains;
 
@@ -163,6 +165,40 @@ pub fn eventually(mut holds: impl FnMut() -> bool) -> bool {
         std::thread::sleep(Duration::from_millis(20));
     }
     holds()
+}
+
+/// A folder with busybox as a root file system; `None` without busybox on the host, which it says.
+pub fn busybox_root(test: &str, folder: &Path) -> Option<PathBuf> {
+    if !Path::new("/usr/bin/busybox").exists() {
+        skip(test, "busybox-static is not installed");
+        return None;
+    }
+    let root = folder.join("root");
+    for name in ["bin", "etc", "tmp", "root"] {
+        std::fs::create_dir_all(root.join(name)).unwrap();
+    }
+    std::fs::copy("/usr/bin/busybox", root.join("bin/busybox")).unwrap();
+    std::fs::write(root.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\njoe:x:1000:1000::/:/bin/sh\n")
+        .unwrap();
+    for name in [
+        "sh", "cat", "chmod", "chown", "du", "find", "id", "kill", "ln", "ls", "mkdir", "mv", "ps", "rm",
+        "sleep", "stat", "touch", "true",
+    ] {
+        std::os::unix::fs::symlink("busybox", root.join("bin").join(name)).unwrap();
+    }
+    Some(root)
+}
+
+/// A home with an image `busybox`; `None` where the test cannot run, which it says.
+pub fn busybox_home(test: &str) -> Option<Home> {
+    if !is_root(test) {
+        return None;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let root = busybox_root(test, folder.path())?;
+    let home = Home::new();
+    home.ok(&["image", "import", root.to_str().unwrap(), "busybox"]);
+    Some(home)
 }
 
 /// An OCI bundle of busybox (Debian's busybox-static, which the test command installs).

@@ -2,6 +2,7 @@
 
 mod attach;
 mod completion;
+mod cp;
 mod create;
 mod diff;
 mod events;
@@ -67,6 +68,7 @@ pub(crate) const COMMANDS: &[Entry] = &[
     entry::<top::TopCommand>("top", "Show the processes of a container"),
     entry::<stats::StatsCommand>("stats", "Show what containers use"),
     entry::<inspect::InspectCommand>("inspect", "Show everything about containers"),
+    entry::<cp::CpCommand>("cp", "Copy files out of a container or into one"),
     entry::<diff::DiffCommand>("diff", "Show what a container changed in its root"),
     entry::<rename::RenameCommand>("rename", "Rename a container"),
     entry::<update::UpdateCommand>("update", "Change limits of containers"),
@@ -95,6 +97,7 @@ pub(crate) const COMMANDS: &[Entry] = &[
 /// Docker's longer names, and a few of its other ones.
 const ALIASES: &[(&str, &str)] = &[
     ("container attach", "attach"),
+    ("container cp", "cp"),
     ("container create", "create"),
     ("container diff", "diff"),
     ("container exec", "exec"),

@@ -2,30 +2,33 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
 use cofferdam_names::Timestamp;
 use cofferdam_policy::{HOST_IMAGE, ImageConfig};
 use cofferdam_shim::Event;
+use rustix::fs::{Mode, OFlags};
 use serde::Serialize;
-use tar::{Archive, EntryType};
 
-use super::tree_writer::{Attributes, TreeWriter};
+use super::claim::Claim;
 use crate::Engine;
 use crate::create::new_id;
 use crate::engine::make_private_folder;
 use crate::error::{Error, Result};
 use crate::removal::remove_tree;
 use crate::store::{ImageRecord, ImageRemoval};
+use crate::tree::owners::Owners;
+use crate::tree::walk::Walk;
+use crate::tree::writer::TreeWriter;
+use crate::tree::{LeftOut, archive};
 
 /// Where an image comes from.
 pub enum ImportSource<'a> {
     /// A folder that holds a root file system. Other file systems that are mounted in it are left out.
     Folder(&'a Path),
-    /// A tar of one, not compressed.
+    /// A tar of one, as it is or compressed with gzip, zstd or xz.
     Tar(&'a mut dyn Read),
 }
 
@@ -51,6 +54,9 @@ pub struct ImageSummary {
     pub size: u64,
 }
 
+/// What the name of a folder begins with that an import is filling.
+pub(super) const IMPORTING: &str = ".importing-";
+
 /// What was imported.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Imported {
@@ -73,35 +79,49 @@ impl Engine {
     ) -> Result<Imported> {
         let failed = |error| Error::io("import", format!("image {name}"), error);
         check_name(name).map_err(failed)?;
+        self.clean_images()?;
         let images = self.paths.state().join("images");
         make_private_folder(&images)?;
         let id = new_id()?.to_string();
-        let unfinished = images.join(format!(".importing-{id}"));
-        let root = unfinished.join("root");
-        make_private_folder(&root)?;
-        let written = write(&root, source).map_err(failed).and_then(|written| {
-            let folder = images.join(&id);
-            std::fs::rename(&unfinished, &folder).map_err(failed)?;
-            Ok(written)
-        });
-        let (size, left_out) = match written {
-            Ok(written) => written,
+        let folder = images.join(&id);
+        let unfinished = images.join(format!("{IMPORTING}{id}"));
+        make_private_folder(&unfinished)?;
+        // Held until the image has its row: until then nothing but this says that the folder belongs to anything.
+        let _claim = Claim::take(&unfinished).map_err(failed)?;
+        let imported =
+            self.fill(source, &unfinished, &folder).map_err(failed).and_then(|(size, left_out)| {
+                let created = Timestamp::from(SystemTime::now());
+                let config = serde_json::to_string(config).map_err(|error| failed(error.into()))?;
+                let record = ImageRecord { name: name.to_owned(), id: id.clone(), created, size, config };
+                let orphan = self.with_store(|store| Ok(store.put_image(&record)?))?;
+                Ok((Imported { image: summary(record), left_out: left_out.nodes }, orphan))
+            });
+        let (imported, orphan) = match imported {
+            Ok(imported) => imported,
             Err(error) => {
                 remove_tree(&unfinished)?;
+                remove_tree(&folder)?;
                 return Err(error);
             }
         };
-        let created = Timestamp::from(SystemTime::now());
-        let config = serde_json::to_string(config).map_err(|error| failed(error.into()))?;
-        let record = ImageRecord { name: name.to_owned(), id: id.clone(), created, size, config };
-        let orphan = self.with_store(|store| Ok(store.put_image(&record)?))?;
         if let Some(orphan) = orphan
             && !self.with_store(|store| Ok(store.image_in_use(&orphan)?))?
         {
             remove_tree(&images.join(orphan))?;
         }
         self.tell_of_image("import", name);
-        Ok(Imported { image: summary(record), left_out })
+        Ok(imported)
+    }
+
+    /// Writes the files beside their place, and gives them their place when all are there.
+    fn fill(&self, source: ImportSource<'_>, unfinished: &Path, folder: &Path) -> io::Result<(u64, LeftOut)> {
+        let root = unfinished.join("root");
+        std::fs::create_dir(&root)?;
+        let written = write(&root, source)?;
+        // After a power cut the row must not stand for empty files.
+        rustix::fs::syncfs(std::fs::File::open(unfinished)?)?;
+        std::fs::rename(unfinished, folder)?;
+        Ok(written)
     }
 
     /// All imported images, by name.
@@ -109,6 +129,7 @@ impl Engine {
     /// # Errors
     /// The definitions cannot be read.
     pub fn images(&self) -> Result<Vec<ImageSummary>> {
+        self.clean_images()?;
         Ok(self.with_store(|store| Ok(store.images()?))?.into_iter().map(summary).collect())
     }
 
@@ -156,12 +177,20 @@ fn check_name(name: &str) -> io::Result<()> {
     if name.bytes().all(good) { Ok(()) } else { refuse("a name has only letters, digits and ._-/:@") }
 }
 
-/// Writes all files; answers their bytes and how many were left out.
-fn write(root: &Path, source: ImportSource<'_>) -> io::Result<(u64, u64)> {
-    let mut writer = TreeWriter::new(root)?;
+/// Writes all files; answers their bytes and what was left out.
+fn write(root: &Path, source: ImportSource<'_>) -> io::Result<(u64, LeftOut)> {
+    // An ordinary user cannot give files away.
+    let owners = if rustix::process::geteuid().is_root() { Owners::Same } else { Owners::Writers };
+    let mut writer = TreeWriter::at_path(root, owners)?;
+    std::fs::set_permissions(root, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
     let left_out = match source {
-        ImportSource::Folder(folder) => copy_folder(&mut writer, folder)?,
-        ImportSource::Tar(stream) => unpack(&mut writer, stream)?,
+        ImportSource::Folder(folder) => {
+            // The folder itself may be named by a link.
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let folder = rustix::fs::open(folder, flags, Mode::empty())?;
+            Walk { one_file_system: true, ..Walk::default() }.folder(&folder, Path::new(""), &mut writer)?
+        }
+        ImportSource::Tar(stream) => archive::unpack(stream, &mut writer)?,
     };
     let bytes = writer.bytes();
     writer.finish()?;
@@ -173,116 +202,10 @@ fn write(root: &Path, source: ImportSource<'_>) -> io::Result<(u64, u64)> {
     Ok((bytes, left_out))
 }
 
-fn unpack(writer: &mut TreeWriter, stream: &mut dyn Read) -> io::Result<u64> {
-    let mut head = [0u8; 6];
-    let mut length = 0;
-    while length < head.len() {
-        match stream.read(&mut head[length..])? {
-            0 => break,
-            count => length += count,
-        }
-    }
-    let head = &head[..length];
-    for (magic, program) in [(&b"\x1f\x8b"[..], "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"\xfd7zXZ", "xz")] {
-        if head.starts_with(magic) {
-            let message = format!("the tar is compressed; give it as {program} -dc FILE | ... import - NAME");
-            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
-        }
-    }
-    let mut archive = Archive::new(head.chain(stream));
-    let (mut left_out, mut seen) = (0, false);
-    for entry in archive.entries()? {
-        let mut entry = entry?;
-        seen = true;
-        let path = PathBuf::from(std::ffi::OsStr::from_bytes(&entry.path_bytes()));
-        let at = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-        let attributes = attributes(entry.header()).map_err(at)?;
-        let target = entry.link_name_bytes().map(std::borrow::Cow::into_owned);
-        let target = || target.clone().ok_or_else(|| io::Error::other("a link without a target"));
-        let done = match entry.header().entry_type() {
-            EntryType::Directory => writer.folder(&path, attributes),
-            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-                let size = entry.size();
-                writer.file(&path, attributes, size, &mut entry)
-            }
-            EntryType::Symlink => target().and_then(|target| writer.link(&path, attributes, &target)),
-            EntryType::Link => target()
-                .and_then(|target| writer.hard_link(&path, Path::new(std::ffi::OsStr::from_bytes(&target)))),
-            EntryType::XGlobalHeader => Ok(()),
-            EntryType::Char | EntryType::Block | EntryType::Fifo => {
-                left_out += 1;
-                Ok(())
-            }
-            other => Err(io::Error::other(format!("an entry of kind {other:?}, which is not known"))),
-        };
-        done.map_err(at)?;
-    }
-    if seen {
-        Ok(left_out)
-    } else {
-        Err(io::Error::new(io::ErrorKind::InvalidData, "it is no tar, or an empty one"))
-    }
-}
-
-fn attributes(header: &tar::Header) -> io::Result<Attributes> {
-    let id = |number: u64| u32::try_from(number).map_err(io::Error::other);
-    Ok(Attributes {
-        uid: id(header.uid()?)?,
-        gid: id(header.gid()?)?,
-        mode: header.mode()?,
-        modified: i64::try_from(header.mtime()?).unwrap_or(0),
-    })
-}
-
-fn copy_folder(writer: &mut TreeWriter, folder: &Path) -> io::Result<u64> {
-    let device = std::fs::metadata(folder)?.dev();
-    let mut names: BTreeMap<u64, PathBuf> = BTreeMap::new();
-    let (mut left_out, mut todo) = (0, vec![PathBuf::new()]);
-    while let Some(inner) = todo.pop() {
-        let path = if inner.as_os_str().is_empty() { folder.to_owned() } else { folder.join(&inner) };
-        let at = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-        // The folder itself may be named by a link.
-        let metadata = if inner.as_os_str().is_empty() { path.metadata() } else { path.symlink_metadata() };
-        let metadata = metadata.map_err(at)?;
-        let attributes = Attributes {
-            uid: metadata.uid(),
-            gid: metadata.gid(),
-            mode: metadata.mode(),
-            modified: metadata.mtime(),
-        };
-        let kind = metadata.file_type();
-        let done = if kind.is_dir() {
-            let mut inside = Vec::new();
-            if metadata.dev() == device {
-                for entry in std::fs::read_dir(&path).map_err(at)? {
-                    inside.push(inner.join(entry.map_err(at)?.file_name()));
-                }
-            }
-            todo.append(&mut inside);
-            writer.folder(&inner, attributes)
-        } else if kind.is_symlink() {
-            std::fs::read_link(&path)
-                .and_then(|target| writer.link(&inner, attributes, target.as_os_str().as_bytes()))
-        } else if kind.is_file() {
-            match names.get(&metadata.ino()).filter(|_| metadata.nlink() > 1) {
-                Some(first) => writer.hard_link(&inner, first),
-                None => {
-                    names.insert(metadata.ino(), inner.clone());
-                    let opened = std::fs::File::open(&path);
-                    opened.and_then(|mut file| writer.file(&inner, attributes, metadata.len(), &mut file))
-                }
-            }
-        } else {
-            left_out += 1;
-            Ok(())
-        };
-        done.map_err(at)?;
-    }
-    Ok(left_out)
-}
-
 #[cfg(test)]
 mod tests {
+    use tar::EntryType;
+
     use super::*;
 
     fn header(kind: EntryType, path: &str, size: u64) -> tar::Header {
@@ -307,7 +230,7 @@ mod tests {
     }
 
     /// Unpacks into `outer/root`.
-    fn unpacked(entries: &[(tar::Header, &[u8])]) -> (tempfile::TempDir, io::Result<(u64, u64)>) {
+    fn unpacked(entries: &[(tar::Header, &[u8])]) -> (tempfile::TempDir, io::Result<(u64, LeftOut)>) {
         let outer = tempfile::tempdir().unwrap();
         let root = outer.path().join("root");
         std::fs::create_dir(&root).unwrap();
@@ -352,7 +275,7 @@ mod tests {
             (linked(EntryType::Link, "second", "kept"), b""),
             (header(EntryType::Block, "disk", 0), b""),
         ]);
-        assert_eq!(result.unwrap(), (7, 1));
+        assert_eq!(result.unwrap(), (7, LeftOut { nodes: 1 }));
         let read = |name: &str| std::fs::read_to_string(outer.path().join("root").join(name)).unwrap();
         assert_eq!(
             (read("kept"), read("link"), read("second")),

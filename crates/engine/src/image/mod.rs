@@ -1,8 +1,9 @@
 //! Images: the host's own programs, and imported root file systems.
 
+mod claim;
+mod cleanup;
 pub(crate) mod host;
 pub(crate) mod import;
-mod tree_writer;
 
 use std::path::PathBuf;
 

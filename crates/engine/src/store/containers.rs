@@ -29,6 +29,8 @@ pub(crate) struct NewContainer<'a> {
     pub(crate) name: Option<&'a ContainerName>,
     pub(crate) created: Timestamp,
     pub(crate) image_id: &'a str,
+    /// The image has a row, which must still be there: another command may remove it meanwhile.
+    pub(crate) imported: bool,
     pub(crate) request: &'a str,
     /// Whether it needs a range of host ids.
     pub(crate) wants_range: bool,
@@ -110,6 +112,9 @@ impl Store {
                 }
             },
         };
+        if new.imported && !self.has_image(new.image_id)? {
+            return Err(StoreError::ImageGone.into());
+        }
         let slot = if new.wants_range { Some(lowest_free(&entries)?) } else { None };
         let (zone, answer) = decide(slot)?;
         let stored = Stored {
@@ -275,7 +280,15 @@ mod tests {
 
     fn new<'a>(id: &'a ContainerId, name: Option<&'a ContainerName>) -> NewContainer<'a> {
         let created = Timestamp::from_unix(1, 0);
-        NewContainer { id, name, created, image_id: "host", request: "{}", wants_range: true }
+        NewContainer {
+            id,
+            name,
+            created,
+            image_id: "host",
+            imported: false,
+            request: "{}",
+            wants_range: true,
+        }
     }
 
     fn add(store: &Store, id: &str, name: &str) -> Result<u32, StoreError> {

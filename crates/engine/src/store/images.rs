@@ -76,6 +76,11 @@ impl Store {
         Ok(self.index()?.images.into_iter().find(|image| image.name == name))
     }
 
+    /// Whether an image of this id has a name.
+    pub(super) fn has_image(&self, id: &str) -> Result<bool, StoreError> {
+        Ok(self.index()?.has(id))
+    }
+
     /// All images, by name.
     pub(crate) fn images(&self) -> Result<Vec<ImageRecord>, StoreError> {
         Ok(self.index()?.images)

@@ -66,6 +66,9 @@ pub enum StoreError {
         /// The id of the container that has it.
         owner: String,
     },
+    /// The image went while its container was made.
+    #[error("cannot add a container: its image has just been removed, or its name has moved to another one")]
+    ImageGone,
     /// All id ranges are in use.
     #[error("cannot set aside ids for a container: all {0} ranges are in use")]
     NoRange(u32),

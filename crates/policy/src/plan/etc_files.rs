@@ -43,7 +43,9 @@ impl EtcFiles {
         if name != "localhost" {
             let _ = writeln!(hosts, "127.0.0.1\t{name}");
         }
-        let mut resolv_conf = String::from("# Only the container's own loopback is in reach.\n");
+        let zone = plan.zone.as_ref().map_or_else(String::new, |zone| format!("zone `{zone}`: "));
+        let mut resolv_conf =
+            format!("# {zone}no network but the container's own loopback, so no name server answers.\n");
         for server in &request.network.dns {
             let address: std::net::IpAddr =
                 server.parse().map_err(|_| invalid("--dns", server, "it is an address"))?;

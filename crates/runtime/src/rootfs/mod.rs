@@ -1,5 +1,6 @@
 //! The container's root file system: where its parts come from, and how they are put together.
 
+pub mod aside;
 mod assemble;
 mod attributes;
 mod cgroup_mount;

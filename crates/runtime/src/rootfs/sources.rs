@@ -174,7 +174,7 @@ fn depth(recursive: bool) -> Depth {
 }
 
 /// The root file system, detached.
-fn root(plan: &Plan, maker: Maker<'_>) -> Result<OwnedFd, StepError> {
+pub(super) fn root(plan: &Plan, maker: Maker<'_>) -> Result<OwnedFd, StepError> {
     match &plan.root.source {
         RootSource::Directory { path } => {
             Step::Root.run(path.display(), || clone_tree(open_host(path)?, "", Depth::Tree))
@@ -249,7 +249,7 @@ fn open_host(path: &Path) -> std::io::Result<OwnedFd> {
     Ok(rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
 }
 
-fn bind(
+pub(super) fn bind(
     plan: &Plan,
     mount: &Mount,
     source: &Path,

@@ -87,6 +87,41 @@ fn write_for_mount(pid: Pid, uids: &[IdMapping], gids: &[IdMapping]) -> Result<O
     })
 }
 
+/// Moves this process, which has one thread, into a new user namespace with these maps.
+pub(crate) fn enter_user_namespace(maps: &IdMaps) -> Result<(), StepError> {
+    let subject = "of this process";
+    let (wait, go) =
+        Step::IdMaps.run(subject, || Ok(rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?))?;
+    let own = rustix::process::getpid();
+    // The maps are written from outside: newuidmap(1) wants its caller's parent namespace, and so do host ids.
+    match Step::IdMaps.run(subject, || clone3(&CloneRequest::default()))? {
+        Cloned::Child => {
+            drop(go);
+            let begun = rustix::io::read(&wait, &mut [0u8; 1]).is_ok_and(|count| count == 1);
+            let process = ProcFs::open().and_then(|proc| proc.process(own));
+            let written = begun && process.is_ok_and(|process| write(&process, own, maps).is_ok());
+            exit_now(i32::from(!written))
+        }
+        Cloned::Parent { pidfd, .. } => {
+            drop(wait);
+            Step::IdMaps.run(subject, || {
+                let entered = cofferdam_kernel::namespace::unshare(Namespace::User);
+                if entered.is_ok() {
+                    rustix::io::write(&go, &[1])?;
+                }
+                drop(go);
+                let wait_for = rustix::process::WaitId::PidFd(pidfd.as_fd());
+                let status = rustix::process::waitid(wait_for, rustix::process::WaitIdOptions::EXITED)?;
+                entered?;
+                match status.and_then(|status| status.exit_status()) {
+                    Some(0) => Ok(()),
+                    _ => Err(io::Error::other("its maps could not be written")),
+                }
+            })
+        }
+    }
+}
+
 /// The file of a process's user namespace, for id-mapped mounts.
 pub(super) fn open_user_namespace(process: &ProcDir) -> Result<OwnedFd, StepError> {
     Step::IdMaps.run("ns/user", || Ok(process.open_namespace(Namespace::User)?))

@@ -1,0 +1,80 @@
+//! Writes a tree as a tar: what `cp CONTAINER:PATH -` gives.
+
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use tar::{Builder, EntryType, Header};
+
+use super::{Attributes, TreeSink};
+
+/// A tar that is being written.
+pub(crate) struct TarSink<W: Write> {
+    builder: Builder<W>,
+}
+
+impl<W: Write> TarSink<W> {
+    pub(crate) fn new(out: W) -> Self {
+        Self { builder: Builder::new(out) }
+    }
+
+    /// Writes the end.
+    pub(crate) fn finish(self) -> io::Result<()> {
+        self.builder.into_inner()?.flush()
+    }
+
+    /// Attributes go before their entry, in an extended header (pax; GNU tar and bsdtar write them so).
+    fn extend(&mut self, attributes: &Attributes) -> io::Result<()> {
+        let named: Vec<(String, &[u8])> = attributes
+            .xattrs
+            .iter()
+            .map(|(name, value)| (format!("SCHILY.xattr.{}", name.to_string_lossy()), value.as_slice()))
+            .collect();
+        if named.is_empty() {
+            return Ok(());
+        }
+        self.builder.append_pax_extensions(named.iter().map(|(name, value)| (name.as_str(), *value)))
+    }
+}
+
+fn header(kind: EntryType, attributes: &Attributes, size: u64) -> Header {
+    let mut header = Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_mode(attributes.mode);
+    header.set_uid(attributes.uid.into());
+    header.set_gid(attributes.gid.into());
+    header.set_mtime(u64::try_from(attributes.modified).unwrap_or(0));
+    header.set_size(size);
+    header
+}
+
+impl<W: Write> TreeSink for TarSink<W> {
+    fn folder(&mut self, path: &Path, attributes: &Attributes) -> io::Result<()> {
+        self.extend(attributes)?;
+        // With a slash at its end, as everybody writes a folder's name.
+        let mut name = path.as_os_str().as_bytes().to_vec();
+        name.push(b'/');
+        let name = Path::new(std::ffi::OsStr::from_bytes(&name)).to_owned();
+        self.builder.append_data(&mut header(EntryType::Directory, attributes, 0), name, io::empty())
+    }
+
+    fn file(
+        &mut self,
+        path: &Path,
+        attributes: &Attributes,
+        size: u64,
+        content: &mut dyn Read,
+    ) -> io::Result<()> {
+        self.extend(attributes)?;
+        self.builder.append_data(&mut header(EntryType::Regular, attributes, size), path, content.take(size))
+    }
+
+    fn link(&mut self, path: &Path, attributes: &Attributes, target: &[u8]) -> io::Result<()> {
+        let target = Path::new(std::ffi::OsStr::from_bytes(target));
+        self.builder.append_link(&mut header(EntryType::Symlink, attributes, 0), path, target)
+    }
+
+    fn hard_link(&mut self, path: &Path, target: &Path) -> io::Result<()> {
+        self.builder.append_link(&mut header(EntryType::Link, &Attributes::default(), 0), path, target)
+    }
+}
