@@ -136,7 +136,7 @@ impl Engine {
 }
 
 /// Whether a name is one that the engine gives: what it has not made is not its to remove.
-fn is_engine_id(name: &str) -> bool {
+pub(crate) fn is_engine_id(name: &str) -> bool {
     name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 

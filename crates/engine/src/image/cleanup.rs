@@ -5,6 +5,7 @@ use super::claim::Claim;
 use super::import::IMPORTING;
 use crate::Engine;
 use crate::error::{Error, Result};
+use crate::recovery::is_engine_id;
 use crate::removal::remove_tree;
 
 impl Engine {
@@ -25,7 +26,7 @@ impl Engine {
             let Ok(name) = entry.file_name().into_string() else { continue };
             let importing = name.starts_with(IMPORTING);
             // The skeletons of image `host` have other names, and are not ours to judge.
-            if !importing && !(name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())) {
+            if !(importing || is_engine_id(&name)) {
                 continue;
             }
             // Claimed folders are looked at first: whoever gives up a claim has written the row before.
