@@ -43,9 +43,11 @@ pub fn verify_all(proc: &ProcFs, running: &Running<'_>, key: &HostKey) -> Result
     let mut entered = running.entrants.living(proc, key.public()).map_err(failed)?;
     let strangers = |entered: &[(Pid, crate::Entrant)]| {
         let known: Vec<Pid> = entered.iter().map(|(pid, _)| *pid).chain([running.first]).collect();
-        crate::observation::strangers(proc, running.group, &known)
+        crate::observation::strangers(proc, running.group, running.first, &known)
     };
-    let mut unknown = strangers(&entered);
+    // Elsewhere what is left behind goes to the host's first process, and has a parent outside without having come from there.
+    let alone = running.plan.namespaces.pid.is_new();
+    let mut unknown = if alone { strangers(&entered) } else { Ok(Vec::new()) };
     if unknown.as_ref().is_ok_and(|unknown| !unknown.is_empty()) {
         // One of them may be an exec's, whose receipt is just being written.
         std::thread::sleep(SETTLING);

@@ -1,7 +1,7 @@
 //! `cargo xtask tidy`: the house rules that a compiler and clippy do not check.
 //!
 //! Fails: a file over 600 lines, a folder or file named for nothing (`utils` and the like), `unsafe` outside the
-//! crates that may hold it, a file that does not open with `//!`, `#[ignore]`, `todo!` and `unimplemented!`, a
+//! crates that may hold it, a permit made outside of the proof, a file that does not open with `//!`, `#[ignore]`, `todo!` and `unimplemented!`, a
 //! dependency that no source file names. Warns: a file over 400 lines, a function over 60.
 
 mod dependencies;

@@ -10,6 +10,9 @@ use super::Finding;
 
 /// The packages that may hold `unsafe` (ARCHITECTURE.md, invariant 1).
 const UNSAFE_HOMES: [&str; 1] = ["cofferdam-kernel"];
+/// The package that may let a process at the gate run, and the function that does (ARCHITECTURE.md).
+const PERMIT_HOME: &str = "cofferdam-proof";
+const PERMIT_MAKER: &str = "after_reading_back";
 /// Names that say nothing about what a module holds.
 const EMPTY_NAMES: [&str; 8] = ["util", "utils", "helper", "helpers", "common", "misc", "shared", "stuff"];
 const FILE_LIMIT: usize = 600;
@@ -35,8 +38,12 @@ pub(super) fn check(package: &str, path: &Path, text: &str) -> Vec<Finding> {
     }
     match syn::parse_file(text) {
         Ok(file) => {
-            let mut rules =
-                Rules { shown: shown.to_string(), may_be_unsafe: UNSAFE_HOMES.contains(&package), findings };
+            let mut rules = Rules {
+                shown: shown.to_string(),
+                may_be_unsafe: UNSAFE_HOMES.contains(&package),
+                may_permit: package == PERMIT_HOME,
+                findings,
+            };
             rules.visit_file(&file);
             rules.findings
         }
@@ -51,6 +58,7 @@ pub(super) fn check(package: &str, path: &Path, text: &str) -> Vec<Finding> {
 struct Rules {
     shown: String,
     may_be_unsafe: bool,
+    may_permit: bool,
     findings: Vec<Finding>,
 }
 
@@ -110,6 +118,14 @@ impl<'ast> Visit<'ast> for Rules {
         visit::visit_impl_item_fn(self, node);
     }
 
+    fn visit_path(&mut self, node: &'ast syn::Path) {
+        let makes_permit = node.segments.last().is_some_and(|last| last.ident == PERMIT_MAKER);
+        if makes_permit && !self.may_permit {
+            self.fault(node.span(), "only the proof may give a process leave to run");
+        }
+        visit::visit_path(self, node);
+    }
+
     fn visit_attribute(&mut self, node: &'ast syn::Attribute) {
         if node.path().is_ident("ignore") {
             self.fault(node.span(), "an ignored test: print `SKIP name: reason` and return instead");
@@ -160,6 +176,9 @@ mod tests {
             "an ignored test"
         );
         assert_eq!(faults("p", "a.rs", &format!("{head}fn f() {{ todo!() }}")), 1, "unfinished");
+        let permit = format!("{head}fn f() {{ Permit::after_reading_back(g) }}");
+        assert_eq!(faults("p", "a.rs", &permit), 1, "a permit without a proof");
+        assert_eq!(faults("cofferdam-proof", "a.rs", &permit), 0, "the proof's own");
         assert_eq!(faults("p", "a.rs", &format!("{head}{}", "\n".repeat(600))), 1, "too long");
     }
 

@@ -4,7 +4,8 @@ use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use rustix::fs::{CWD, Dir, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 use rustix::process::Pid;
 use thiserror::Error;
 
@@ -124,6 +125,20 @@ impl ProcFs {
         self.process_at(pid.as_raw_nonzero().to_string())
     }
 
+    /// The numbers of all processes that it shows, in no order.
+    pub fn processes(&self) -> Result<Vec<Pid>, ProcError> {
+        let failed = |errno: Errno| ProcError::Read { path: String::new(), source: errno.into() };
+        let root = rustix::fs::openat(&self.root, c".", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+            .map_err(failed)?;
+        let mut found = Vec::new();
+        for entry in Dir::read_from(root).map_err(failed)? {
+            let name = entry.map_err(failed)?;
+            let number = name.file_name().to_str().ok().and_then(|name| name.parse().ok());
+            found.extend(number.and_then(Pid::from_raw));
+        }
+        Ok(found)
+    }
+
     /// The folder of the calling process.
     pub fn this_process(&self) -> Result<ProcDir, ProcError> {
         self.process_at(self.own_link("self")?)
@@ -225,7 +240,7 @@ fn open_same_mount(folder: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<
         match rustix::fs::openat2(folder, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
             Ok(fd) => return Ok(fd),
             // EAGAIN: a rename or a mount somewhere raced with the look-up (openat2(2)); the kernel asks to try again.
-            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
+            Err(Errno::AGAIN | Errno::INTR) => {}
             Err(errno) => return Err(ProcError::Open { path: path.to_owned(), source: errno.into() }),
         }
     }
@@ -244,7 +259,7 @@ pub(super) fn read_below(folder: BorrowedFd<'_>, path: &str) -> Result<Vec<u8>, 
         }
         match rustix::io::read(&fd, rustix::buffer::spare_capacity(&mut text)) {
             Ok(0) => return Ok(text),
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(failed(errno.into())),
         }
     }

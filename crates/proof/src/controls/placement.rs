@@ -39,7 +39,7 @@ pub(super) fn limits(view: &View<'_>, judge: &mut Judge) {
 /// container has a pid namespace of its own: elsewhere processes that are left behind go to the host's first one.
 pub(super) fn entered(view: &View<'_>, judge: &mut Judge) {
     let Some(strangers) = &view.observation.strangers else { return };
-    if !view.plan.namespaces.pid.is_new() || view.plan.cgroup.path.is_none() {
+    if !view.plan.namespaces.pid.is_new() {
         return;
     }
     let planned = "each with a receipt";

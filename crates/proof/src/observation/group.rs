@@ -1,7 +1,10 @@
 //! The container's control group: its limits as the kernel has them, and which groups the process is in.
 
+use std::collections::HashSet;
+
 use cofferdam_confinement::Cgroup;
 use cofferdam_confinement::resources::Resources;
+use cofferdam_kernel::namespace::Namespace;
 use cofferdam_kernel::proc::ProcFs;
 use cofferdam_runtime::cgroup::{Group, Observation};
 use rustix::process::Pid;
@@ -49,23 +52,30 @@ pub struct Stranger {
     pub parent: i32,
 }
 
-/// The processes of the group whose parents are outside of it and that are not among `known`: somebody put them there
-/// (nsenter(1), or a runtime that keeps no receipts). What a process of the container starts has a parent in it, and what is
-/// left behind in a pid namespace gets the namespace's first process as its parent.
+/// The processes of the container whose parents are outside of it and that are not among `known`: somebody put them there
+/// (nsenter(1), or a runtime that keeps no receipts). Of the container are those in its group and those in the pid namespace
+/// of its first process; what they start has a parent among them, and what is left behind in a pid namespace gets that
+/// namespace's first process as its parent.
 ///
 /// # Errors
-/// The group's processes cannot be listed.
-pub fn strangers(proc: &ProcFs, group: Option<&Group>, known: &[Pid]) -> Reading<Vec<Stranger>> {
-    let Some(group) = group else { return Ok(Vec::new()) };
-    let members = reading(group.processes())?;
-    let inside: std::collections::BTreeSet<i32> =
-        members.iter().map(|member| member.as_raw_nonzero().get()).collect();
+/// The processes cannot be listed.
+pub fn strangers(proc: &ProcFs, group: Option<&Group>, first: Pid, known: &[Pid]) -> Reading<Vec<Stranger>> {
+    let mut inside: HashSet<Pid> = match group {
+        Some(group) => reading(group.processes())?.into_iter().collect(),
+        None => HashSet::new(),
+    };
+    let namespace = |pid: Pid| proc.process(pid).and_then(|process| process.namespace_number(Namespace::Pid));
+    let own = reading(namespace(first))?;
+    // Another user's process cannot be looked at, and cannot be in an ordinary user's container.
+    let numbered = reading(proc.processes())?.into_iter();
+    inside.extend(numbered.filter(|pid| namespace(*pid).is_ok_and(|number| number == own)));
     let stranger = |pid: &Pid| {
         // One that has ended since it was listed is nobody's any more.
         let status = proc.process(*pid).and_then(|process| process.status()).ok()?;
+        let born_here = Pid::from_raw(status.ppid).is_some_and(|parent| inside.contains(&parent));
         // One at its gate is known as soon as it runs.
-        let outside = !inside.contains(&status.ppid) && status.tracer_pid == 0 && status.state != b'Z';
-        outside.then_some(Stranger { pid: status.pid, parent: status.ppid })
+        let strange = !born_here && status.tracer_pid == 0 && status.state != b'Z';
+        strange.then_some(Stranger { pid: status.pid, parent: status.ppid })
     };
-    Ok(members.iter().filter(|pid| !known.contains(pid)).filter_map(stranger).collect())
+    Ok(inside.iter().filter(|pid| !known.contains(pid)).filter_map(stranger).collect())
 }
