@@ -14,7 +14,7 @@ use cofferdam_policy::{
     BindSource, ContainerRequest, EtcFiles, HostDevice, HostFacts, IdAllocation, IdRange, JoinedContainer,
     PlanContext, Zone, default_zone,
 };
-use cofferdam_shim::{ContainerDir, Event, Status};
+use cofferdam_shim::{ContainerDir, Event};
 
 use crate::engine::make_private_folder;
 use crate::error::{Error, Result};
@@ -284,7 +284,8 @@ pub(crate) fn attributes(request: &ContainerRequest, name: &ContainerName) -> BT
     attributes
 }
 
-/// Makes the container's folder with its plan, its first status and the files below /etc that are its own.
+/// Makes the container's folder with its plan and the files below /etc that are its own. A container without a status was
+/// never started.
 fn write_folder(dir: &ContainerDir, plan: &Plan, request: &ContainerRequest) -> Result<()> {
     make_private_folder(dir.path())?;
     for (path, mode) in [(dir.upper(), 0o755), (dir.work(), 0o700), (dir.root(), 0o700)] {
@@ -302,5 +303,5 @@ fn write_folder(dir: &ContainerDir, plan: &Plan, request: &ContainerRequest) -> 
     for (path, text) in texts {
         std::fs::write(&path, text).map_err(|source| Error::io("write", path.display(), source))?;
     }
-    Status::default().write(&dir.status()).map_err(|source| Error::Status { source })
+    Ok(())
 }

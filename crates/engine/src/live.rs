@@ -6,10 +6,11 @@ use cofferdam_confinement::Plan;
 use cofferdam_kernel::proc::{ProcDir, ProcFs};
 use cofferdam_names::ContainerId;
 use cofferdam_runtime::cgroup::{Group, Layout};
-use cofferdam_shim::{ContainerDir, ContainerState, Lock, Status};
+use cofferdam_shim::{ContainerDir, ContainerState, Lock};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::error::{Error, Result};
+use crate::ownership;
 use crate::paths::Paths;
 
 /// A running container.
@@ -27,13 +28,13 @@ impl Live {
     pub(crate) fn find(paths: &Paths, id: &ContainerId) -> Result<Self> {
         let dir = paths.container(id);
         let not_running = || Error::NotRunning { id: id.clone() };
-        let status = read_status(&dir)?;
+        let status = ownership::status(&dir, id)?;
         let pid = Pid::from_raw(status.pid).filter(|_| status.state.has_shim()).ok_or_else(not_running)?;
         let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(|_| not_running())?;
         // Looked at only now that the process is held: while the shim lives and says this pid, the pid is that process.
         let held = Lock::is_held(&paths.run_dir(id))
             .map_err(|source| Error::io("look for the shim of", id, source))?;
-        if !held || read_status(&dir)?.pid != status.pid {
+        if !held || ownership::status(&dir, id)?.pid != status.pid {
             return Err(not_running());
         }
         let plan = read_plan(&dir)?;
@@ -56,10 +57,6 @@ impl Live {
         let dir = ProcFs::open().and_then(|proc| proc.process(self.pid));
         dir.map_err(|error| Error::io("look at the processes of", &self.plan.container, error.into()))
     }
-}
-
-fn read_status(dir: &ContainerDir) -> Result<Status> {
-    Status::read(&dir.status()).map_err(|source| Error::Status { source })
 }
 
 /// The plan that the container was made with.

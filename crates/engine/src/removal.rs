@@ -5,7 +5,7 @@
 //! is last because it is what keeps the container's ids from being given to another one.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cofferdam_names::ContainerId;
 use cofferdam_runtime::cgroup::{Group, Layout};
@@ -86,26 +86,35 @@ impl Engine {
 /// holds its lock, or nobody can have it.
 pub(crate) fn remove_ended(paths: &Paths, id: &ContainerId) -> Result<()> {
     end_group(&paths.container(id), id)?;
-    remove_ungrouped(paths, id)
-}
-
-/// Removes the folders and the definition of a container that has ended and has no cgroup any more.
-pub(crate) fn remove_ungrouped(paths: &Paths, id: &ContainerId) -> Result<()> {
     remove_files(paths, id)?;
     Store::new(paths.definitions()).delete(id)?;
     Ok(())
 }
 
-/// Removes a container's folders. The caller holds its lock, whose file goes last.
-pub(crate) fn remove_files(paths: &Paths, id: &ContainerId) -> Result<()> {
+/// Takes a container that has ended and has no cgroup any more out of the state: from here on there is none, and its name and
+/// ids can be given to another one. Its files are out of everybody's reach; [`remove_files`] is to follow.
+pub(crate) fn forget(paths: &Paths, id: &ContainerId) -> Result<()> {
+    set_aside(paths, id)?;
+    Store::new(paths.definitions()).delete(id)?;
+    Ok(())
+}
+
+/// Renames a container's folder to what the next clean-up removes.
+fn set_aside(paths: &Paths, id: &ContainerId) -> Result<PathBuf> {
     let folder = paths.container(id);
     let doomed = paths.containers().join(format!("{REMOVING}{id}"));
     match std::fs::rename(folder.path(), &doomed) {
-        Ok(()) => {}
         // Renamed before by one who did not come further.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(Error::io("remove", folder.path().display(), error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Error::io("remove", folder.path().display(), error))
+        }
+        _ => Ok(doomed),
     }
+}
+
+/// Removes a container's folders. The caller holds its lock, whose file goes last.
+pub(crate) fn remove_files(paths: &Paths, id: &ContainerId) -> Result<()> {
+    let doomed = set_aside(paths, id)?;
     remove_tree(&doomed)?;
     remove_tree(paths.run_dir(id).path())
 }

@@ -5,24 +5,37 @@ use std::io;
 use cofferdam_shim::{Event, Keeper, ShimSpec};
 
 use crate::paths::Paths;
-use crate::removal::{end_group, remove_ungrouped};
+use crate::removal::{end_group, forget, remove_files};
 
 /// The keeper of all shims: the orders of each say below which state its container is.
 #[derive(Debug)]
 pub(crate) struct ShimKeeper;
 
-impl Keeper for ShimKeeper {
-    fn remove(&self, spec: &ShimSpec, group_gone: bool) -> Result<(), Box<dyn std::error::Error>> {
+impl ShimKeeper {
+    fn paths(spec: &ShimSpec) -> Result<Paths, String> {
         let paths = Paths::around(&spec.dir, &spec.run_dir);
-        let paths = paths.ok_or_else(|| format!("{} is no container's folder", spec.dir.display()))?;
+        paths.ok_or_else(|| format!("{} is no container's folder", spec.dir.display()))
+    }
+}
+
+impl Keeper for ShimKeeper {
+    fn forget(&self, spec: &ShimSpec, group_gone: bool) -> Result<(), Box<dyn std::error::Error>> {
+        let paths = Self::paths(spec)?;
         if !group_gone {
             end_group(&paths.container(&spec.id), &spec.id)?;
         }
-        remove_ungrouped(&paths, &spec.id)?;
+        forget(&paths, &spec.id)?;
         let event = Event::now("container", "destroy", spec.id.as_str(), spec.attributes.clone());
         // The container is gone, told or not.
         let _ = event.append(&spec.events);
         Ok(())
+    }
+
+    fn sweep(&self, spec: &ShimSpec) {
+        // What stays is removed by the next command that cleans up.
+        if let Ok(paths) = Self::paths(spec) {
+            let _ = remove_files(&paths, &spec.id);
+        }
     }
 }
 

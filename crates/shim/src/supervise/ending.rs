@@ -112,12 +112,16 @@ impl<K: Keeper> Supervisor<'_, K> {
     /// The container has ended for good: `--rm`, then tell everybody.
     fn finish(&mut self, status: ExitStatus, group_gone: bool) -> io::Result<Next> {
         self.status.state = ContainerState::Exited;
+        let mut forgotten = false;
         if self.spec.remove {
-            if let Err(error) = self.keeper.remove(&self.spec, group_gone) {
-                self.status.state = ContainerState::Dead;
-                let failure = Failure::during("remove the container", error.as_ref());
-                self.status.error = Some(failure.chain());
-                self.write_status()?;
+            match self.keeper.forget(&self.spec, group_gone) {
+                Ok(()) => forgotten = true,
+                Err(error) => {
+                    self.status.state = ContainerState::Dead;
+                    let failure = Failure::during("remove the container", error.as_ref());
+                    self.status.error = Some(failure.chain());
+                    self.write_status()?;
+                }
             }
         } else {
             self.write_status()?;
@@ -129,6 +133,11 @@ impl<K: Keeper> Supervisor<'_, K> {
         }
         for client in &mut self.clients {
             client.tell_end(status);
+        }
+        if forgotten {
+            // A client waits for the end of its connection as well.
+            self.clients.clear();
+            self.keeper.sweep(&self.spec);
         }
         Ok(Next::Gone)
     }

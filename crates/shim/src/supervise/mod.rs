@@ -32,7 +32,10 @@ pub trait Keeper {
     ///
     /// # Errors
     /// Whatever kept it from being removed.
-    fn remove(&self, spec: &ShimSpec, group_gone: bool) -> Result<(), Box<dyn std::error::Error>>;
+    fn forget(&self, spec: &ShimSpec, group_gone: bool) -> Result<(), Box<dyn std::error::Error>>;
+
+    /// Removes the files of a container that is forgotten, when nobody waits any more.
+    fn sweep(&self, spec: &ShimSpec);
 }
 
 /// How long a shim lives with the memory of the process it was forked from.
