@@ -27,6 +27,11 @@ pub enum Message {
         /// Whether another message with sources follows.
         more: bool,
     },
+    /// Init: the descriptor is a detached mount, the plan's mount of this number, whose ids are to be mapped.
+    MapIds {
+        /// Its place in the plan's list of mounts.
+        mount: usize,
+    },
     /// Init: the namespaces and mounts are there; run the hooks of the runtime's side now.
     RuntimeHooks,
     /// Parent: go on.

@@ -38,14 +38,12 @@ impl Subgroups {
     /// If a path leads out of the container's group, or it is not clear what is meant.
     pub fn parse<'t>(words: impl IntoIterator<Item = &'t str>) -> Result<Self, SubgroupError> {
         let mut subgroups = Self::default();
-        let mut count = 0;
-        for word in words {
-            count += 1;
+        for (index, word) in words.into_iter().enumerate() {
             match word.split_once(':') {
                 None => subgroups.everywhere = Some(below(word)?),
                 Some((controllers, path)) => subgroups.name(word, controllers, path)?,
             }
-            if let Some(path) = subgroups.everywhere.as_ref().filter(|_| count > 1) {
+            if let Some(path) = subgroups.everywhere.as_ref().filter(|_| index > 0) {
                 return Err(SubgroupError::NotAlone(path.display().to_string()));
             }
         }

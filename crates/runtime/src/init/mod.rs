@@ -105,7 +105,8 @@ pub(crate) fn become_untraceable() -> Result<(), StepError> {
 /// Builds the root, runs the hooks that want to see it, and moves into it.
 fn enter_root(init: &mut Init<'_>, sources: &mut Sources) -> Result<(), StepError> {
     let plan = init.plan;
-    let assembled = if plan.namespaces.mount.is_new() { Some(assemble(plan, sources)?) } else { None };
+    let assembled =
+        if plan.namespaces.mount.is_new() { Some(assemble(plan, sources, &init.channel)?) } else { None };
     if !(plan.hooks.prestart.is_empty() && plan.hooks.create_runtime.is_empty()) {
         Step::Handshake.run("of the hooks", || init.channel.send(&Message::RuntimeHooks, &[]))?;
         init.channel.expect(&Message::Proceed)?;

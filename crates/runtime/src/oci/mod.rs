@@ -106,8 +106,13 @@ pub fn plan(
     };
     let seccomp = linux.seccomp.as_ref().map(seccomp::seccomp).transpose()?;
     let process = process("process", wire_process, namespaces.id_maps.as_ref(), seccomp, &mut warnings)?;
+    let root = root(spec, linux, &namespaces, options)?;
+    let RootSource::Directory { path: root_path } = &root.source else {
+        return Err(ConfigError::new("root.path", "it is no folder"));
+    };
     let context = MountContext {
         bundle: options.bundle,
+        root: root_path,
         user_namespace: namespaces.user != NamespaceSource::Host,
         rootless: caller.is_rootless(),
         label: &linux.mount_label,
@@ -120,7 +125,7 @@ pub fn plan(
         schema: SCHEMA_VERSION,
         container,
         zone: None,
-        root: root(spec, linux, &namespaces, options)?,
+        root,
         mounts,
         devices,
         masked_paths: mounts::paths("linux.maskedPaths", &linux.masked_paths)?,

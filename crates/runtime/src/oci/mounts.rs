@@ -13,6 +13,8 @@ use super::mount_option::{IdMapWord, Options};
 pub(super) struct MountContext<'a> {
     /// The bundle's folder: relative sources start there.
     pub bundle: &'a Path,
+    /// The folder of the container's root, on the host.
+    pub root: &'a Path,
     /// Whether the container has a user namespace, new or joined.
     pub user_namespace: bool,
     /// Whether the caller has no privileges over the host.
@@ -46,7 +48,7 @@ fn mount(
     for (index, word) in wire.options.iter().enumerate() {
         no_nul(&format!("{field}.options[{index}]"), word)?;
     }
-    let target = destination(field, &wire.destination, warnings)?;
+    let target = destination(field, &wire.destination, context.root, warnings)?;
     let options = Options::parse(&wire.options);
     let bind = options.bind || wire.kind == "bind";
     let id_map = id_map(field, wire, bind, options.id_map, context)?;
@@ -134,10 +136,19 @@ fn refuse_data(field: &str, options: &Options, why: &str) -> Result<(), ConfigEr
     }
 }
 
-fn destination(field: &str, text: &str, warnings: &mut Vec<String>) -> Result<ContainerPath, ConfigError> {
+fn destination(
+    field: &str,
+    text: &str,
+    root: &Path,
+    warnings: &mut Vec<String>,
+) -> Result<ContainerPath, ConfigError> {
     let field = format!("{field}.destination");
     if text.is_empty() {
         return Err(ConfigError::new(field, "missing: it is the absolute path inside the container"));
+    }
+    // As runc does, for callers that name the place on the host.
+    if let Some(inside) = Path::new(text).strip_prefix(root).ok().and_then(Path::to_str) {
+        return format!("/{inside}").parse().map_err(at(field));
     }
     if text.starts_with('/') {
         return text.parse().map_err(at(field));

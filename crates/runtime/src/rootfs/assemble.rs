@@ -20,8 +20,9 @@ use rustix::mount::{UnmountFlags, unmount};
 
 use super::attributes::{attributes, propagation};
 use super::root_dir::RootDir;
-use super::sources::Sources;
+use super::sources::{Sources, bind_inside};
 use super::{cgroup_mount, copy_up, dev_tree};
+use crate::channel::Channel;
 use crate::step::{Step, StepError};
 
 /// A root with everything in place, not yet entered.
@@ -32,7 +33,11 @@ pub(crate) struct Assembled {
 }
 
 /// Attaches the root over the host's `/` of this mount namespace and everything else below it.
-pub(crate) fn assemble(plan: &Plan, sources: &mut Sources) -> Result<Assembled, StepError> {
+pub(crate) fn assemble(
+    plan: &Plan,
+    sources: &mut Sources,
+    channel: &Channel,
+) -> Result<Assembled, StepError> {
     let host_root = open_host_root()?;
     cut_propagation(plan, &host_root)?;
     let root_mount = sources.root.take().ok_or_else(|| Step::Root.refused("", "no root was made"))?;
@@ -45,11 +50,14 @@ pub(crate) fn assemble(plan: &Plan, sources: &mut Sources) -> Result<Assembled, 
             _ => set_propagation(&root_mount, Depth::Tree, PropagationType::Slave)?,
         }
         set_propagation(&root_mount, Depth::One, PropagationType::Private)?;
-        attach(&root_mount, &place_of_root(plan, host_root))
+        attach(&root_mount, place_of_root(plan, host_root))
     })?;
     let mut assembled = Assembled { root: RootDir::new(root_mount), readonly_at_last: Vec::new() };
     for (index, mount) in plan.mounts.iter().enumerate() {
-        let source = sources.mounts.get_mut(index).and_then(Option::take);
+        let mut source = sources.mounts.get_mut(index).and_then(Option::take);
+        if source.is_none() && matches!(mount.kind, MountKind::Bind { .. }) {
+            source = Some(bind_inside(plan, index, &assembled.root, channel)?);
+        }
         mount_one(plan, mount, source, &mut assembled)?;
     }
     let root = &assembled.root;

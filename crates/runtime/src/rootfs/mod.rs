@@ -10,4 +10,4 @@ pub mod root_dir;
 mod sources;
 
 pub(crate) use assemble::{assemble, pivot};
-pub(crate) use sources::{Maker, Sources};
+pub(crate) use sources::{Maker, Sources, map_ids_inside};

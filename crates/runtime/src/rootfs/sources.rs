@@ -20,6 +20,7 @@ use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, StatVfsMountFlags, StatxFlags,
 
 use super::attributes::{attributes, set_base};
 use super::dev_tree;
+use super::root_dir::RootDir;
 use crate::channel::{Channel, MAX_FDS, Message};
 use crate::start::id_map::user_namespace_with;
 use crate::step::{Step, StepError};
@@ -91,7 +92,11 @@ impl Sources {
                     Some(dev_tree::make(plan, mount, maker.id_map.map(|(_, maps)| maps))?)
                 }
                 MountKind::Bind { source, recursive, id_map } => {
-                    Some(bind(plan, mount, source, *recursive, id_map, maker)?)
+                    // What stands in the root shows mounts that are not made yet: see `bind_inside`.
+                    match inside_root(plan, source) {
+                        Some(_) => None,
+                        None => Some(bind(plan, mount, source, *recursive, id_map, maker)?),
+                    }
                 }
                 MountKind::Filesystem { .. } | MountKind::Cgroup | MountKind::Remount => None,
             };
@@ -266,29 +271,89 @@ pub(super) fn bind(
         set_base(plan.root.propagation, &clone)?;
         Ok(clone)
     })?;
-    let subject = || format!("{} from {}", mount.target, source.display());
+    map_ids(mount, &fd, id_map, maker)?;
+    set_flags(mount, &fd)?;
+    Ok(fd)
+}
+
+/// While it is still detached: nobody can see a mount before it has its attributes.
+fn set_flags(mount: &Mount, fd: &OwnedFd) -> Result<(), StepError> {
+    Step::MountSource.apply(format_args!("attributes of {}", mount.target), || {
+        set_attributes(fd, Depth::One, attributes(&mount.flags))?;
+        set_attributes(fd, Depth::Tree, attributes(&mount.recursive_flags))
+    })
+}
+
+fn map_ids(mount: &Mount, fd: &OwnedFd, id_map: &MountIdMap, maker: Maker<'_>) -> Result<(), StepError> {
     match (id_map, maker.id_map) {
-        (MountIdMap::None, _) => {}
+        (MountIdMap::None, _) => Ok(()),
         (MountIdMap::Container { recursive }, Some((userns, _))) => {
-            Step::MountSource.apply(subject(), || set_id_map(&fd, depth(*recursive), userns))?;
+            Step::MountSource.apply(&mount.target, || set_id_map(fd, depth(*recursive), userns))
         }
         (MountIdMap::Own { uids, gids, recursive }, _) => {
             let userns = user_namespace_with(uids, gids)?;
-            Step::MountSource.apply(subject(), || set_id_map(&fd, depth(*recursive), &userns))?;
+            Step::MountSource.apply(&mount.target, || set_id_map(fd, depth(*recursive), &userns))
         }
-        (MountIdMap::Container { .. }, None) => {
-            return Err(Step::MountSource.refused(
-                subject(),
-                "an id-mapped mount needs the host's CAP_SYS_ADMIN and a user namespace of the container's own",
-            ));
-        }
+        (MountIdMap::Container { .. }, None) => Err(Step::MountSource.refused(
+            &mount.target,
+            "an id-mapped mount needs the host's CAP_SYS_ADMIN and a user namespace of the container's own",
+        )),
     }
-    // Still detached: nobody can see the mount before it has its attributes.
-    Step::MountSource.apply(format_args!("attributes of {}", mount.target), || {
-        set_attributes(&fd, Depth::One, attributes(&mount.flags))?;
-        set_attributes(&fd, Depth::Tree, attributes(&mount.recursive_flags))
+}
+
+/// The part of a bind's source below the container's root, where it stands there.
+fn inside_root<'s>(plan: &Plan, source: &'s Path) -> Option<&'s Path> {
+    match &plan.root.source {
+        RootSource::Directory { path } if path != Path::new("/") => source.strip_prefix(path).ok(),
+        _ => None,
+    }
+}
+
+/// A bind of what stands in the container's own root, with the mounts that were made there before it. The init side makes it,
+/// and resolves the path as the container would; only its ids are mapped by the parent side, on the init side's word.
+pub(super) fn bind_inside(
+    plan: &Plan,
+    index: usize,
+    root: &RootDir,
+    channel: &Channel,
+) -> Result<OwnedFd, StepError> {
+    let mount =
+        plan.mounts.get(index).ok_or_else(|| Step::Mount.refused(index, "the plan has no such mount"))?;
+    let MountKind::Bind { source, recursive, id_map } = &mount.kind else {
+        return Err(Step::Mount.refused(&mount.target, "it is no bind mount"));
+    };
+    let inside = inside_root(plan, source).and_then(Path::to_str);
+    let Some(inside) = inside else {
+        return Err(Step::Mount.refused(&mount.target, "its source was not opened"));
+    };
+    let fd = Step::MountSource.run(source.display(), || {
+        let origin = root.open(if inside.is_empty() { "." } else { inside }, OFlags::PATH)?;
+        let clone = clone_tree(origin, "", depth(*recursive))?;
+        set_base(plan.root.propagation, &clone)?;
+        Ok(clone)
     })?;
+    if *id_map != MountIdMap::None {
+        let message = Message::MapIds { mount: index };
+        Step::Handshake.run("of an id map", || channel.send(&message, &[fd.as_fd()]))?;
+        channel.expect(&Message::Proceed)?;
+    }
+    set_flags(mount, &fd)?;
     Ok(fd)
+}
+
+/// The parent side's part of [`bind_inside`].
+pub(crate) fn map_ids_inside(
+    plan: &Plan,
+    index: usize,
+    fd: Option<OwnedFd>,
+    maker: Maker<'_>,
+) -> Result<(), StepError> {
+    match (plan.mounts.get(index), fd) {
+        (Some(mount @ Mount { kind: MountKind::Bind { id_map, .. }, .. }), Some(fd)) => {
+            map_ids(mount, &fd, id_map, maker)
+        }
+        _ => Err(Step::Handshake.refused("of an id map", "there is no such mount")),
+    }
 }
 
 /// A user namespace does not lift what a mount of the host forbids: the kernel holds the attributes of mounts that it got

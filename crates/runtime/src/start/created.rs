@@ -17,6 +17,7 @@ use super::hooks::{ContainerState, HookFolder, Status, run_hooks};
 use super::owned_group::OwnedGroup;
 use super::permit::Permit;
 use crate::channel::{Channel, Message};
+use crate::rootfs::{Maker, map_ids_inside};
 use crate::step::{Step, StepError};
 
 /// A process of ours that is killed and reaped when it is dropped, unless it was let go.
@@ -95,7 +96,7 @@ impl Created {
     }
 
     /// Answers init until it is ready.
-    pub(super) fn serve(&mut self, plan: &Plan, bundle: &Path) -> Result<(), StepError> {
+    pub(super) fn serve(&mut self, plan: &Plan, bundle: &Path, maker: Maker<'_>) -> Result<(), StepError> {
         loop {
             let (message, fds) = self.channel.next()?;
             match message {
@@ -104,6 +105,10 @@ impl Created {
                     run_hooks("prestart", &plan.hooks.prestart, &state, HookFolder::Bundle)?;
                     run_hooks("createRuntime", &plan.hooks.create_runtime, &state, HookFolder::Bundle)?;
                     self.channel.tell("of the hooks", &Message::Proceed, &[])?;
+                }
+                Message::MapIds { mount } => {
+                    map_ids_inside(plan, mount, fds.into_iter().next(), maker)?;
+                    Step::Handshake.run("of an id map", || self.channel.send(&Message::Proceed, &[]))?;
                 }
                 Message::Terminal => self.terminal = fds.into_iter().next(),
                 Message::Ready => break,

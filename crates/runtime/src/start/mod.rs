@@ -74,6 +74,9 @@ pub struct Building<'p> {
     plan: &'p Plan,
     created: Created,
     bundle: PathBuf,
+    /// The container's user namespace, where this side makes mounts for it.
+    userns: Option<OwnedFd>,
+    privileged: bool,
 }
 
 impl Building<'_> {
@@ -85,7 +88,8 @@ impl Building<'_> {
 
     /// Answers init until it waits before its credentials change.
     pub fn finish(mut self) -> Result<Created, StepError> {
-        self.created.serve(self.plan, &self.bundle)?;
+        let maker = maker(self.plan, self.userns.as_ref(), self.privileged);
+        self.created.serve(self.plan, &self.bundle, maker)?;
         Ok(self.created)
     }
 }
@@ -123,12 +127,18 @@ pub fn begin(plan: &Plan, io: StartIo) -> Result<Building<'_>, StepError> {
     let flags = new_namespaces(plan);
     let (pid, pidfd) = join::clone_init(&joined, flags, &ours, in_child)?;
     let created = Created::new(pid, pidfd, ours, group);
-    set_up(plan, &created, privileged)?;
-    Ok(Building { plan, created, bundle: io.bundle })
+    let userns = set_up(plan, &created, privileged)?;
+    Ok(Building { plan, created, bundle: io.bundle, userns, privileged })
 }
 
-/// What only this side can do for the waiting init: id maps, limits above its own rights, sources.
-fn set_up(plan: &Plan, created: &Created, privileged: bool) -> Result<(), StepError> {
+fn maker<'a>(plan: &'a Plan, userns: Option<&'a OwnedFd>, privileged: bool) -> Maker<'a> {
+    let id_map = userns.map(AsFd::as_fd).zip(plan.namespaces.id_maps.as_ref());
+    Maker { id_map, may_make_nodes: privileged }
+}
+
+/// What only this side can do for the waiting init: id maps, limits above its own rights, sources. Gives the container's user
+/// namespace, where it has one and this side makes its mounts.
+fn set_up(plan: &Plan, created: &Created, privileged: bool) -> Result<Option<OwnedFd>, StepError> {
     let process = Step::Handshake
         .run("/proc of init", || Ok(ProcFs::open().and_then(|proc| proc.process(created.pid()))?))?;
     // The maps of a joined namespace are written already.
@@ -136,17 +146,17 @@ fn set_up(plan: &Plan, created: &Created, privileged: bool) -> Result<(), StepEr
         id_map::write(&process, created.pid(), maps)?;
     }
     set_oom_score(&plan.process, &process)?;
-    if privileged && plan.namespaces.mount.is_new() {
-        let userns = match plan.namespaces.user {
-            NamespaceSource::Host => None,
-            _ => Some(id_map::open_user_namespace(&process)?),
-        };
-        let id_map = userns.as_ref().map(AsFd::as_fd).zip(plan.namespaces.id_maps.as_ref());
-        Sources::make(plan, Maker { id_map, may_make_nodes: true })?.send(created.channel())
-    } else {
+    if !(privileged && plan.namespaces.mount.is_new()) {
         let message = Message::Sources { slots: Vec::new(), more: false };
-        created.channel().tell("of the mounts", &message, &[])
+        created.channel().tell("of the mounts", &message, &[])?;
+        return Ok(None);
     }
+    let userns = match plan.namespaces.user {
+        NamespaceSource::Host => None,
+        _ => Some(id_map::open_user_namespace(&process)?),
+    };
+    Sources::make(plan, maker(plan, userns.as_ref(), privileged))?.send(created.channel())?;
+    Ok(userns)
 }
 
 /// A score below the one that was inherited needs rights that only this side has.
