@@ -1,7 +1,8 @@
 //! The root file system of a container.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use cofferdam_names::ContainerPath;
 use serde::{Deserialize, Serialize};
 
 use crate::Propagation;
@@ -59,4 +60,19 @@ pub struct Root {
     pub propagation: Propagation,
     /// How the container is locked in.
     pub pivot: PivotMethod,
+}
+
+impl Root {
+    /// Where a path of the host stands in the container's root, if it does: a bind of it shows what the plan has mounted there
+    /// before it.
+    #[must_use]
+    pub fn inside(&self, source: &Path) -> Option<ContainerPath> {
+        match &self.source {
+            RootSource::Directory { path } if path != Path::new("/") => {
+                let inside = source.strip_prefix(path).ok()?.to_str()?;
+                format!("/{inside}").parse().ok()
+            }
+            _ => None,
+        }
+    }
 }

@@ -144,7 +144,7 @@ impl<'a> MountRoles<'a> {
         }
         // The last one that covers it: the mounts of the plan are made in its order.
         let mut planned = plan.mounts.iter().enumerate().rev().filter(|(_, mount)| below(&mount.target));
-        planned.find_map(|(place, mount)| self.part_of(place, mount, entry)).unwrap_or_else(|| {
+        planned.find_map(|(place, mount)| self.part_of(plan, place, mount, entry)).unwrap_or_else(|| {
             let whole_folder = matches!(plan.root.source, RootSource::Directory { .. });
             if whole_folder && self.came_with_folder(entry) { Role::BelowRoot } else { Role::Extra }
         })
@@ -156,11 +156,19 @@ impl<'a> MountRoles<'a> {
         self.observation.host_mounts.as_ref().is_ok_and(|host| host.iter().any(same))
     }
 
-    fn part_of(&self, place: usize, mount: &Mount, entry: &MountEntry) -> Option<Role> {
+    /// Whether it shows what another mount of the plan shows.
+    fn copies_planned(&self, entry: &MountEntry) -> bool {
+        let same = |other: &MountEntry| (other.device, &other.root) == (entry.device, &entry.root);
+        self.with_roles().any(|(other, role)| matches!(role, Role::Planned(_)) && same(other))
+    }
+
+    fn part_of(&self, plan: &Plan, place: usize, mount: &Mount, entry: &MountEntry) -> Option<Role> {
         match &mount.kind {
             MountKind::Cgroup if entry.fstype == "cgroup" => Some(Role::Hierarchy(place)),
-            MountKind::Bind { recursive: true, .. } => {
-                self.came_with_folder(entry).then_some(Role::Below(place))
+            // Out of the container's own root: with it came what the plan had mounted there before.
+            MountKind::Bind { recursive: true, source, .. } => {
+                let copied = plan.root.inside(source).is_some() && self.copies_planned(entry);
+                (copied || self.came_with_folder(entry)).then_some(Role::Below(place))
             }
             MountKind::Bind { .. }
             | MountKind::Filesystem { .. }

@@ -183,8 +183,13 @@ impl Check<'_> {
         };
         let later = self.observation.moment == Moment::Verify;
         let replaced = self.entry.root.to_string_lossy().ends_with("//deleted");
+        let inside = matches!(&self.mount.kind, MountKind::Bind { source, .. }
+            if self.plan.root.inside(source).is_some());
         match self.observation.sources.get(&self.place) {
             Some(Ok(source)) if *source == top => Outcome::Holds(None),
+            Some(_) if later && inside => {
+                Outcome::Holds(Some("it came from the container's own root, which the container changes"))
+            }
             Some(_) if later && replaced => {
                 Outcome::Holds(Some("the host has replaced the file since; the container keeps the old one"))
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cofferdam_confinement::{MountKind, NamespaceSource, Plan};
 use cofferdam_kernel::namespace::Namespace;
-use cofferdam_kernel::proc::{MountEntry, ProcDir, ProcError, ProcFs, SetgroupsState};
+use cofferdam_kernel::proc::{FileId, MountEntry, ProcDir, ProcError, ProcFs, SetgroupsState};
 use cofferdam_names::ContainerPath;
 use cofferdam_runtime::cgroup::Group;
 use rustix::process::Pid;
@@ -117,7 +117,7 @@ pub fn observe(
         }),
         host_mounts: prepared.host_mounts.clone(),
         paths: read_paths(&root, plan, scope),
-        sources: prepared.sources.clone(),
+        sources: read_sources(prepared, &root, plan),
         root_source: prepared.root_source.clone(),
         container_root: prepared.container_root.clone(),
         device_nodes: not_planned(whole, || root.as_ref().map_err(Clone::clone)?.device_nodes()),
@@ -184,6 +184,26 @@ fn open_root(
 fn read_affinity(pid: Pid) -> Reading<Vec<usize>> {
     let set = reading(rustix::thread::sched_getaffinity(Some(pid)))?;
     Ok((0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect())
+}
+
+/// The host's files were looked at before; what is bound from the container's own root is looked at there.
+fn read_sources(
+    prepared: &Prepared,
+    root: &Reading<ContainerRoot>,
+    plan: &Plan,
+) -> BTreeMap<usize, Reading<FileId>> {
+    let look_up = |path: ContainerPath| match root.as_ref().map_err(Clone::clone)?.look_up(&path)? {
+        PathState::Present { file, .. } => Ok(file),
+        PathState::Absent => Err(Unreadable(format!("{path} is not in the container"))),
+    };
+    let mut sources = prepared.sources.clone();
+    for (place, mount) in plan.mounts.iter().enumerate() {
+        let MountKind::Bind { source, .. } = &mount.kind else { continue };
+        if let (Some(inside), true) = (plan.root.inside(source), prepared.scope() == Scope::Container) {
+            sources.insert(place, look_up(inside));
+        }
+    }
+    sources
 }
 
 fn read_paths(

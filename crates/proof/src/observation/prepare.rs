@@ -157,6 +157,7 @@ fn file_id(path: &Path) -> Reading<FileId> {
 
 fn read_sources(plan: &Plan) -> BTreeMap<usize, Reading<FileId>> {
     let binds = plan.mounts.iter().enumerate().filter_map(|(place, mount)| match &mount.kind {
+        MountKind::Bind { source, .. } if plan.root.inside(source).is_some() => None,
         MountKind::Bind { source, .. } => Some((place, file_id(source))),
         MountKind::Filesystem { .. } | MountKind::Cgroup | MountKind::Remount => None,
     });

@@ -93,7 +93,7 @@ impl Sources {
                 }
                 MountKind::Bind { source, recursive, id_map } => {
                     // What stands in the root shows mounts that are not made yet: see `bind_inside`.
-                    match inside_root(plan, source) {
+                    match plan.root.inside(source) {
                         Some(_) => None,
                         None => Some(bind(plan, mount, source, *recursive, id_map, maker)?),
                     }
@@ -301,14 +301,6 @@ fn map_ids(mount: &Mount, fd: &OwnedFd, id_map: &MountIdMap, maker: Maker<'_>) -
     }
 }
 
-/// The part of a bind's source below the container's root, where it stands there.
-fn inside_root<'s>(plan: &Plan, source: &'s Path) -> Option<&'s Path> {
-    match &plan.root.source {
-        RootSource::Directory { path } if path != Path::new("/") => source.strip_prefix(path).ok(),
-        _ => None,
-    }
-}
-
 /// A bind of what stands in the container's own root, with the mounts that were made there before it. The init side makes it,
 /// and resolves the path as the container would; only its ids are mapped by the parent side, on the init side's word.
 pub(super) fn bind_inside(
@@ -322,12 +314,11 @@ pub(super) fn bind_inside(
     let MountKind::Bind { source, recursive, id_map } = &mount.kind else {
         return Err(Step::Mount.refused(&mount.target, "it is no bind mount"));
     };
-    let inside = inside_root(plan, source).and_then(Path::to_str);
-    let Some(inside) = inside else {
+    let Some(inside) = plan.root.inside(source) else {
         return Err(Step::Mount.refused(&mount.target, "its source was not opened"));
     };
     let fd = Step::MountSource.run(source.display(), || {
-        let origin = root.open(if inside.is_empty() { "." } else { inside }, OFlags::PATH)?;
+        let origin = root.open_path(&inside)?;
         let clone = clone_tree(origin, "", depth(*recursive))?;
         set_base(plan.root.propagation, &clone)?;
         Ok(clone)
