@@ -1,6 +1,7 @@
 //! All commands: one file each, and the table that finds them.
 
 mod attach;
+mod audit;
 mod completion;
 mod cp;
 mod create;
@@ -87,6 +88,10 @@ pub(crate) const COMMANDS: &[Entry] = &[
     entry::<image_import::ImageImportCommand>("image import", "Make an image of a folder or a tar"),
     entry::<image_ls::ImageLsCommand>("image ls", "List images"),
     entry::<image_rm::ImageRmCommand>("image rm", "Remove images"),
+    entry::<audit::host::AuditHostCommand>(
+        "audit host",
+        "Check whether this host, or a tree, is a secure vessel",
+    ),
     entry::<events::EventsCommand>("events", "Show what happens, as it happens"),
     entry::<info::InfoCommand>("info", "Show this host and what is on it"),
     entry::<version::VersionCommand>("version", "Show the version"),

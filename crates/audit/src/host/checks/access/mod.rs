@@ -1,0 +1,32 @@
+//! Checks on who gets in, and what they find: files, accounts, SSH, mounts, open ports.
+
+mod accounts;
+mod authentication;
+mod files;
+mod mounts;
+mod ports;
+mod privileges;
+mod ssh;
+
+use crate::control::Control;
+use crate::host::HostFacts;
+
+/// Paths whose owner and mode are asked for.
+pub(super) fn files() -> impl Iterator<Item = &'static str> {
+    files::paths().chain(mounts::paths())
+}
+
+/// Files that are read as they are.
+pub(super) const TEXTS: &[&str] = &["/proc/swaps"];
+
+/// The checks.
+pub(super) fn controls() -> Vec<Control<HostFacts>> {
+    let mut controls = accounts::controls();
+    controls.extend(privileges::controls());
+    controls.extend(authentication::controls());
+    controls.extend(files::controls());
+    controls.extend(ssh::controls());
+    controls.extend(mounts::controls());
+    controls.extend(ports::controls());
+    controls
+}

@@ -1,0 +1,28 @@
+//! The checks on a host, by what they guard.
+
+mod access;
+#[cfg(test)]
+mod cases;
+mod kernel;
+#[cfg(test)]
+mod planted;
+mod walls;
+
+use super::{HostFacts, Wanted};
+use crate::control::Control;
+
+/// All checks on a host.
+#[must_use]
+pub fn controls() -> Vec<Control<HostFacts>> {
+    let mut controls = walls::controls();
+    controls.extend(access::controls());
+    controls.extend(kernel::controls());
+    controls
+}
+
+/// What the checks ask about.
+pub(super) fn wanted() -> Wanted {
+    let mut parameters = kernel::parameters_looked_at();
+    parameters.extend(walls::PARAMETERS.iter().map(|name| (*name).to_owned()));
+    Wanted { parameters, files: access::files().collect(), texts: access::TEXTS.to_vec() }
+}

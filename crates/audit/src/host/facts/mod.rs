@@ -1,0 +1,205 @@
+//! Facts about a host, each gathered once.
+
+mod accounts;
+mod cgroups;
+mod kernel;
+mod mounts;
+mod processes;
+mod security;
+mod services;
+mod sockets;
+mod source;
+mod ssh;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::fact::Fact;
+use crate::tree::FileStatus;
+
+pub use accounts::{Account, Accounts, Group, Password, PasswordKind, SudoRule};
+pub use cgroups::Cgroups;
+pub use kernel::{Kernel, parse_command_line, parse_options};
+pub use mounts::{Mount, Mounts};
+pub use processes::Process;
+pub use security::{Apparmor, Security, Selinux};
+pub use services::Unit;
+pub use sockets::{Listening, Protocol};
+pub use source::{Source, View};
+pub use ssh::{Setting, Sshd};
+
+/// Everything that the checks on a host judge by.
+#[derive(Debug, Serialize)]
+pub struct HostFacts {
+    /// Whether the system runs.
+    pub view: View,
+    /// Its name.
+    pub name: Fact<String>,
+    /// Its distribution (os-release(5)): fields by name.
+    pub distribution: Fact<BTreeMap<String, String>>,
+    /// Its kernel.
+    pub kernel: Kernel,
+    /// Its security modules and its processor.
+    pub security: Security,
+    /// Its mounts.
+    pub mounts: Fact<Mounts>,
+    /// Its control groups.
+    pub cgroups: Fact<Cgroups>,
+    /// Modules that are loaded.
+    pub modules: Fact<Vec<String>>,
+    /// Modules that the kernel could load; none where it takes no modules.
+    #[serde(skip)]
+    pub loadable_modules: Fact<BTreeSet<String>>,
+    /// Modules that modprobe.d(5) bars: `install NAME /bin/false`, or blacklisted (`false`: by name only).
+    pub barred_modules: Fact<BTreeMap<String, bool>>,
+    /// Owner and mode of each path that a check asks about.
+    pub files: BTreeMap<&'static str, Fact<Option<FileStatus>>>,
+    /// Small files that a check reads as they are.
+    pub texts: BTreeMap<&'static str, Fact<Option<String>>>,
+    /// Who may log in.
+    pub accounts: Accounts,
+    /// The SSH server.
+    pub ssh: Fact<Option<Sshd>>,
+    /// Sockets that wait for somebody.
+    pub sockets: Fact<Vec<Listening>>,
+    /// Units of systemd.
+    pub units: Fact<BTreeMap<String, Unit>>,
+    /// Processes.
+    pub processes: Fact<Vec<Process>>,
+}
+
+/// What the checks ask about: gathered first, so that nothing is read that nobody judges.
+pub(crate) struct Wanted {
+    pub(crate) parameters: BTreeSet<String>,
+    pub(crate) files: Vec<&'static str>,
+    pub(crate) texts: Vec<&'static str>,
+}
+
+impl HostFacts {
+    /// Looks at everything once.
+    pub(crate) fn gather(source: &Source, wanted: &Wanted) -> Self {
+        let kernel = Kernel::gather(source, &wanted.parameters);
+        let mounts = mounts::gather(source);
+        Self {
+            view: source.view,
+            name: name(source),
+            distribution: distribution(source),
+            security: Security::gather(source),
+            cgroups: cgroups::gather(source, &mounts),
+            loadable_modules: loadable_modules(source, &kernel),
+            kernel,
+            mounts,
+            modules: loaded_modules(source),
+            barred_modules: barred_modules(source),
+            files: wanted.files.iter().map(|path| (*path, source.status(path))).collect(),
+            texts: wanted.texts.iter().map(|path| (*path, source.text(path))).collect(),
+            accounts: Accounts::gather(source),
+            ssh: ssh::gather(source),
+            sockets: sockets::gather(source),
+            units: services::gather(source),
+            processes: processes::gather(source),
+        }
+    }
+
+    /// The status of a path that a check has asked for.
+    pub fn file(&self, path: &str) -> Result<Option<FileStatus>, crate::fact::Unknown> {
+        match self.files.get(path) {
+            Some(fact) => fact.get().copied(),
+            None => Err(crate::fact::Unknown(format!("{path} was not looked at"))),
+        }
+    }
+
+    /// The text of a file that a check has asked for.
+    pub fn text(&self, path: &str) -> Result<Option<&str>, crate::fact::Unknown> {
+        match self.texts.get(path) {
+            Some(fact) => Ok(fact.get()?.as_deref()),
+            None => Err(crate::fact::Unknown(format!("{path} was not read"))),
+        }
+    }
+}
+
+fn name(source: &Source) -> Fact<String> {
+    let path = if source.is_running() { "/proc/sys/kernel/hostname" } else { "/etc/hostname" };
+    match source.tree.value(path) {
+        Fact::Known(Some(name)) => Fact::Known(name),
+        Fact::Known(None) => Fact::unknown(format!("{path} does not exist")),
+        Fact::Unknown(reason) => Fact::Unknown(reason),
+    }
+}
+
+fn distribution(source: &Source) -> Fact<BTreeMap<String, String>> {
+    for path in ["/etc/os-release", "/usr/lib/os-release"] {
+        if let Fact::Known(Some(text)) = source.tree.text(path) {
+            let field = |line: &str| {
+                let (name, value) = line.split_once('=')?;
+                Some((name.trim().to_owned(), value.trim().trim_matches(['"', '\'']).to_owned()))
+            };
+            return Fact::Known(text.lines().filter_map(field).collect());
+        }
+    }
+    Fact::unknown("the tree has no os-release")
+}
+
+fn loaded_modules(source: &Source) -> Fact<Vec<String>> {
+    if !source.is_running() {
+        return Fact::unknown("no system runs in the tree");
+    }
+    // A kernel without modules has no such file.
+    source.tree.text("/proc/modules").map(|text| {
+        let text = text.unwrap_or_default();
+        text.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+    })
+}
+
+/// The names in the kernel's own list of modules, and none for a kernel that loads none.
+fn loadable_modules(source: &Source, kernel: &Kernel) -> Fact<BTreeSet<String>> {
+    let bare = kernel.option("MODULES").is_ok_and(|value| value.as_deref() != Some("y"));
+    if bare || kernel.word("nomodule").is_ok_and(|word| word.is_some()) {
+        return Fact::Known(BTreeSet::new());
+    }
+    let release = match kernel.release.get() {
+        Ok(release) => release,
+        Err(reason) => return Fact::Unknown(reason),
+    };
+    match source.tree.bytes_up_to(format!("/lib/modules/{release}/modules.dep"), 16 << 20) {
+        Fact::Known(Some(bytes)) => {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            let name = |line: &str| {
+                let file = line.split(':').next()?.rsplit('/').next()?;
+                Some(file.split_once(".ko")?.0.replace('-', "_"))
+            };
+            Fact::Known(text.lines().filter_map(name).collect())
+        }
+        Fact::Known(None) => Fact::unknown(format!("/lib/modules/{release}/modules.dep does not exist")),
+        Fact::Unknown(reason) => Fact::Unknown(reason),
+    }
+}
+
+fn barred_modules(source: &Source) -> Fact<BTreeMap<String, bool>> {
+    let read = || {
+        let mut barred: BTreeMap<String, bool> = BTreeMap::new();
+        for folder in ["/etc/modprobe.d", "/run/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d"] {
+            for name in source.tree.names_with_ending(folder, ".conf")? {
+                let text = source.tree.text(format!("{folder}/{name}")).get()?.clone().unwrap_or_default();
+                for line in text.lines() {
+                    let words: Vec<&str> = line.split_whitespace().collect();
+                    match words.as_slice() {
+                        ["install", module, program, ..]
+                            if ["/bin/false", "/bin/true", "/usr/bin/false", "/usr/bin/true"]
+                                .contains(program) =>
+                        {
+                            barred.insert(module.replace('-', "_"), true);
+                        }
+                        ["blacklist", module] => {
+                            barred.entry(module.replace('-', "_")).or_insert(false);
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+        Ok(barred)
+    };
+    read().into()
+}

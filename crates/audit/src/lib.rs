@@ -1,0 +1,26 @@
+//! Is the vessel secure? Facts about a host, gathered once, and checks, which are pure functions over them.
+//!
+//! A fact is a value or the reason why it is not known ([`Fact`]); a check that needs an unknown fact is unknown itself, never
+//! passed. What is looked at may be hostile: a tree is read below a descriptor of its root, only regular files are opened, all
+//! reads are bounded, and text is shown with [`printable`].
+//!
+//! This crate never changes the host, starts no program, opens no network connection and knows no terminal.
+
+mod assessment;
+mod condition;
+mod control;
+mod fact;
+pub mod host;
+mod printable;
+mod report;
+mod tree;
+
+pub use assessment::{Assessment, Counts, Finding};
+pub use condition::{Condition, ConditionError};
+pub use control::{
+    About, Body, Control, Dimension, Evidence, Fix, Gain, Judgement, Outcome, Reference, Severity, Verdict,
+};
+pub use fact::{Fact, Unknown};
+pub use printable::printable;
+pub use report::{AttackPath, Posture, Report, SCHEMA, Standing};
+pub use tree::{FileKind, FileStatus, Tree};
