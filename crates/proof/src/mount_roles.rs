@@ -95,18 +95,44 @@ impl<'a> MountRoles<'a> {
         normal(path.as_str())
     }
 
-    /// Several planned mounts at one place stand one above the other, in the plan's order.
+    /// Several planned mounts at one place stand one above the other, in the plan's order, on what came there with a whole
+    /// folder of the host's.
     fn give_planned(&mut self, plan: &Plan, place: usize, mount: &Mount) {
         let point = self.place_of(&mount.target);
-        let before = plan.mounts[..place]
-            .iter()
-            .filter(|other| other.kind != MountKind::Remount && self.place_of(&other.target) == point)
-            .count();
-        if let Some(at) = self.stack(&point).get(before)
+        let here = |mounts: &[Mount]| {
+            let mounts = mounts.iter().filter(|other| other.kind != MountKind::Remount);
+            mounts.filter(|other| self.place_of(&other.target) == point).count()
+        };
+        let (before, all) = (here(&plan.mounts[..place]), here(&plan.mounts));
+        let stack = self.stack(&point);
+        let came = stack.iter().take_while(|at| self.came_with_folder(&self.entries[**at])).count();
+        let came = if self.is_in_whole_folder(plan, place, &point) { came } else { 0 };
+        let lowest = came.min(stack.len().saturating_sub(all));
+        if let Some(at) = stack.get(lowest + before)
             && self.roles[*at] == Role::Extra
         {
             self.roles[*at] = Role::Planned(place);
         }
+    }
+
+    /// Whether the place is in a folder of the host's that was there, with all that is mounted in it, before the plan's mount.
+    fn is_in_whole_folder(&self, plan: &Plan, place: usize, point: &Path) -> bool {
+        matches!(plan.root.source, RootSource::Directory { .. })
+            || plan.mounts[..place].iter().any(|other| {
+                let target = self.place_of(&other.target);
+                matches!(other.kind, MountKind::Bind { recursive: true, .. })
+                    && point != target
+                    && point.starts_with(target)
+            })
+    }
+
+    /// Whether a mount stands, directly or not, on the one with this role.
+    fn stands_on(&self, entry: &MountEntry, role: Role) -> bool {
+        let Some(wanted) = self.entry(role) else { return false };
+        let below = |entry: &&MountEntry| self.by_id(entry.parent).filter(|below| below.id != entry.id);
+        // Parents are no circle, but what the kernel says is not taken for granted.
+        let chain = std::iter::successors(Some(entry), below).take(self.entries.len());
+        chain.skip(1).any(|below| below.id == wanted.id)
     }
 
     /// The mounts at one place, lowest first.
@@ -164,7 +190,9 @@ impl<'a> MountRoles<'a> {
 
     fn part_of(&self, plan: &Plan, place: usize, mount: &Mount, entry: &MountEntry) -> Option<Role> {
         match &mount.kind {
-            MountKind::Cgroup if entry.fstype == "cgroup" => Some(Role::Hierarchy(place)),
+            MountKind::Cgroup if entry.fstype == "cgroup" => {
+                self.stands_on(entry, Role::Planned(place)).then_some(Role::Hierarchy(place))
+            }
             // Out of the container's own root: with it came what the plan had mounted there before.
             MountKind::Bind { recursive: true, source, .. } => {
                 let copied = plan.root.inside(source).is_some() && self.copies_planned(entry);

@@ -216,6 +216,33 @@ fn what_a_running_container_may_change_itself_is_no_drift() {
     assert!(findings.iter().filter(|finding| finding.note.is_some()).count() >= 6, "{findings:?}");
 }
 
+/// runc's case "wrong userns owner": the host's /sys with all below it, and a cgroup tree of the container's own over one
+/// of the mounts that came with it.
+#[test]
+fn a_mount_over_one_that_came_with_a_folder_is_told_from_it() {
+    let (mut plan, mut seen) = (plan(), observation());
+    let target: cofferdam_names::ContainerPath = "/data/sub".parse().unwrap();
+    plan.mounts.push(cofferdam_confinement::Mount {
+        target,
+        kind: cofferdam_confinement::MountKind::Cgroup,
+        flags: cofferdam_confinement::MountFlags {
+            readonly: cofferdam_confinement::Flag::Set,
+            ..cofferdam_confinement::MountFlags::KEEP
+        },
+        recursive_flags: cofferdam_confinement::MountFlags::KEEP,
+        propagation: Vec::new(),
+    });
+    let came = "90 13 8:2 / /data/sub ro,idmapped - ext4 /dev/sdb rw\n91 90 8:2 / /data/sub/memory ro - cgroup cgroup rw,memory\n";
+    let own = "92 90 0:99 / /data/sub ro - tmpfs tmpfs rw\n93 92 0:98 /box /data/sub/memory ro - cgroup cgroup rw,memory\n";
+    for line in [came, own] {
+        seen.mounts.as_mut().unwrap().extend(parse_mountinfo(line.as_bytes()).unwrap());
+    }
+    assert_eq!(not_holding(&compare(&plan, &seen)), []);
+    // Without its own, the one below does not pass for it.
+    seen.mounts.as_mut().unwrap().retain(|entry| entry.id < 92);
+    assert_eq!(not_holding(&compare(&plan, &seen)), [("mounts", Verdict::Differs)]);
+}
+
 #[test]
 fn a_running_container_may_mount_only_with_the_right_to_and_only_of_its_own() {
     let tmpfs = b"90 10 0:99 / /mnt rw - tmpfs tmpfs rw\n";
