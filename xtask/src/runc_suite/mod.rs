@@ -41,13 +41,14 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     let (name, runtime) = runtime(options.runtime.as_deref(), &workspace, &source)?;
     println!("runtime: {}", runtime.display());
 
-    let cases = suite::run(&source, &runtime, options.filter.as_deref(), &options.files)?;
+    let logs = workspace.target.join("runc-suite/logs");
+    let cases = suite::run(&source, &runtime, options.filter.as_deref(), &options.files, &logs)?;
     let report = Report { runtime: version(&name, &runtime), cases };
     let output =
         options.output.unwrap_or_else(|| workspace.target.join("runc-suite").join(format!("{name}.json")));
     report.write(&output)?;
     println!("\n{report}results: {}", output.display());
-    if name == "runc" {
+    if runtime == source.join("runc") {
         return Ok(ExitCode::SUCCESS);
     }
     report::compare(&report, &workspace.root.join("tests/runc-suite"))

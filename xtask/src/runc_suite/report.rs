@@ -60,6 +60,8 @@ struct Comparison {
     listed: Vec<String>,
     unexplained: Vec<String>,
     stale: Vec<String>,
+    /// Exceptions that name no case that runc passes.
+    unknown: Vec<String>,
 }
 
 /// Holds `report` against the stored baseline and the listed exceptions in `folder`.
@@ -73,20 +75,40 @@ pub(super) fn compare(report: &Report, folder: &Path) -> Result<ExitCode> {
     for line in &result.stale {
         println!("passes now   {line}: take it off the list of exceptions");
     }
+    for line in &result.unknown {
+        println!("UNKNOWN      {line}: an exception for no case that runc passes");
+    }
     for line in &result.unexplained {
         println!("UNEXPLAINED  {line}");
     }
-    let judged = result.both + result.listed.len() + result.unexplained.len();
-    println!("{} of {judged} cases that {} passes pass here", result.both, baseline.runtime);
-    Ok(if result.unexplained.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    println!("{}", result.summary(&baseline.runtime, &report.runtime));
+    Ok(if result.is_explained() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+impl Comparison {
+    /// Whether every case that runc passes passes here or has a reason, and every reason has such a case.
+    fn is_explained(&self) -> bool {
+        self.unexplained.is_empty() && self.unknown.is_empty()
+    }
+
+    fn summary(&self, runc: &str, here: &str) -> String {
+        let (passed, listed, unexplained) = (self.both, self.listed.len(), self.unexplained.len());
+        format!(
+            "of {} cases that pass on {runc}, {passed} pass on {here}, {listed} are listed exceptions, {unexplained} are neither",
+            passed + listed + unexplained
+        )
+    }
 }
 
 /// Only cases that ran are judged, so that a filtered run can be compared too.
 fn hold_against(report: &Report, baseline: &Report, exceptions: &BTreeMap<String, String>) -> Comparison {
     let key = |case: &Case| format!("{}: {}", case.file, case.name);
     let here: BTreeMap<String, &Case> = report.cases.iter().map(|case| (key(case), case)).collect();
-    let mut result = Comparison::default();
-    for case in baseline.cases.iter().filter(|case| case.outcome == Outcome::Pass) {
+    let passing = |case: &&Case| case.outcome == Outcome::Pass;
+    let judged: Vec<String> = baseline.cases.iter().filter(passing).map(key).collect();
+    let unknown = exceptions.keys().filter(|name| !judged.contains(name)).cloned().collect();
+    let mut result = Comparison { unknown, ..Comparison::default() };
+    for case in baseline.cases.iter().filter(passing) {
         let name = key(case);
         match (here.get(&name).map(|case| case.outcome), exceptions.get(&name)) {
             (None, _) => {}
@@ -140,5 +162,22 @@ mod tests {
         assert_eq!(result.listed, ["run: b: no criu"]);
         assert_eq!(result.unexplained, ["run: c (Skip)"]);
         assert!(result.stale.is_empty());
+        assert!(!result.is_explained());
+        assert_eq!(
+            result.summary("runc", "ours"),
+            "of 3 cases that pass on runc, 1 pass on ours, 1 are listed exceptions, 1 are neither"
+        );
+    }
+
+    #[test]
+    fn an_exception_names_a_case_that_runc_passes() {
+        let baseline = report(&[("a", Outcome::Pass), ("b", Outcome::Fail)]);
+        let reason = |name: &str| (name.to_owned(), "a reason".to_owned());
+        let result = hold_against(&baseline, &baseline, &BTreeMap::from([reason("run: b")]));
+        assert_eq!(result.unknown, ["run: b"]);
+        assert!(!result.is_explained());
+        let result = hold_against(&baseline, &baseline, &BTreeMap::from([reason("run: a")]));
+        assert_eq!(result.stale, ["run: a"]);
+        assert!(result.is_explained());
     }
 }

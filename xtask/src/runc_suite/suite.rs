@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
 use super::tap::{self, Case, Outcome};
-use crate::command::command;
+use crate::command::{command, quietly};
 
 /// What runs inside the namespaces: loopback up, then bats on a terminal, as the suite demands one. The shell stays
 /// pid 1, as it buries what the cases orphan; script(1) in its place loops over a child that it never made.
@@ -17,16 +17,20 @@ ip link set lo up
 script -qefc "bats --tap $BATS_ARGUMENTS $BATS_FILE.bats" /dev/null
 exit 0"#;
 
-/// Runs the whole suite or the named files; the log of each file goes to `logs/` beside the source.
+/// How long bats may take to end when all results are there. A case that fails half-way can leave a program running for
+/// which bats would wait for ever.
+const AFTER_THE_LAST_RESULT: Duration = Duration::from_secs(15);
+
+/// Runs the whole suite or the named files; the log of each file goes to the folder `logs`.
 pub(super) fn run(
     source: &Path,
     runtime: &Path,
     filter: Option<&str>,
     files: &[String],
+    logs: &Path,
 ) -> Result<Vec<Case>> {
     let folder = source.join("tests/integration");
-    let logs = source.join("logs");
-    fs::create_dir_all(&logs).with_context(|| format!("make {}", logs.display()))?;
+    fs::create_dir_all(logs).with_context(|| format!("make {}", logs.display()))?;
     let files = if files.is_empty() { all_files(&folder)? } else { files.to_vec() };
     let mut cases = Vec::new();
     for file in &files {
@@ -89,7 +93,7 @@ fn run_file(folder: &Path, runtime: &Path, filter: Option<&str>, file: &str, log
     let (input, _keeps_it_open) = std::io::pipe().context("make a pipe")?;
     // A namespace for pids makes sure that whatever a case leaves running ends with its file.
     let namespaces = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"];
-    command("timeout", ["--kill-after=5", "600", "nice"])
+    let mut child = command("timeout", ["--kill-after=5", "600", "nice"])
         .args(namespaces)
         .args(["bash", "-c", INSIDE])
         .current_dir(folder)
@@ -101,9 +105,26 @@ fn run_file(folder: &Path, runtime: &Path, filter: Option<&str>, file: &str, log
         .stdin(input)
         .stdout(output.try_clone().context("share the log")?)
         .stderr(output)
-        .status()
+        .spawn()
         .with_context(|| format!("run {file}.bats"))?;
-    Ok(())
+    let mut all_told: Option<Instant> = None;
+    loop {
+        if child.try_wait().context("wait for bats")?.is_some() {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        if all_told.is_none()
+            && fs::read(log).is_ok_and(|text| tap::is_complete(&String::from_utf8_lossy(&text)))
+        {
+            all_told = Some(Instant::now());
+        }
+        if all_told.is_some_and(|since| since.elapsed() > AFTER_THE_LAST_RESULT) {
+            // To timeout(1), which passes it on and waits; a second one does no harm.
+            quietly(&mut command("kill", [child.id().to_string()]))?;
+            child.wait().context("wait for bats")?;
+            return Ok(());
+        }
+    }
 }
 
 /// Every cgroup on this machine.

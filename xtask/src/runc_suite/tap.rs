@@ -45,6 +45,13 @@ pub(super) fn parse(file: &str, line: &str) -> Option<Case> {
     Some(Case { file: file.to_owned(), name: name.trim().to_owned(), outcome, reason: reason.to_owned() })
 }
 
+/// Whether a log has a result for each case that its plan (`1..N`) announces.
+pub(super) fn is_complete(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim_end);
+    let planned = lines.find_map(|line| line.strip_prefix("1..")?.parse::<usize>().ok());
+    planned.is_some_and(|planned| lines.filter_map(|line| parse("", line)).count() >= planned)
+}
+
 /// The cases of a file that have no result, because it was cut off: failures.
 pub(super) fn missing(file: &str, script: &str, found: &[Case]) -> Vec<Case> {
     let names = script
@@ -63,7 +70,7 @@ pub(super) fn missing(file: &str, script: &str, found: &[Case]) -> Vec<Case> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Outcome, missing, parse};
+    use super::{Outcome, is_complete, missing, parse};
 
     #[test]
     fn a_case_without_a_result_is_a_failure() {
@@ -72,6 +79,13 @@ mod tests {
         let cut_off = missing("run", script, &found);
         assert_eq!(cut_off.len(), 1);
         assert!(cut_off.iter().all(|case| case.name == "two [x]" && case.outcome == Outcome::Fail));
+    }
+
+    #[test]
+    fn a_log_is_complete_with_its_last_result() {
+        assert!(!is_complete(""));
+        assert!(!is_complete("1..2\r\nok 1 a\r\n# x\r\n"));
+        assert!(is_complete("1..2\r\nok 1 a\r\nnot ok 2 b # skip\r\n"));
     }
 
     #[test]
