@@ -71,7 +71,7 @@ impl Engine {
 }
 
 /// Replaces the plan as a whole: a reader sees the old one or the new one.
-fn write_plan(dir: &ContainerDir, plan: &cofferdam_confinement::Plan) -> Result<()> {
+pub(crate) fn write_plan(dir: &ContainerDir, plan: &cofferdam_confinement::Plan) -> Result<()> {
     let path = dir.plan();
     let failed = |source| Error::io("write", path.display(), source);
     let text = serde_json::to_vec(plan).map_err(|error| failed(error.into()))?;

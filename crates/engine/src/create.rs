@@ -20,6 +20,7 @@ use crate::engine::make_private_folder;
 use crate::error::{Error, Result};
 use crate::exec::read_inside;
 use crate::image::{ReadyImage, host};
+use crate::joining::{namespace_file, with_ids};
 use crate::live::Live;
 use crate::store::{NewContainer, Slot};
 use crate::{Engine, facts, random_name};
@@ -56,7 +57,7 @@ impl Engine {
     pub(crate) fn make(&self, request: &ContainerRequest, window: Option<WindowSize>) -> Result<Made> {
         let id = new_id()?;
         let parts = self.gather(request)?;
-        let text = serde_json::to_string(request)
+        let text = serde_json::to_string(&with_ids(request, &parts.joined))
             .map_err(|error| Error::io("write", "the request", error.into()))?;
         let new = NewContainer {
             id: &id,
@@ -156,9 +157,7 @@ impl Engine {
         for word in request.joined_containers() {
             let id = self.resolve(word)?;
             let Ok(live) = Live::find(&self.paths, &id) else { continue };
-            let path = |kind: Namespace| {
-                format!("/proc/{}/ns/{}", live.pid.as_raw_nonzero(), kind.link_name()).into()
-            };
+            let path = |kind: Namespace| namespace_file(&live, kind);
             let record = self.with_store(|store| Ok(store.container(&id)?))?;
             let Some(record) = record else { continue };
             let stored: ContainerRequest = serde_json::from_str(&record.request).map_err(|error| {

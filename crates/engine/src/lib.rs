@@ -21,6 +21,7 @@ mod exec;
 mod exec_session;
 mod facts;
 mod image;
+mod joining;
 mod listing;
 mod live;
 mod log_reader;

@@ -1,9 +1,12 @@
-//! What a shim does with the state, which it is not otherwise concerned with: the removal that `--rm` asks for.
+//! What a shim does with the state, which it is not otherwise concerned with: the removal that `--rm` asks for,
+//! and where another container's namespaces are now.
 
 use std::io;
 
+use cofferdam_confinement::Plan;
 use cofferdam_shim::{Event, Keeper, ShimSpec};
 
+use crate::joining::rejoin_for;
 use crate::paths::Paths;
 use crate::removal::{end_group, forget, remove_files};
 
@@ -19,6 +22,10 @@ impl ShimKeeper {
 }
 
 impl Keeper for ShimKeeper {
+    fn rejoin(&self, spec: &mut ShimSpec, plan: &mut Plan) -> Result<(), Box<dyn std::error::Error>> {
+        Ok(rejoin_for(&Self::paths(spec)?, spec, plan)?)
+    }
+
     fn forget(&self, spec: &ShimSpec, group_gone: bool) -> Result<(), Box<dyn std::error::Error>> {
         let paths = Self::paths(spec)?;
         if !group_gone {

@@ -7,6 +7,7 @@ use cofferdam_shim::{LogOptions, Order, ShimSpec, Status, spawn};
 
 use crate::create::attributes;
 use crate::error::{Error, Result};
+use crate::joining::rejoin;
 use crate::live::read_plan;
 use crate::removal::remove_ended;
 use crate::remover::ShimKeeper;
@@ -48,12 +49,16 @@ impl Engine {
         id: &ContainerId,
         name: &ContainerName,
         request: &ContainerRequest,
-        plan: cofferdam_confinement::Plan,
+        mut plan: cofferdam_confinement::Plan,
         status: Status,
         attach: Option<Attach>,
     ) -> Result<Started> {
         let run = self.paths.run_dir(id);
         let lock = ownership::take(&self.paths, id)?;
+        let joined = match request.joined_containers().next() {
+            Some(word) => Some(rejoin(&self.paths, &self.resolve(word)?, &mut plan)?),
+            None => None,
+        };
         let spec = ShimSpec {
             id: id.clone(),
             dir: self.paths.container(id).path().to_owned(),
@@ -68,6 +73,7 @@ impl Engine {
             stdin_open: request.interactive,
             stdin_once: request.interactive && attach.is_some_and(|attach| attach.stdin),
             log: log_options(request)?,
+            joined,
         };
         let attach_shim = attach.map(|attach| cofferdam_shim::Attach {
             stdin: attach.stdin,

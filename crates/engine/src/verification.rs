@@ -1,8 +1,10 @@
 //! `verify`: whether a running container is confined as planned, read back from the kernel now.
 
+use cofferdam_confinement::NamespaceSource;
 use cofferdam_kernel::proc::ProcFs;
 use cofferdam_names::ContainerId;
 use cofferdam_proof::{Entrants, GateError, HostKey, Prepared, Receipt, Running, verify_all};
+use rustix::process::Pid;
 
 use crate::error::{Error, Result};
 use crate::live::Live;
@@ -32,8 +34,23 @@ impl Engine {
             prepared: &prepared,
             start: &start,
             entrants: &Entrants::of(live.dir.path()),
+            guests: &|| self.guests(&proc, &key),
         };
         verify_all(&proc, &running, &key).map_err(failed)
+    }
+
+    /// The processes of containers that share another's pid namespace. A container that cannot be looked at has none: its
+    /// processes are strangers to the other then.
+    fn guests(&self, proc: &ProcFs, key: &HostKey) -> Vec<Pid> {
+        let sharing = |id: ContainerId| {
+            let live = Live::find(&self.paths, &id).ok()?;
+            matches!(live.plan.namespaces.pid, NamespaceSource::Join(_)).then_some(live)
+        };
+        let processes = |live: Live| {
+            let entered = Entrants::of(live.dir.path()).living(proc, key.public()).unwrap_or_default();
+            entered.into_iter().map(|(pid, _)| pid).chain([live.pid]).collect::<Vec<_>>()
+        };
+        self.running().unwrap_or_default().into_iter().filter_map(sharing).flat_map(processes).collect()
     }
 
     /// The ids of all containers that run, newest first.

@@ -14,7 +14,6 @@ use crate::observation::{Moment, Prepared, Subject};
 use crate::receipt::witness_of_start;
 
 /// Which container is looked at.
-#[derive(Debug)]
 pub struct Running<'a> {
     /// Its plan.
     pub plan: &'a Plan,
@@ -28,6 +27,18 @@ pub struct Running<'a> {
     pub start: &'a [u8],
     /// The processes that entered it.
     pub entrants: &'a Entrants,
+    /// Tells the processes of other containers that share its pid namespace, by its own plan or theirs: their first ones, and
+    /// those that entered them. Asked only where there are processes that nothing else accounts for.
+    pub guests: &'a dyn Fn() -> Vec<Pid>,
+}
+
+impl std::fmt::Debug for Running<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running")
+            .field("plan", &self.plan.container)
+            .field("first", &self.first)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How long an `exec` may take from letting its process run to keeping its receipt.
@@ -41,18 +52,19 @@ const SETTLING: Duration = Duration::from_millis(50);
 pub fn verify_all(proc: &ProcFs, running: &Running<'_>, key: &HostKey) -> Result<Vec<Receipt>, GateError> {
     let failed = |error: std::io::Error| GateError::Entrants(error);
     let mut entered = running.entrants.living(proc, key.public()).map_err(failed)?;
-    let strangers = |entered: &[(Pid, crate::Entrant)]| {
-        let known: Vec<Pid> = entered.iter().map(|(pid, _)| *pid).chain([running.first]).collect();
+    let strangers = |entered: &[(Pid, crate::Entrant)], guests: &[Pid]| {
+        let own = entered.iter().map(|(pid, _)| *pid).chain([running.first]);
+        let known: Vec<Pid> = own.chain(guests.iter().copied()).collect();
         crate::observation::strangers(proc, running.group, running.first, &known)
     };
     // Elsewhere what is left behind goes to the host's first process, and has a parent outside without having come from there.
     let alone = running.plan.namespaces.pid.is_new();
-    let mut unknown = if alone { strangers(&entered) } else { Ok(Vec::new()) };
+    let mut unknown = if alone { strangers(&entered, &[]) } else { Ok(Vec::new()) };
     if unknown.as_ref().is_ok_and(|unknown| !unknown.is_empty()) {
         // One of them may be an exec's, whose receipt is just being written.
         std::thread::sleep(SETTLING);
         entered = running.entrants.living(proc, key.public()).map_err(failed)?;
-        unknown = strangers(&entered);
+        unknown = strangers(&entered, &(running.guests)());
     }
     let subject = Subject {
         plan: running.plan,

@@ -37,6 +37,10 @@ pub(crate) fn launch(plan: &Plan, spec: &ShimSpec) -> Result<Launched, Failure> 
     };
     let building = begin(plan, io)?;
     let prover = Prover::prepare(plan, spec)?;
+    if let Some(joined) = spec.joined.as_ref().filter(|joined| !joined.still_runs(&prover.proc)) {
+        let id = joined.container.short();
+        return Err(Failure::plain(format!("container {id}, whose namespaces are shared, has ended")));
+    }
     let mut created = building.finish()?;
     let streams = match streams {
         Some(streams) => streams,

@@ -29,6 +29,6 @@ pub use layout::{ContainerDir, RunDir};
 pub use lock::Lock;
 pub use log_writer::{LogOptions, Stream};
 pub use spawn::{Attach, Order, Running, spawn};
-pub use spec::ShimSpec;
+pub use spec::{Joined, ShimSpec};
 pub use status::{ContainerState, ExitStatus, Status, StatusError};
 pub use supervise::Keeper;

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use cofferdam_kernel::proc::ProcFs;
 use cofferdam_kernel::signal::Signal;
 use cofferdam_names::ContainerId;
 use cofferdam_policy::RestartPolicy;
+use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 
 use crate::log_writer::LogOptions;
@@ -41,6 +43,31 @@ pub struct ShimSpec {
     pub stdin_once: bool,
     /// Its log; none with `--log-driver none`.
     pub log: Option<LogOptions>,
+    /// The container whose namespaces it shares.
+    #[serde(default)]
+    pub joined: Option<Joined>,
+}
+
+/// A container whose namespaces are joined, by its first process: on one boot a number and a start time name one process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Joined {
+    /// Which container.
+    pub container: ContainerId,
+    /// Its first process as the host numbers it.
+    pub pid: i32,
+    /// When that started, in clock ticks since boot (proc_pid_stat(5)).
+    pub start_time: u64,
+}
+
+impl Joined {
+    /// Whether that process still runs. Asked after its namespaces were opened by its number: then they were its own.
+    #[must_use]
+    pub fn still_runs(&self, proc: &ProcFs) -> bool {
+        let Some(pid) = Pid::from_raw(self.pid) else { return false };
+        let stat = proc.process(pid).and_then(|process| process.stat());
+        stat.is_ok_and(|stat| stat.start_time == self.start_time && !matches!(stat.state, b'Z' | b'X' | b'x'))
+    }
 }
 
 impl ShimSpec {

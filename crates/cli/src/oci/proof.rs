@@ -7,13 +7,13 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use cofferdam_confinement::{Plan, Process};
+use cofferdam_confinement::{NamespaceSource, Plan, Process};
 use cofferdam_kernel::proc::ProcFs;
 use cofferdam_proof::{
     Entrants, GateError, HostKey, Passed, Prepared, Receipt, Rule, Running, Statement, Terms, gate,
     verify_all,
 };
-use cofferdam_runtime::lifecycle::{Container, Refusal, StateRoot};
+use cofferdam_runtime::lifecycle::{Container, Lookup, Refusal, StateRoot};
 use cofferdam_runtime::start::{Gated, Permit, Released};
 use rustix::process::{Pid, Signal, pidfd_send_signal};
 
@@ -178,8 +178,24 @@ pub(super) fn verify(root: &StateRoot, container: &Container) -> Result<Vec<Rece
         prepared: &prepared,
         start: &start,
         entrants: &Entrants::of(container.path()),
+        guests: &|| guests(root, &proc, &key),
     };
     verify_all(&proc, &running, &key).map_err(cannot_prove)
+}
+
+/// The processes of containers that share another's pid namespace.
+fn guests(root: &StateRoot, proc: &ProcFs, key: &HostKey) -> Vec<Pid> {
+    let sharing = |id: cofferdam_names::ContainerId| {
+        let container = Container::find(root, &id, Lookup::Look).ok()?;
+        let joined = matches!(container.record().plan.namespaces.pid, NamespaceSource::Join(_));
+        let first = container.init()?.0;
+        joined.then_some((container, first))
+    };
+    let processes = |(container, first): (Container, Pid)| {
+        let entered = Entrants::of(container.path()).living(proc, key.public()).unwrap_or_default();
+        entered.into_iter().map(|(pid, _)| pid).chain([first]).collect::<Vec<_>>()
+    };
+    root.ids().unwrap_or_default().into_iter().filter_map(sharing).flat_map(processes).collect()
 }
 
 fn receipt_file(container: &Container) -> PathBuf {

@@ -19,9 +19,9 @@ impl Outside<'_> {
     pub(super) fn of(&self, id: u32) -> Reading<u32> {
         let found = match (&self.plan.namespaces.user, &self.plan.namespaces.id_maps) {
             (NamespaceSource::Host, _) => Some(id),
-            (NamespaceSource::New, Some(maps)) => (self.planned)(maps, id),
+            (NamespaceSource::New | NamespaceSource::Join(_), Some(maps)) => (self.planned)(maps, id),
             (NamespaceSource::New, None) => None,
-            (NamespaceSource::Join(_), _) => self.observed.clone()?.iter().find_map(|line| {
+            (NamespaceSource::Join(_), None) => self.observed.clone()?.iter().find_map(|line| {
                 let offset = id.checked_sub(line.inside)?;
                 (offset < line.size).then(|| line.outside.checked_add(offset)).flatten()
             }),

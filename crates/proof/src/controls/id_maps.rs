@@ -28,7 +28,7 @@ fn compare_map(
 ) {
     let observed = observed.clone().map(sorted);
     match (&plan.namespaces.user, &plan.namespaces.id_maps) {
-        (NamespaceSource::New, Some(maps)) => {
+        (NamespaceSource::New | NamespaceSource::Join(_), Some(maps)) => {
             let lines = planned(maps).iter().map(|line| IdMapLine {
                 inside: line.container,
                 outside: line.host,
@@ -44,7 +44,7 @@ fn compare_map(
             Err(why) => judge.whole().planned("the host's").unknown(why.to_string()),
         },
         // Whose map it is, is said by the identity of the joined namespace.
-        (NamespaceSource::Join(_), _) => {}
+        (NamespaceSource::Join(_), None) => {}
     }
 }
 

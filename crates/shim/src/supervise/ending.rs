@@ -246,7 +246,11 @@ impl<K: Keeper> Supervisor<'_, K> {
 
     /// Starts the container again. True when the shim is to end.
     pub(super) fn restart(&mut self) -> io::Result<bool> {
-        let started = self.read_plan().and_then(|plan| launch(&plan, &self.spec));
+        let started = self.read_plan().and_then(|mut plan| {
+            let found = self.keeper.rejoin(&mut self.spec, &mut plan);
+            found.map_err(|error| Failure::during("start the container again", error.as_ref()))?;
+            launch(&plan, &self.spec)
+        });
         match started {
             Ok(launched) => {
                 self.adopt(launched)?;

@@ -27,6 +27,17 @@ use output::Output;
 
 /// What the engine does for a shim, which opens no database itself.
 pub trait Keeper {
+    /// Points the plan of a container that shares another's namespaces at where these are now, and the orders at that
+    /// container's first process. Nothing for a container that shares none.
+    ///
+    /// # Errors
+    /// The other container does not run.
+    fn rejoin(
+        &self,
+        spec: &mut ShimSpec,
+        plan: &mut cofferdam_confinement::Plan,
+    ) -> Result<(), Box<dyn std::error::Error>>;
+
     /// Takes the container out of the state: it has ended and was started with `--rm`. The caller holds its lock, and has
     /// removed its cgroup if `group_gone` says so.
     ///
