@@ -102,10 +102,15 @@ impl Engine {
         Ok(Self { name: "podman", world, commands: like_docker(&prefix, "rm -f -t 0", "conmon") })
     }
 
-    /// Ours, with a state folder of its own.
+    /// Ours, where users have it: its state on the disk, what does not outlive a boot in the world's own `/run`.
     pub(super) fn cofferdam(program: &Path, ground: &Ground) -> Result<Self> {
         let program = program.display();
-        let prefix = format!("{program} --root {}", ground.path("cofferdam"));
+        let state = ground.path("cofferdam");
+        std::fs::create_dir_all(&state).with_context(|| format!("make {state}"))?;
+        let setup = format!(
+            "mount -t tmpfs tmpfs /var/lib && mkdir /var/lib/cofferdam && mount --bind {state} /var/lib/cofferdam"
+        );
+        let prefix = program.to_string();
         let commands = Commands {
             oci: words(&format!("{program} oci --root /run/cofferdam-oci")),
             run: words(&format!("{prefix} run --rm host -- true")),
@@ -115,7 +120,7 @@ impl Engine {
             list: words(&format!("{prefix} ps -a -q")),
             helpers: words("cofferdam"),
         };
-        Ok(Self { name: "cofferdam", world: World::open("", &BTreeMap::new())?, commands })
+        Ok(Self { name: "cofferdam", world: World::open(&setup, &BTreeMap::new())?, commands })
     }
 
     /// `run` of a bundle through the OCI runtime's command line.
