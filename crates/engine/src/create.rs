@@ -74,11 +74,12 @@ impl Engine {
         };
         let candidates = random_name::candidates(id.as_str());
         let (name, plan) = self.with_store(|store| store.insert(&new, candidates, decide))?;
-        let dir = self.paths.container(&id);
+        let dir = self.paths.new_container(&id, request.rm);
         let made = write_folder(&dir, &plan, request);
         if let Err(error) = made {
             // The definition is taken back; a folder that cannot be removed is found by the next clean-up.
             let _ = std::fs::remove_dir_all(dir.path());
+            let _ = std::fs::remove_dir_all(self.paths.run_dir(&id).path());
             let _ = self.with_store(|store| Ok(store.delete(&id)?));
             return Err(error);
         }
@@ -130,7 +131,7 @@ impl Engine {
         parts: &Parts,
         ids: IdAllocation,
     ) -> Result<Plan> {
-        let dir = self.paths.container(id);
+        let dir = self.paths.new_container(id, request.rm);
         let account = |name: &str| parts.image.read(name).map_err(|source| Error::io("read", name, source));
         let context = PlanContext {
             container: id.clone(),
@@ -141,7 +142,7 @@ impl Engine {
             passwd: account("etc/passwd")?,
             group: account("etc/group")?,
             host: parts.host.clone(),
-            state_dir: dir.path().to_owned(),
+            state_dir: dir.small().to_owned(),
             engine_dirs: vec![self.paths.state().to_owned(), self.paths.run().to_owned()],
             init_program: None,
             bind_sources: bind_sources(request),
@@ -287,6 +288,7 @@ pub(crate) fn attributes(request: &ContainerRequest, name: &ContainerName) -> BT
 /// never started.
 fn write_folder(dir: &ContainerDir, plan: &Plan, request: &ContainerRequest) -> Result<()> {
     make_private_folder(dir.path())?;
+    make_private_folder(dir.small())?;
     for (path, mode) in [(dir.upper(), 0o755), (dir.work(), 0o700), (dir.root(), 0o700)] {
         let made = std::fs::DirBuilder::new().mode(mode).create(&path);
         made.map_err(|source| Error::io("make", path.display(), source))?;
@@ -295,9 +297,9 @@ fn write_folder(dir: &ContainerDir, plan: &Plan, request: &ContainerRequest) -> 
     let text = serde_json::to_vec(plan).map_err(|error| Error::io("write", "the plan", error.into()))?;
     let texts: [(PathBuf, &[u8]); 4] = [
         (dir.plan(), &text),
-        (dir.path().join("hostname"), files.hostname.as_bytes()),
-        (dir.path().join("hosts"), files.hosts.as_bytes()),
-        (dir.path().join("resolv.conf"), files.resolv_conf.as_bytes()),
+        (dir.small().join("hostname"), files.hostname.as_bytes()),
+        (dir.small().join("hosts"), files.hosts.as_bytes()),
+        (dir.small().join("resolv.conf"), files.resolv_conf.as_bytes()),
     ];
     for (path, text) in texts {
         std::fs::write(&path, text).map_err(|source| Error::io("write", path.display(), source))?;

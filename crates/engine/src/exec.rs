@@ -77,7 +77,7 @@ impl Prover {
         let proc = ProcFs::open().map_err(|error| Error::io("open", "/proc", error.into()))?;
         let plan = live.plan.with_process(process.clone());
         let prepared = Prepared::entering(&proc, &plan, live.pid).map_err(|error| failed(error.into()))?;
-        Ok(Self { plan, key, proc, prepared, entrants: Entrants::of(live.dir.path()) })
+        Ok(Self { plan, key, proc, prepared, entrants: Entrants::of(live.dir.small()) })
     }
 
     fn failed(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {

@@ -72,8 +72,16 @@ impl Paths {
         self.state.join("containers")
     }
 
+    /// The files of a container that there may be.
     pub(crate) fn container(&self, id: &ContainerId) -> ContainerDir {
-        ContainerDir::new(self.state.join("containers").join(id.as_str()))
+        let fleeting = self.new_container(id, true);
+        if fleeting.plan().exists() { fleeting } else { self.new_container(id, false) }
+    }
+
+    /// Where the files of a container are made; `fleeting` for one that is removed at its end.
+    pub(crate) fn new_container(&self, id: &ContainerId, fleeting: bool) -> ContainerDir {
+        let path = self.containers().join(id.as_str());
+        if fleeting { ContainerDir::fleeting(path, &self.run_dir(id)) } else { ContainerDir::new(path) }
     }
 
     pub(crate) fn run_dir(&self, id: &ContainerId) -> RunDir {

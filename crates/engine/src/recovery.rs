@@ -11,6 +11,7 @@ use cofferdam_shim::{ContainerState, ExitStatus, Lock, Status};
 use crate::definition::Definition;
 use crate::error::{Error, Result};
 use crate::removal::{REMOVING, end_group, remove_ended, remove_files, remove_tree};
+use crate::store::Record;
 use crate::{Engine, ownership};
 
 /// How old a half-made or half-removed container is at least before it counts as abandoned: its maker, if it still lives, has
@@ -86,8 +87,15 @@ impl Engine {
         for record in &records {
             let settled = self.settle(&record.id);
             let age = Timestamp::from(SystemTime::now()).since(record.created);
-            if matches!(settled, Err(Error::NoContainer { .. })) && age > ABANDONED {
+            if age <= ABANDONED {
+                continue;
+            }
+            if matches!(settled, Err(Error::NoContainer { .. })) {
                 let _ = self.with_store(|store| Ok(store.delete(&record.id)?));
+            } else if self.ended_with_the_boot(record)
+                && let Ok(Some(_lock)) = ownership::try_take(&self.paths, &record.id)
+            {
+                let _ = remove_ended(&self.paths, &record.id);
             }
         }
         // An image that cannot be removed now is no reason to show no containers.
@@ -106,6 +114,12 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// Whether it was to be removed at its end, which the machine's was: its run folder is gone.
+    fn ended_with_the_boot(&self, record: &Record) -> bool {
+        let fleeting = Definition::new(record.clone()).is_ok_and(|definition| definition.request.rm);
+        fleeting && !self.paths.container(&record.id).plan().exists()
     }
 
     /// Removes the folders of a container that has no definition, unless it has an owner.

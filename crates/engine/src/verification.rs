@@ -33,7 +33,7 @@ impl Engine {
             group: group.as_ref(),
             prepared: &prepared,
             start: &start,
-            entrants: &Entrants::of(live.dir.path()),
+            entrants: &Entrants::of(live.dir.small()),
             guests: &|| self.guests(&proc, &key),
         };
         verify_all(&proc, &running, &key).map_err(failed)

@@ -2,62 +2,81 @@
 
 use std::path::{Path, PathBuf};
 
-/// A container's folder in the state: `<state>/containers/<id>`. Everything in it is the engine's own, but for what is
-/// below `upper`, which the container wrote.
+/// The files of one container: `<state>/containers/<id>`. Everything in it is the engine's own, but for what is below `upper`,
+/// which the container wrote.
+///
+/// Of a container that is removed at its end (`--rm`) only what may be large is there; the small files are in its run folder,
+/// which is in memory nearly everywhere: such a container does not outlive a boot, and each file made on a disk costs a
+/// start what ten in memory do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ContainerDir(PathBuf);
+pub struct ContainerDir {
+    path: PathBuf,
+    small: PathBuf,
+}
 
 #[allow(missing_docs, reason = "each is named after the file that it gives")]
 impl ContainerDir {
-    /// The folder at this path.
+    /// All of it in the folder at this path.
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
-        Self(path)
+        Self { small: path.clone(), path }
     }
 
-    /// The folder itself.
+    /// The small files in the container's run folder.
+    #[must_use]
+    pub fn fleeting(path: PathBuf, run: &RunDir) -> Self {
+        Self { path, small: run.path().to_owned() }
+    }
+
+    /// The folder in the state: there is a container as long as there is this.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
+    }
+
+    /// The folder of the small files.
+    #[must_use]
+    pub fn small(&self) -> &Path {
+        &self.small
     }
 
     #[must_use]
     pub fn plan(&self) -> PathBuf {
-        self.0.join("plan.json")
+        self.small.join("plan.json")
     }
 
     #[must_use]
     pub fn receipt(&self) -> PathBuf {
-        self.0.join("receipt.json")
+        self.small.join("receipt.json")
     }
 
     #[must_use]
     pub fn status(&self) -> PathBuf {
-        self.0.join("status.json")
+        self.small.join("status.json")
     }
 
     /// The log in use; rotated ones have `.1`, `.2`, ... after it.
     #[must_use]
     pub fn log(&self) -> PathBuf {
-        self.0.join("log")
+        self.path.join("log")
     }
 
     /// Overlay's upper folder: what the container wrote.
     #[must_use]
     pub fn upper(&self) -> PathBuf {
-        self.0.join("upper")
+        self.path.join("upper")
     }
 
     /// Overlay's work folder.
     #[must_use]
     pub fn work(&self) -> PathBuf {
-        self.0.join("work")
+        self.path.join("work")
     }
 
     /// Where the root is mounted, in the container's mount namespace only.
     #[must_use]
     pub fn root(&self) -> PathBuf {
-        self.0.join("root")
+        self.small.join("root")
     }
 }
 

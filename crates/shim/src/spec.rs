@@ -71,10 +71,11 @@ impl Joined {
 }
 
 impl ShimSpec {
-    /// The container's folder in the state.
+    /// The container's files.
     #[must_use]
     pub fn container_dir(&self) -> ContainerDir {
-        ContainerDir::new(self.dir.clone())
+        let path = self.dir.clone();
+        if self.remove { ContainerDir::fleeting(path, &self.run()) } else { ContainerDir::new(path) }
     }
 
     /// The container's folder in the run state.
