@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use cofferdam_confinement::Plan;
-use cofferdam_confinement::seccomp::Program;
+use cofferdam_confinement::seccomp::{Profile, Program};
 use cofferdam_kernel::proc::ProcFs;
 use cofferdam_runtime::cgroup::Group;
 use cofferdam_runtime::start::{Gated, Permit};
@@ -71,12 +71,14 @@ pub const MAY_BE_UNKNOWN: [(&str, &str); 5] = [
 
 impl Rule {
     /// Whether a finding keeps the gate shut.
-    fn refuses(self, finding: &Finding) -> bool {
+    fn refuses(self, plan: &Plan, finding: &Finding) -> bool {
         match finding.verdict {
             Verdict::Holds => false,
             Verdict::Differs => true,
             Verdict::Unknown => {
-                self == Self::Strict || !MAY_BE_UNKNOWN.iter().any(|(name, _)| *name == finding.control)
+                let listed = MAY_BE_UNKNOWN.iter().any(|(name, _)| *name == finding.control);
+                let asks = || plan.process.seccomp.as_ref().is_some_and(Profile::notifies);
+                self == Self::Strict || !listed || (finding.control == "seccomp-filter" && !asks())
             }
         }
     }
@@ -101,22 +103,21 @@ pub enum GateError {
     #[error("cannot understand the filter that the process was seen installing")]
     Witness(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// At least one control keeps the gate shut; the statement says which.
-    #[error("the container is not confined as planned{}", Refusal(statement, *rule))]
+    #[error("the container is not confined as planned{}", Refusal(refused))]
     Refused {
         /// What was found.
         statement: Box<Statement>,
-        /// By which rule.
-        rule: Rule,
+        /// What of it keeps the gate shut.
+        refused: Vec<Finding>,
     },
 }
 
 /// The failing controls in one sentence.
-struct Refusal<'a>(&'a Statement, Rule);
+struct Refusal<'a>(&'a [Finding]);
 
 impl fmt::Display for Refusal<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let failing = self.0.findings.iter().filter(|finding| self.1.refuses(finding));
-        for (number, finding) in failing.enumerate() {
+        for (number, finding) in self.0.iter().enumerate() {
             f.write_str(if number == 0 { ": " } else { "; " })?;
             write!(f, "{}", finding.control)?;
             if let Some(item) = &finding.item {
@@ -190,8 +191,14 @@ pub fn gate(proc: &ProcFs, gated: &Gated, terms: &Terms<'_>) -> Result<Passed, G
     };
     let statement = examine(proc, &subject, terms.prepared)?;
     // A statement without findings has compared nothing.
-    if statement.findings.is_empty() || statement.findings.iter().any(|finding| terms.rule.refuses(finding)) {
-        return Err(GateError::Refused { statement: Box::new(statement), rule: terms.rule });
+    let refused: Vec<Finding> = statement
+        .findings
+        .iter()
+        .filter(|finding| terms.rule.refuses(terms.plan, finding))
+        .cloned()
+        .collect();
+    if statement.findings.is_empty() || !refused.is_empty() {
+        return Err(GateError::Refused { statement: Box::new(statement), refused });
     }
     Ok(Passed { permit: Permit::after_reading_back(gated), statement })
 }

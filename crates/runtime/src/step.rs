@@ -162,6 +162,12 @@ impl Step {
         if fault::leaves_out(self, &subject) { Ok(()) } else { self.run(subject, work) }
     }
 
+    /// Whether a build for tests leaves out what this step applies, where that is no work of its own but a value in another
+    /// step's.
+    pub(crate) fn is_left_out(self, subject: impl fmt::Display) -> bool {
+        fault::leaves_out(self, &subject)
+    }
+
     /// A failure of this step.
     #[must_use]
     pub fn failed(self, subject: impl fmt::Display, source: io::Error) -> StepError {

@@ -56,6 +56,8 @@ pub(super) fn filter(view: &View<'_>, judge: &mut Judge) {
                 (false, _) => item.differs(seen),
             }
         }
+        // Of a process without a filter none can be asked for.
+        Err(_) if has_none(observation) => item.differs("none"),
         Err(why) => match &observation.filters.witnessed {
             Some(witness) if witness.program == *digest && still_there(observation, witness.filters) => item
                 .holds_with(
@@ -68,6 +70,10 @@ pub(super) fn filter(view: &View<'_>, judge: &mut Judge) {
             None => item.unknown(why.to_string()),
         },
     }
+}
+
+fn has_none(observation: &Observation) -> bool {
+    observation.status.as_ref().is_ok_and(|status| status.seccomp == SeccompMode::Disabled)
 }
 
 fn still_there(observation: &Observation, filters: u32) -> bool {

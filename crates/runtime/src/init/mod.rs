@@ -158,7 +158,7 @@ fn close_what_is_not_needed(init: &Init<'_>, label: &Label) -> Result<(), StepEr
     keep.extend(init.start_socket.iter().map(AsRawFd::as_raw_fd));
     keep.extend(label.files().map(|file| file.as_raw_fd()));
     keep.extend(recording());
-    Step::Handshake.run("close descriptors", || close_all_but(&keep))
+    Step::Handshake.apply("close descriptors", || close_all_but(&keep))
 }
 
 /// Waits for the word to start: of this start's own parent, or of another process on the start socket.
@@ -235,7 +235,7 @@ impl Becoming<'_> {
         let process = self.process;
         // Descriptors are closed by the exec itself, so that the channel can still tell of a failure.
         let first = i32::try_from(self.preserved_fds).unwrap_or(i32::MAX).saturating_add(3);
-        Step::Exec.run("close descriptors on exec", || close_on_exec_from(first))?;
+        Step::Exec.apply("close descriptors on exec", || close_on_exec_from(first))?;
         self.label.apply()?;
         // The folder may be one that only root can enter (an image's WORKDIR /root with another USER), or one that only the
         // final user can (a file system that squashes root).

@@ -9,7 +9,7 @@ use crate::step::{Step, StepError};
 /// Binds the calling process to the processors of the list, if there is one.
 pub(crate) fn set(list: Option<&str>) -> Result<(), StepError> {
     let Some(list) = list else { return Ok(()) };
-    Step::Affinity.run(list, || {
+    Step::Affinity.apply(list, || {
         let mut set = CpuSet::new();
         for cpu in parse(list)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it is no list of processors"))?

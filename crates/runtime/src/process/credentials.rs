@@ -26,7 +26,10 @@ pub(crate) fn take_on(
 ) -> Result<(), StepError> {
     let sets = &process.capabilities;
     let user = &process.user;
-    rustix::process::umask(Mode::from_raw_mode(user.umask.unwrap_or(0o022)));
+    Step::Credentials.apply("umask", || {
+        rustix::process::umask(Mode::from_raw_mode(user.umask.unwrap_or(0o022)));
+        Ok(())
+    })?;
     Step::Credentials.apply("bounding set", || limit_bounding_set(sets.bounding))?;
     Step::Credentials.apply("keep capabilities", keep_capabilities)?;
     if setgroups != Some(Setgroups::Deny) {

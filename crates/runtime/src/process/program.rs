@@ -119,7 +119,7 @@ fn check(path: &str) -> io::Result<()> {
 /// directory leads to a folder of the host that a leaked descriptor holds open). Magic links are not followed, and
 /// where the process then is must have a path from its root.
 pub(crate) fn enter_working_directory(cwd: &ContainerPath, make: bool) -> Result<(), StepError> {
-    Step::WorkingDirectory.run(cwd, || {
+    Step::WorkingDirectory.apply(cwd, || {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         let root = rustix::fs::openat(CWD, "/", flags, Mode::empty())?;

@@ -131,6 +131,12 @@ fn mount_one(
                 }
                 _ => folder(mount, root)?,
             };
+            if Step::Mount.is_left_out(format_args!("attributes of {}", mount.target)) {
+                wanted = Attributes::NONE;
+            }
+            if Step::Mount.is_left_out(format_args!("options of {}", mount.target)) {
+                options.clear();
+            }
             let options = options.iter().map(String::as_str);
             let made = Step::Mount.run(format_args!("{} ({fstype})", mount.target), || {
                 new_filesystem(fstype, source, options, wanted)
@@ -342,7 +348,9 @@ pub(crate) fn pivot(plan: &Plan, assembled: &Assembled) -> Result<(), StepError>
             PivotMethod::PivotRoot => {
                 // pivot_root(2), "pivot_root(\".\", \".\")": the old root is stacked on the new one and taken off it.
                 rustix::process::pivot_root(".", ".")?;
-                unmount(".", UnmountFlags::DETACH)?;
+                if !Step::Pivot.is_left_out("old root") {
+                    unmount(".", UnmountFlags::DETACH)?;
+                }
             }
             PivotMethod::MoveMount => {
                 hide_kernel_mounts(plan)?;

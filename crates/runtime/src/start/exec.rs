@@ -92,7 +92,7 @@ fn namespaces_to_join(plan: &Plan, proc: &ProcFs, container: &ProcDir) -> Result
         }
         let differs = Step::OpenNamespace
             .run(kind.link_name(), || Ok(own.namespace(kind)? != container.namespace(kind)?))?;
-        if differs {
+        if differs && !Step::JoinNamespace.is_left_out(kind.link_name()) {
             kinds.push(kind);
         }
     }

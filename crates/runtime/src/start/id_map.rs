@@ -17,6 +17,13 @@ fn lines(map: &[IdMapping]) -> String {
     map.iter().map(|line| format!("{} {} {}\n", line.container, line.host, line.size)).collect()
 }
 
+/// The lines of the plan and no others.
+fn only(name: &str, map: &[IdMapping]) -> String {
+    let text = lines(map);
+    // What a build for tests leaves out is the restriction to them: the host's root is mapped as well.
+    if Step::IdMaps.is_left_out(format_args!("only {name}")) { text + "4000000000 0 1\n" } else { text }
+}
+
 /// Writes both maps of the process's user namespace, and its setgroups file where the plan says so.
 pub(super) fn write(process: &ProcDir, pid: Pid, maps: &IdMaps) -> Result<(), StepError> {
     if maps.setgroups == Setgroups::Deny {
@@ -24,8 +31,8 @@ pub(super) fn write(process: &ProcDir, pid: Pid, maps: &IdMaps) -> Result<(), St
     }
     match maps.writer {
         MapWriter::Direct => {
-            write_file(process, "uid_map", &lines(&maps.uids))?;
-            write_file(process, "gid_map", &lines(&maps.gids))
+            write_file(process, "uid_map", &only("uid_map", &maps.uids))?;
+            write_file(process, "gid_map", &only("gid_map", &maps.gids))
         }
         MapWriter::Newuidmap => {
             run_helper("newuidmap", pid, &maps.uids)?;

@@ -181,6 +181,7 @@ fn new_namespaces(plan: &Plan) -> u64 {
         .into_iter()
         .filter(|kind| !matches!(kind, Namespace::Cgroup | Namespace::Time))
         .filter(|&kind| plan.namespaces.source(kind).is_new())
+        .filter(|kind| !Step::Clone.is_left_out(format_args!("new {}", kind.link_name())))
         .map(Namespace::clone_flag)
         .fold(0, |flags, flag| flags | flag)
 }
