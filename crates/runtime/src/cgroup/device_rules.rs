@@ -66,6 +66,18 @@ pub(super) fn probes(rules: &[DeviceRule]) -> Vec<DeviceRequest> {
     probes
 }
 
+/// Rules for property tests: each number is any, one below `numbers`, or the largest there is.
+#[cfg(test)]
+pub(super) fn any_rule(numbers: u32) -> impl proptest::strategy::Strategy<Value = DeviceRule> {
+    use proptest::prelude::*;
+    let number = move || prop_oneof![Just(None), (0..numbers).prop_map(Some), Just(Some(u32::MAX))];
+    let kind =
+        prop_oneof![Just(DeviceRuleKind::All), Just(DeviceRuleKind::Character), Just(DeviceRuleKind::Block)];
+    (any::<bool>(), kind, number(), number(), 1u8..8).prop_map(|(allow, kind, major, minor, bits)| {
+        DeviceRule { allow, kind, major, minor, access: DeviceAccess::from_bits(bits).unwrap() }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

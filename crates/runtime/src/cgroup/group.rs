@@ -10,7 +10,7 @@ use super::control_file::{self, ControlFileError};
 use super::error::{ApplyError, CreateError, DestroyError, Unenforceable};
 use super::removal::remove_tree;
 use super::version::{Version, unenforceable};
-use super::{Controller, Hierarchy, Layout, Observation, Setting, v2};
+use super::{Controller, Hierarchy, Layout, Observation, Setting, limits, v2};
 use crate::step::Step;
 
 /// The group's folder in one hierarchy.
@@ -156,7 +156,7 @@ impl Group {
             let has =
                 |file: &str| rustix::fs::access(place.folder.join(file), rustix::fs::Access::EXISTS).is_ok();
             for controller in &place.hierarchy.controllers {
-                settings.extend(place.version().settings(*controller, resources, &has)?);
+                settings.extend(limits::settings(place.version(), *controller, resources, &has)?);
             }
         }
         for (file, value) in &resources.unified {

@@ -15,6 +15,7 @@ pub mod error;
 mod group;
 mod joiner;
 mod layout;
+mod limits;
 mod members;
 mod observation;
 mod oom;

@@ -5,24 +5,17 @@ use std::path::Path;
 
 use cofferdam_confinement::resources::{DeviceRule, RdmaDevice, RdmaLimit, Resources};
 
+use super::control_file::{self, keyed_number};
 use super::error::{ApplyError, ControlError, ControlFileError, CreateError, Unenforceable};
+use super::limits::Dialect;
 use super::setting::Reading;
 use super::stats::Stats;
 use super::{Controller, Hierarchy, Observation, OomWatch, Setting};
 
 /// One version of the cgroup interface, at work on the folder of one group in one hierarchy.
-pub(super) trait Version: fmt::Debug + Sync {
+pub(super) trait Version: Dialect + fmt::Debug + Sync {
     /// `v1` or `v2`.
     fn name(&self) -> &'static str;
-
-    /// The values that `controller` is told. `has` says whether a group of this hierarchy has a file of that name; it is
-    /// asked only where kernels differ.
-    fn settings(
-        &self,
-        controller: Controller,
-        resources: &Resources,
-        has: &dyn Fn(&str) -> bool,
-    ) -> Result<Vec<Setting>, Unenforceable>;
 
     /// Makes a new group at `path` usable: gives it processors and nodes (v1), or its controllers (v2).
     fn prepare(&self, hierarchy: &Hierarchy, path: &str, resources: &Resources) -> Result<(), CreateError>;
@@ -50,14 +43,32 @@ pub(super) trait Version: fmt::Debug + Sync {
         stats: &mut Stats,
     ) -> Result<(), ControlFileError>;
 
+    /// The file with the bytes of memory in use, and the one that counts processes killed for a lack of memory.
+    fn memory_files(&self) -> MemoryFiles;
+
     /// Bytes of memory in use.
-    fn memory_usage(&self, folder: &Path) -> Result<u64, ControlFileError>;
+    fn memory_usage(&self, folder: &Path) -> Result<u64, ControlFileError> {
+        let text = control_file::read(&folder.join(self.memory_files().usage))?;
+        Ok(text.trim().parse().unwrap_or(u64::MAX))
+    }
 
     /// Begins to watch the group for a lack of memory.
     fn watch_oom(&self, folder: &Path) -> Result<OomWatch, ControlError>;
 
     /// How many processes the kernel killed for a lack of memory.
-    fn oom_kills(&self, folder: &Path) -> Result<u64, ControlFileError>;
+    fn oom_kills(&self, folder: &Path) -> Result<u64, ControlFileError> {
+        let text = control_file::read(&folder.join(self.memory_files().oom_kills))?;
+        Ok(keyed_number(&text, "oom_kill").unwrap_or(0))
+    }
+}
+
+/// The names of two files of the memory controller.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MemoryFiles {
+    /// Bytes in use.
+    pub(super) usage: &'static str,
+    /// Lines of which one is `oom_kill NUMBER`.
+    pub(super) oom_kills: &'static str,
 }
 
 /// A limit that neither version can enforce, or not this one.

@@ -13,11 +13,11 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::{Mode, OFlags};
 
 use self::devices::DeviceList;
-use super::control_file::{self, ControlFileError, keyed_number};
-use super::error::{ApplyError, ControlError, CreateError, Unenforceable};
+use super::control_file::{self, ControlFileError};
+use super::error::{ApplyError, ControlError, CreateError};
 use super::stats::Stats;
-use super::version::Version;
-use super::{Controller, Hierarchy, Observation, OomWatch, Setting};
+use super::version::{MemoryFiles, Version};
+use super::{Controller, Hierarchy, Observation, OomWatch};
 
 /// The v1 interface.
 #[derive(Debug)]
@@ -26,15 +26,6 @@ pub(super) struct V1;
 impl Version for V1 {
     fn name(&self) -> &'static str {
         "v1"
-    }
-
-    fn settings(
-        &self,
-        controller: Controller,
-        resources: &Resources,
-        has: &dyn Fn(&str) -> bool,
-    ) -> Result<Vec<Setting>, Unenforceable> {
-        settings::settings(controller, resources, has)
     }
 
     /// A new cpuset without processors lets no process in. Below a parent of ours the kernel has filled it
@@ -119,9 +110,8 @@ impl Version for V1 {
         stats::read(controller, folder, stats)
     }
 
-    fn memory_usage(&self, folder: &Path) -> Result<u64, ControlFileError> {
-        let text = control_file::read(&folder.join("memory.usage_in_bytes"))?;
-        Ok(text.trim().parse().unwrap_or(u64::MAX))
+    fn memory_files(&self) -> MemoryFiles {
+        MemoryFiles { usage: "memory.usage_in_bytes", oom_kills: "memory.oom_control" }
     }
 
     /// `Documentation/admin-guide/cgroup-v1/memory.rst`, "OOM Control": an event descriptor is registered.
@@ -135,11 +125,6 @@ impl Version for V1 {
         let registration = format!("{} {}", event.as_raw_fd(), control.as_raw_fd());
         control_file::write_or_name(&folder.join("cgroup.event_control"), &registration)?;
         Ok(OomWatch::Event(event))
-    }
-
-    fn oom_kills(&self, folder: &Path) -> Result<u64, ControlFileError> {
-        let text = control_file::read(&folder.join("memory.oom_control"))?;
-        Ok(keyed_number(&text, "oom_kill").unwrap_or(0))
     }
 }
 

@@ -1,43 +1,81 @@
 //! Limits as the files of cgroup v1 (`Documentation/admin-guide/cgroup-v1/`). Pure.
 
 use cofferdam_confinement::resources::{
-    BlockIo, Cpu, DeviceRate, HugePageSize, InterfaceName, Limit, Memory, Network, Resources,
+    BlockIoWeight, Cpu, DeviceNumber, DeviceRate, InterfaceName, Limit, Memory, Network,
 };
 
+use super::V1;
 use crate::cgroup::error::Unenforceable;
+use crate::cgroup::limits::{BlockIoWords, Dialect, Rate};
 use crate::cgroup::setting::Reading;
-use crate::cgroup::version::{check_swap, page_size, rdma_setting, unenforceable};
+use crate::cgroup::version::{page_size, unenforceable};
 use crate::cgroup::{Controller, Setting};
 
-/// The values that `controller` is told.
-pub(super) fn settings(
-    controller: Controller,
-    resources: &Resources,
-    has: &dyn Fn(&str) -> bool,
-) -> Result<Vec<Setting>, Unenforceable> {
-    Ok(match controller {
-        Controller::Memory => {
-            check_swap(resources)?;
-            memory(&resources.memory)?
+impl Dialect for V1 {
+    fn bytes(
+        &self,
+        control: &'static str,
+        controller: Controller,
+        file: String,
+        limit: Limit,
+        unit: u64,
+    ) -> Setting {
+        bytes(control, controller, file, limit, unit)
+    }
+
+    fn memory(&self, memory: &Memory) -> Result<Vec<Setting>, Unenforceable> {
+        self::memory(memory)
+    }
+
+    fn cpu(&self, cpu: &Cpu) -> Result<Vec<Setting>, Unenforceable> {
+        Ok(self::cpu(cpu))
+    }
+
+    fn block_io(&self) -> BlockIoWords {
+        BlockIoWords {
+            weights: ["blkio.bfq.weight", "blkio.weight"],
+            no_weights: (
+                "this kernel has no weights for block I/O in cgroup v1",
+                "use a kernel with the BFQ scheduler (CONFIG_BFQ_GROUP_IOSCHED), or leave it out",
+            ),
+            no_leaf_weights: "leaf weights went away with the CFQ scheduler in Linux 5.0",
         }
-        Controller::Cpu => cpu(&resources.cpu),
-        Controller::Cpuset => cpuset(&resources.cpu),
-        Controller::Pids => resources
-            .pids
-            .map(|limit| Setting::whole("pids.limit", Controller::Pids, "pids.max", limit))
-            .into_iter()
-            .collect(),
-        Controller::BlockIo => block_io(&resources.block_io, has)?,
-        Controller::HugeTlb => {
-            resources.huge_pages.iter().flat_map(|(size, limit)| huge_pages(size, *limit)).collect()
+    }
+
+    fn weight(&self, file: &'static str, device: Option<DeviceNumber>, weight: BlockIoWeight) -> Setting {
+        let Some(device) = device else {
+            return Setting::whole("blockIO.weight", Controller::BlockIo, file, weight.get());
+        };
+        let (file, line) = (format!("{file}_device"), format!("{device} {}", weight.get()));
+        Setting::whole("blockIO.weightDevice", Controller::BlockIo, file, line)
+            .reads_back(weight.get())
+            .read_as(Reading::Line { key: device.to_string(), absent: "" })
+            .of(&device)
+    }
+
+    fn rate(&self, control: &'static str, kind: Rate, rate: &DeviceRate) -> Setting {
+        let file = match kind {
+            Rate::ReadBps => "blkio.throttle.read_bps_device",
+            Rate::WriteBps => "blkio.throttle.write_bps_device",
+            Rate::ReadIops => "blkio.throttle.read_iops_device",
+            Rate::WriteIops => "blkio.throttle.write_iops_device",
+        };
+        Setting::whole(control, Controller::BlockIo, file, format!("{} {}", rate.device, rate.rate))
+            .reads_back(rate.rate)
+            .read_as(Reading::Line { key: rate.device.to_string(), absent: "0" })
+    }
+
+    fn huge_page_files(&self) -> [&'static str; 2] {
+        ["limit_in_bytes", "rsvd.limit_in_bytes"]
+    }
+
+    fn network(&self, controller: Controller, network: &Network) -> Vec<Setting> {
+        match controller {
+            Controller::NetCls => class_id(network),
+            Controller::NetPrio => priorities(network),
+            _ => Vec::new(),
         }
-        Controller::Rdma => {
-            resources.rdma.iter().map(|(device, limit)| rdma_setting(device, limit)).collect()
-        }
-        Controller::NetCls => class_id(&resources.network),
-        Controller::NetPrio => priorities(&resources.network),
-        Controller::Cpuacct | Controller::Devices | Controller::Freezer => Vec::new(),
-    })
+    }
 }
 
 /// The kernel counts in units of `unit` bytes, rounds down, and its largest count is that of `LONG_MAX` bytes in pages.
@@ -118,73 +156,6 @@ fn cpu(cpu: &Cpu) -> Vec<Setting> {
     .collect()
 }
 
-fn cpuset(cpu: &Cpu) -> Vec<Setting> {
-    [("cpu.cpus", "cpuset.cpus", &cpu.cpus), ("cpu.mems", "cpuset.mems", &cpu.mems)]
-        .into_iter()
-        .filter_map(|(control, file, list)| {
-            Some(Setting::whole(control, Controller::Cpuset, file, list.as_ref()?))
-        })
-        .collect()
-}
-
-fn block_io(block_io: &BlockIo, has: &dyn Fn(&str) -> bool) -> Result<Vec<Setting>, Unenforceable> {
-    if block_io.leaf_weight.is_some() || block_io.weight_device.iter().any(|one| one.leaf_weight.is_some()) {
-        return Err(unenforceable(
-            "blockIO.leafWeight",
-            "leaf weights went away with the CFQ scheduler in Linux 5.0",
-            "leave it out",
-        ));
-    }
-    let mut settings = Vec::new();
-    if block_io.weight.is_some() || !block_io.weight_device.is_empty() {
-        let file =
-            ["blkio.bfq.weight", "blkio.weight"].into_iter().find(|file| has(file)).ok_or_else(|| {
-                unenforceable(
-                    "blockIO.weight",
-                    "this kernel has no weights for block I/O in cgroup v1",
-                    "use a kernel with the BFQ scheduler (CONFIG_BFQ_GROUP_IOSCHED), or leave it out",
-                )
-            })?;
-        if let Some(weight) = block_io.weight {
-            settings.push(Setting::whole("blockIO.weight", Controller::BlockIo, file, weight.get()));
-        }
-        for one in &block_io.weight_device {
-            let Some(weight) = one.weight else { continue };
-            let line = format!("{} {}", one.device, weight.get());
-            settings.push(
-                Setting::whole("blockIO.weightDevice", Controller::BlockIo, format!("{file}_device"), line)
-                    .reads_back(weight.get())
-                    .read_as(Reading::Line { key: one.device.to_string(), absent: "" })
-                    .of(&one.device),
-            );
-        }
-    }
-    for (control, file, rates) in [
-        ("blockIO.throttleReadBpsDevice", "blkio.throttle.read_bps_device", &block_io.read_bps),
-        ("blockIO.throttleWriteBpsDevice", "blkio.throttle.write_bps_device", &block_io.write_bps),
-        ("blockIO.throttleReadIOPSDevice", "blkio.throttle.read_iops_device", &block_io.read_iops),
-        ("blockIO.throttleWriteIOPSDevice", "blkio.throttle.write_iops_device", &block_io.write_iops),
-    ] {
-        settings.extend(rates.iter().map(|rate| throttle(control, file, rate)));
-    }
-    Ok(settings)
-}
-
-fn throttle(control: &'static str, file: &'static str, rate: &DeviceRate) -> Setting {
-    Setting::whole(control, Controller::BlockIo, file, format!("{} {}", rate.device, rate.rate))
-        .reads_back(rate.rate)
-        .read_as(Reading::Line { key: rate.device.to_string(), absent: "0" })
-        .of(&rate.device)
-}
-
-/// Both files: pages in use, and pages reserved by mmap(2), without which a process over the limit dies by SIGBUS.
-fn huge_pages(size: &HugePageSize, limit: Limit) -> [Setting; 2] {
-    ["limit_in_bytes", "rsvd.limit_in_bytes"].map(|suffix| {
-        let file = format!("hugetlb.{size}.{suffix}");
-        bytes("hugepageLimits", Controller::HugeTlb, file, limit, size.bytes()).of(size)
-    })
-}
-
 fn class_id(network: &Network) -> Vec<Setting> {
     network
         .class_id
@@ -211,24 +182,11 @@ fn priorities(network: &Network) -> Vec<Setting> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cofferdam_confinement::resources::{
-        BlockIoWeight, CpuShares, DeviceNumber, DeviceWeight, NumberList,
-    };
+    use crate::cgroup::limits::written::{by, expect, refused};
+    use cofferdam_confinement::resources::{CpuShares, DeviceWeight, HugePageSize, NumberList, Resources};
 
     fn written(controller: Controller, resources: &Resources) -> Vec<(String, String, String)> {
-        settings(controller, resources, &|file| file == "blkio.bfq.weight")
-            .unwrap()
-            .into_iter()
-            .map(|setting| (setting.file.into_owned(), setting.value, setting.planned))
-            .collect()
-    }
-
-    fn expect(written: &[(String, String, String)], expected: &[(&str, &str, &str)]) {
-        let written: Vec<_> = written
-            .iter()
-            .map(|(file, value, planned)| (file.as_str(), value.as_str(), planned.as_str()))
-            .collect();
-        assert_eq!(written, expected);
+        by(&V1, "blkio.bfq.weight", controller, resources)
     }
 
     #[test]
@@ -250,8 +208,7 @@ mod tests {
     fn what_contradicts_itself_is_refused() {
         let mut resources = Resources::default();
         resources.memory.swap = Some(Limit::Value(1));
-        let refused =
-            |resources: &Resources| settings(Controller::Memory, resources, &|_| true).unwrap_err().control;
+        let refused = |resources: &Resources| refused(&V1, Controller::Memory, resources, true).control;
         assert_eq!(refused(&resources), "memory.swap");
         resources.memory.limit = Some(Limit::Value(2));
         assert_eq!(refused(&resources), "memory.swap");
@@ -302,11 +259,9 @@ mod tests {
                 ("blkio.throttle.write_iops_device", "8:16 9", "9"),
             ],
         );
-        let refused = settings(Controller::BlockIo, &resources, &|_| false).unwrap_err();
-        assert_eq!(refused.control, "blockIO.weight");
+        assert_eq!(refused(&V1, Controller::BlockIo, &resources, false).control, "blockIO.weight");
         resources.block_io.leaf_weight = BlockIoWeight::try_from(50).ok();
-        let refused = settings(Controller::BlockIo, &resources, &|_| true).unwrap_err();
-        assert_eq!(refused.control, "blockIO.leafWeight");
+        assert_eq!(refused(&V1, Controller::BlockIo, &resources, true).control, "blockIO.leafWeight");
     }
 
     #[test]

@@ -159,25 +159,13 @@ pub(super) fn run(program: &[Instruction], request: &DeviceRequest) -> Option<bo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cgroup::device_rules::{allows, probes};
+    use crate::cgroup::device_rules::{allows, any_rule, probes};
     use cofferdam_confinement::resources::devices::default_rules;
     use proptest::prelude::*;
 
-    fn rule() -> impl Strategy<Value = DeviceRule> {
-        let number = || prop_oneof![Just(None), (0u32..3).prop_map(Some), Just(Some(u32::MAX))];
-        let kind = prop_oneof![
-            Just(DeviceRuleKind::All),
-            Just(DeviceRuleKind::Character),
-            Just(DeviceRuleKind::Block)
-        ];
-        (any::<bool>(), kind, number(), number(), 1u8..8).prop_map(|(allow, kind, major, minor, bits)| {
-            DeviceRule { allow, kind, major, minor, access: DeviceAccess::from_bits(bits).unwrap() }
-        })
-    }
-
     proptest! {
         #[test]
-        fn a_program_answers_as_its_rules_do(rules in prop::collection::vec(rule(), 0..8), bits in 1u8..8) {
+        fn a_program_answers_as_its_rules_do(rules in prop::collection::vec(any_rule(3), 0..8), bits in 1u8..8) {
             let program = compile(&rules);
             for probe in probes(&rules) {
                 let probe = DeviceRequest { access: DeviceAccess::from_bits(bits).unwrap(), ..probe };

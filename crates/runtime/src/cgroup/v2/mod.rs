@@ -17,10 +17,10 @@ use rustix::fs::{Mode, OFlags};
 pub(super) use self::settings::unified as unified_settings;
 use super::control_file::{self, ControlFileError, keyed_number};
 use super::device_rules::{allows, probes};
-use super::error::{ApplyError, ControlError, CreateError, Unenforceable};
+use super::error::{ApplyError, ControlError, CreateError};
 use super::stats::Stats;
-use super::version::Version;
-use super::{Controller, Hierarchy, Observation, OomWatch, Setting};
+use super::version::{MemoryFiles, Version};
+use super::{Controller, Hierarchy, Observation, OomWatch};
 
 /// The v2 interface.
 #[derive(Debug)]
@@ -29,15 +29,6 @@ pub(super) struct V2;
 impl Version for V2 {
     fn name(&self) -> &'static str {
         "v2"
-    }
-
-    fn settings(
-        &self,
-        controller: Controller,
-        resources: &Resources,
-        has: &dyn Fn(&str) -> bool,
-    ) -> Result<Vec<Setting>, Unenforceable> {
-        settings::settings(controller, resources, has)
     }
 
     /// A group has the controllers that every group above it hands down (`cgroup.subtree_control`): those that the limits
@@ -129,9 +120,8 @@ impl Version for V2 {
         stats::read(controller, folder, stats)
     }
 
-    fn memory_usage(&self, folder: &Path) -> Result<u64, ControlFileError> {
-        let text = control_file::read(&folder.join("memory.current"))?;
-        Ok(text.trim().parse().unwrap_or(u64::MAX))
+    fn memory_files(&self) -> MemoryFiles {
+        MemoryFiles { usage: "memory.current", oom_kills: "memory.events" }
     }
 
     fn watch_oom(&self, folder: &Path) -> Result<OomWatch, ControlError> {
@@ -142,11 +132,6 @@ impl Version for V2 {
         // The kernel tells of changes since the last reading.
         watch.acknowledge().map_err(|source| ControlError::Watch { path, source })?;
         Ok(watch)
-    }
-
-    fn oom_kills(&self, folder: &Path) -> Result<u64, ControlFileError> {
-        let text = control_file::read(&folder.join("memory.events"))?;
-        Ok(keyed_number(&text, "oom_kill").unwrap_or(0))
     }
 }
 

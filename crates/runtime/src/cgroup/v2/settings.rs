@@ -1,45 +1,83 @@
 //! Limits as the files of cgroup v2 (`Documentation/admin-guide/cgroup-v2.rst`). Pure.
 
 use cofferdam_confinement::resources::{
-    BlockIo, BlockIoWeight, Cpu, CpuShares, HugePageSize, Limit, Memory, Resources, UnifiedFile,
+    BlockIoWeight, Cpu, CpuShares, DeviceNumber, DeviceRate, HugePageSize, Limit, Memory, Network,
+    UnifiedFile,
 };
 
+use super::V2;
 use crate::cgroup::error::Unenforceable;
+use crate::cgroup::limits::{BlockIoWords, Dialect, Rate};
 use crate::cgroup::setting::Reading;
-use crate::cgroup::version::{check_swap, page_size, rdma_setting, unenforceable};
+use crate::cgroup::version::{page_size, unenforceable};
 use crate::cgroup::{Controller, Setting};
 
-/// The values that `controller` is told.
-pub(super) fn settings(
-    controller: Controller,
-    resources: &Resources,
-    has: &dyn Fn(&str) -> bool,
-) -> Result<Vec<Setting>, Unenforceable> {
-    Ok(match controller {
-        Controller::Memory => {
-            check_swap(resources)?;
-            memory(&resources.memory)?
+impl Dialect for V2 {
+    fn bytes(
+        &self,
+        control: &'static str,
+        controller: Controller,
+        file: String,
+        limit: Limit,
+        unit: u64,
+    ) -> Setting {
+        bytes(control, controller, file, limit, unit)
+    }
+
+    fn memory(&self, memory: &Memory) -> Result<Vec<Setting>, Unenforceable> {
+        self::memory(memory)
+    }
+
+    fn cpu(&self, cpu: &Cpu) -> Result<Vec<Setting>, Unenforceable> {
+        self::cpu(cpu)
+    }
+
+    fn block_io(&self) -> BlockIoWords {
+        BlockIoWords {
+            weights: ["io.bfq.weight", "io.weight"],
+            no_weights: (
+                "this kernel has no weights for block I/O",
+                "use a kernel with BFQ (CONFIG_BFQ_GROUP_IOSCHED) or io.cost (CONFIG_BLK_CGROUP_IOCOST), or leave it out",
+            ),
+            no_leaf_weights: "cgroup v2 has no leaf weights",
         }
-        Controller::Cpu => cpu(&resources.cpu)?,
-        Controller::Cpuset => cpuset(&resources.cpu),
-        Controller::Pids => resources
-            .pids
-            .map(|limit| Setting::whole("pids.limit", Controller::Pids, "pids.max", limit))
-            .into_iter()
-            .collect(),
-        Controller::BlockIo => block_io(&resources.block_io, has)?,
-        Controller::HugeTlb => {
-            resources.huge_pages.iter().flat_map(|(size, limit)| huge_pages(size, *limit)).collect()
+    }
+
+    fn weight(&self, file: &'static str, device: Option<DeviceNumber>, weight: BlockIoWeight) -> Setting {
+        let weight = io_weight(file, weight);
+        let setting = |control, key: String| {
+            Setting::whole(control, Controller::BlockIo, file, format!("{key} {weight}"))
+                .reads_back(weight)
+                .read_as(Reading::Line { key, absent: "" })
+        };
+        match device {
+            None => setting("blockIO.weight", "default".to_owned()),
+            Some(device) => setting("blockIO.weightDevice", device.to_string()).of(&device),
         }
-        Controller::Rdma => {
-            resources.rdma.iter().map(|(device, limit)| rdma_setting(device, limit)).collect()
-        }
-        Controller::Cpuacct
-        | Controller::Devices
-        | Controller::Freezer
-        | Controller::NetCls
-        | Controller::NetPrio => Vec::new(),
-    })
+    }
+
+    fn rate(&self, control: &'static str, kind: Rate, rate: &DeviceRate) -> Setting {
+        let field = match kind {
+            Rate::ReadBps => "rbps",
+            Rate::WriteBps => "wbps",
+            Rate::ReadIops => "riops",
+            Rate::WriteIops => "wiops",
+        };
+        let limit = if rate.rate == 0 { Limit::Max } else { Limit::Value(rate.rate) };
+        let key = rate.device.to_string();
+        Setting::whole(control, Controller::BlockIo, "io.max", format!("{key} {field}={limit}"))
+            .reads_back(limit)
+            .read_as(Reading::Field { key, field, absent: "max" })
+    }
+
+    fn huge_page_files(&self) -> [&'static str; 2] {
+        ["max", "rsvd.max"]
+    }
+
+    /// Packets are marked by v1's controllers only.
+    fn network(&self, _: Controller, _: &Network) -> Vec<Setting> {
+        Vec::new()
+    }
 }
 
 /// A file of v2, written as the caller has it.
@@ -184,93 +222,20 @@ fn cpu(cpu: &Cpu) -> Result<Vec<Setting>, Unenforceable> {
     .collect())
 }
 
-fn cpuset(cpu: &Cpu) -> Vec<Setting> {
-    [("cpu.cpus", "cpuset.cpus", &cpu.cpus), ("cpu.mems", "cpuset.mems", &cpu.mems)]
-        .into_iter()
-        .filter_map(|(control, file, list)| {
-            Some(Setting::whole(control, Controller::Cpuset, file, list.as_ref()?))
-        })
-        .collect()
-}
-
 /// `io.weight` has 1 to 10,000 where OCI has 10 to 1,000; BFQ has OCI's own range.
 fn io_weight(file: &str, weight: BlockIoWeight) -> u32 {
     let weight = u32::from(weight.get());
     if file == "io.bfq.weight" { weight } else { 1 + (weight - 10) * 9_999 / 990 }
 }
 
-fn block_io(block_io: &BlockIo, has: &dyn Fn(&str) -> bool) -> Result<Vec<Setting>, Unenforceable> {
-    if block_io.leaf_weight.is_some() || block_io.weight_device.iter().any(|one| one.leaf_weight.is_some()) {
-        return Err(unenforceable("blockIO.leafWeight", "cgroup v2 has no leaf weights", "leave it out"));
-    }
-    let mut settings = Vec::new();
-    if block_io.weight.is_some() || !block_io.weight_device.is_empty() {
-        let file = ["io.bfq.weight", "io.weight"].into_iter().find(|file| has(file)).ok_or_else(|| {
-            unenforceable(
-                "blockIO.weight",
-                "this kernel has no weights for block I/O",
-                "use a kernel with BFQ (CONFIG_BFQ_GROUP_IOSCHED) or io.cost (CONFIG_BLK_CGROUP_IOCOST), or leave it out",
-            )
-        })?;
-        let setting = |control, key: String, weight| {
-            let weight = io_weight(file, weight);
-            Setting::whole(control, Controller::BlockIo, file, format!("{key} {weight}"))
-                .reads_back(weight)
-                .read_as(Reading::Line { key, absent: "" })
-        };
-        if let Some(weight) = block_io.weight {
-            settings.push(setting("blockIO.weight", "default".to_owned(), weight));
-        }
-        for one in &block_io.weight_device {
-            let Some(weight) = one.weight else { continue };
-            settings.push(setting("blockIO.weightDevice", one.device.to_string(), weight).of(&one.device));
-        }
-    }
-    for (control, field, rates) in [
-        ("blockIO.throttleReadBpsDevice", "rbps", &block_io.read_bps),
-        ("blockIO.throttleWriteBpsDevice", "wbps", &block_io.write_bps),
-        ("blockIO.throttleReadIOPSDevice", "riops", &block_io.read_iops),
-        ("blockIO.throttleWriteIOPSDevice", "wiops", &block_io.write_iops),
-    ] {
-        settings.extend(rates.iter().map(|rate| {
-            let limit = if rate.rate == 0 { Limit::Max } else { Limit::Value(rate.rate) };
-            let key = rate.device.to_string();
-            Setting::whole(control, Controller::BlockIo, "io.max", format!("{key} {field}={limit}"))
-                .reads_back(limit)
-                .read_as(Reading::Field { key, field, absent: "max" })
-                .of(&rate.device)
-        }));
-    }
-    Ok(settings)
-}
-
-/// Both files: pages in use, and pages reserved by mmap(2), without which a process over the limit dies by SIGBUS.
-fn huge_pages(size: &HugePageSize, limit: Limit) -> [Setting; 2] {
-    ["max", "rsvd.max"].map(|suffix| {
-        let file = format!("hugetlb.{size}.{suffix}");
-        bytes("hugepageLimits", Controller::HugeTlb, file, limit, size.bytes()).of(size)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cofferdam_confinement::resources::{DeviceNumber, DeviceRate, DeviceWeight, Swappiness};
+    use crate::cgroup::limits::written::{by, expect, refused};
+    use cofferdam_confinement::resources::{DeviceWeight, Resources, Swappiness};
 
     fn written(controller: Controller, resources: &Resources) -> Vec<(String, String, String)> {
-        settings(controller, resources, &|file| file == "io.weight")
-            .unwrap()
-            .into_iter()
-            .map(|setting| (setting.file.into_owned(), setting.value, setting.planned))
-            .collect()
-    }
-
-    fn expect(written: &[(String, String, String)], expected: &[(&str, &str, &str)]) {
-        let written: Vec<_> = written
-            .iter()
-            .map(|(file, value, planned)| (file.as_str(), value.as_str(), planned.as_str()))
-            .collect();
-        assert_eq!(written, expected);
+        by(&V2, "io.weight", controller, resources)
     }
 
     #[test]
@@ -314,14 +279,11 @@ mod tests {
                 "memory.disableOOMKiller",
             ),
         ] {
-            assert_eq!(settings(Controller::Memory, &resources, &|_| true).unwrap_err().control, control);
+            assert_eq!(refused(&V2, Controller::Memory, &resources, true).control, control);
         }
         let mut resources = Resources::default();
         resources.cpu.realtime_runtime = Some(Limit::Value(1));
-        assert_eq!(
-            settings(Controller::Cpu, &resources, &|_| true).unwrap_err().control,
-            "cpu.realtimeRuntime"
-        );
+        assert_eq!(refused(&V2, Controller::Cpu, &resources, true).control, "cpu.realtimeRuntime");
     }
 
     #[test]
