@@ -16,10 +16,20 @@ pub struct CgroupPath(String);
 pub struct InvalidCgroupPath(pub String);
 
 impl CgroupPath {
+    /// The group that holds the containers whose place is left to Cofferdam. It is Cofferdam's own: made when it is needed
+    /// and removed with the last group in it.
+    pub const OWN_PARENT: &'static str = "cofferdam";
+
     /// The path as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The groups above it that are Cofferdam's own, the deepest first.
+    pub fn own_parents(&self) -> impl Iterator<Item = &str> {
+        let own = self.0.split('/').next() == Some(Self::OWN_PARENT);
+        self.0.rmatch_indices('/').filter(move |_| own).map(|(end, _)| &self.0[..end])
     }
 }
 
@@ -55,6 +65,19 @@ pub struct Cgroup {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_groups_below_its_own_parent_are_cofferdams() {
+        let parents = |path: &str| {
+            let path = CgroupPath::try_from(path.to_owned()).unwrap();
+            path.own_parents().map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(parents("cofferdam/a/b"), ["cofferdam/a", "cofferdam"]);
+        assert_eq!(parents("cofferdam/a"), ["cofferdam"]);
+        assert!(parents("cofferdam").is_empty());
+        assert!(parents("system.slice/cofferdam/a").is_empty());
+        assert!(parents("cofferdam2/a").is_empty());
+    }
 
     #[test]
     fn a_cgroup_path_stays_below_the_root() {

@@ -8,7 +8,7 @@ use cofferdam_confinement::resources::{Limit, Resources};
 
 use super::control_file::{self, ControlFileError};
 use super::error::{ApplyError, CreateError, DestroyError, Unenforceable};
-use super::removal::remove_tree;
+use super::removal::{remove_own_parents, remove_tree};
 use super::version::{Version, unenforceable};
 use super::{Controller, Hierarchy, Layout, Observation, Setting, limits, v2};
 use crate::step::Step;
@@ -119,17 +119,7 @@ impl Group {
     fn make(&mut self, layout: &Layout, resources: &Resources) -> Result<(), CreateError> {
         for hierarchy in layout.hierarchies() {
             let folder = hierarchy.root.join(self.path.as_str());
-            let failed = |source| CreateError::MakeDirectory { path: folder.clone(), source };
-            let made = match control_file::make_directory(&folder) {
-                Ok(()) => true,
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    make_parents(hierarchy, self.path.as_str())?;
-                    control_file::make_directory(&folder).map_err(failed)?;
-                    true
-                }
-                Err(error) => return Err(failed(error)),
-            };
+            let made = make_folder(hierarchy, self.path.as_str(), &folder)?;
             self.places.push(Place { hierarchy: hierarchy.clone(), folder, made });
             let Some(place) = self.places.last() else { continue };
             if !made {
@@ -146,6 +136,7 @@ impl Group {
     fn unwind(&mut self) {
         for place in self.places.iter().filter(|place| place.made) {
             let _ = control_file::remove_directory(&place.folder);
+            remove_own_parents(&place.hierarchy.root, &self.path);
         }
     }
 
@@ -269,11 +260,15 @@ impl Group {
         Ok(observations)
     }
 
-    /// Removes the group and the groups that the container made below it. Processes that are just ending are waited for,
+    /// Removes the group and the groups that the container made below it, and Cofferdam's own groups above it where nothing
+    /// else is in them. Processes that are just ending are waited for,
     /// at most two seconds; a group that is gone already counts as removed.
     pub fn destroy(&self) -> Result<(), DestroyError> {
         self.places.iter().try_for_each(|place| {
-            remove_tree(&place.folder).map_err(|source| DestroyError { path: place.folder.clone(), source })
+            remove_tree(&place.folder)
+                .map_err(|source| DestroyError { path: place.folder.clone(), source })?;
+            remove_own_parents(&place.hierarchy.root, &self.path);
+            Ok(())
         })
     }
 }
@@ -357,6 +352,29 @@ fn set_error(setting: &Setting, folder: &Path, error: io::Error) -> ApplyError {
         value: setting.value.clone(),
         source: ControlFileError::writing(&setting.value, &path, error),
     }
+}
+
+/// Makes the group's own folder; false if it is there already.
+///
+/// The groups above it that are Cofferdam's own go with the last group in them, which can come between any two steps here:
+/// then it begins anew. Each turn means that another container ended meanwhile, so there are not many.
+fn make_folder(hierarchy: &Hierarchy, path: &str, folder: &Path) -> Result<bool, CreateError> {
+    const TURNS: u32 = 1000;
+    let failed = |source| CreateError::MakeDirectory { path: folder.to_owned(), source };
+    for _ in 0..TURNS {
+        match control_file::make_directory(folder) {
+            Ok(()) => return Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(error)),
+        }
+        match make_parents(hierarchy, path) {
+            Err(CreateError::Prepare(error)) if error.is_missing() => {}
+            Err(CreateError::MakeDirectory { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+            other => other?,
+        }
+    }
+    Err(failed(io::ErrorKind::NotFound.into()))
 }
 
 /// Makes the missing folders above the group's own, each ready to have children.

@@ -4,6 +4,8 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use cofferdam_confinement::CgroupPath;
+
 use super::control_file;
 
 /// Removes a folder of a hierarchy with its sub-groups, deepest first.
@@ -36,6 +38,16 @@ pub(super) fn remove_tree(folder: &Path) -> io::Result<()> {
         std::thread::sleep(pause);
         waited += pause;
         pause = (pause * 2).min(Duration::from_millis(50));
+    }
+}
+
+/// Removes the groups above a removed one that are Cofferdam's own and have nothing else in them. The kernel decides that
+/// in one step (EBUSY), so that a container that is just being started there keeps its parent, or makes it anew.
+pub(super) fn remove_own_parents(root: &Path, path: &CgroupPath) {
+    for parent in path.own_parents() {
+        if control_file::remove_directory(&root.join(parent)).is_err() {
+            return;
+        }
     }
 }
 

@@ -285,9 +285,6 @@ fn personality(linux: &wire::Linux) -> Result<Option<u64>, ConfigError> {
     }))
 }
 
-/// The parent of the cgroups whose place a caller leaves to the runtime.
-const CGROUP_PARENT: &str = "cofferdam";
-
 fn cgroup(
     container: &ContainerId,
     linux: &wire::Linux,
@@ -330,7 +327,7 @@ fn cgroup_path(
         if caller.is_rootless() && *limits == cofferdam_confinement::resources::Resources::default() {
             return Ok(None);
         }
-        format!("{CGROUP_PARENT}/{container}")
+        format!("{}/{container}", CgroupPath::OWN_PARENT)
     } else if !text.contains('/') && text.matches(':').count() == 2 {
         return Err(ConfigError::new(
             field,
@@ -352,7 +349,7 @@ fn cgroup_path(
 /// The path below the hierarchy's root without `.`, `..` and doubled slashes, taken as if it were rooted there (so that
 /// `..` cannot leave it); none for the root itself. A relative path is of the runtime's choice, and this is ours.
 fn clean(text: &str) -> Option<String> {
-    let mut parts: Vec<&str> = if text.starts_with('/') { Vec::new() } else { vec![CGROUP_PARENT] };
+    let mut parts: Vec<&str> = if text.starts_with('/') { Vec::new() } else { vec![CgroupPath::OWN_PARENT] };
     let floor = parts.len();
     for part in text.split('/') {
         match part {

@@ -2,6 +2,7 @@
 
 use std::os::fd::AsRawFd;
 
+use cofferdam_confinement::CgroupPath;
 use cofferdam_confinement::resources::{Limit, Resources};
 use cofferdam_runtime::cgroup::error::CreateError;
 use cofferdam_runtime::cgroup::{Controller, Group, Layout};
@@ -26,6 +27,30 @@ fn a_process_joins_every_hierarchy() {
         test.group().joiner().unwrap().clone_into().is_some(),
         text.lines().any(|line| line.starts_with("0::"))
     );
+}
+
+/// The parent goes with the last group in it, and comes back for the next one, whatever the order in which several processes
+/// start and end: no start fails for it, and nothing is left.
+#[test]
+fn an_own_parent_lives_as_long_as_a_group_in_it() {
+    let Some(layout) = host("an_own_parent_lives_as_long_as_a_group_in_it") else { return };
+    let parent = format!("{}/test-{}", CgroupPath::OWN_PARENT, std::process::id());
+    std::thread::scope(|threads| {
+        for thread in 0..4 {
+            let (parent, layout) = (&parent, &layout);
+            threads.spawn(move || {
+                for turn in 0..50 {
+                    let path = CgroupPath::try_from(format!("{parent}/{thread}-{turn}")).unwrap();
+                    let group = Group::create(layout, &path, &Resources::default()).unwrap();
+                    assert!(group.folders().all(std::path::Path::is_dir));
+                    group.destroy().unwrap();
+                }
+            });
+        }
+    });
+    let folders = layout.hierarchies().iter().map(|one| one.root().join(&parent));
+    let left: Vec<_> = folders.filter(|folder| folder.exists()).collect();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]
