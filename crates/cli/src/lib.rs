@@ -44,6 +44,9 @@ pub fn main() -> ExitCode {
     if oci::is_own_name(name) {
         return oci::run(name, arguments);
     }
+    if name.ends_with(cofferdam_engine::container_init::NAME) {
+        return ExitCode::from(cofferdam_engine::container_init::run(arguments));
+    }
     let arguments: Vec<OsString> = arguments.collect();
     if let [first, number, ..] = arguments.as_slice()
         && first == cofferdam_engine::SHIM_SUBCOMMAND

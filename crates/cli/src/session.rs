@@ -44,6 +44,13 @@ impl From<Error> for Report {
             Error::Running { .. } => Some("stop it first, or give --force"),
             Error::NotRunning { .. } => Some("start it first with `cofferdam start`"),
             Error::NoImage { .. } => Some("see `cofferdam image ls`; the image `host` is always there"),
+            Error::NoVolume { .. } => Some("see `cofferdam volume ls`"),
+            Error::VolumeInUse { .. } => {
+                Some("remove the container first; `cofferdam ps -a` shows those that do not run as well")
+            }
+            Error::VolumeOfZone { .. } => {
+                Some("take another name, or let the zone file say mounts.volumes_from")
+            }
             _ => None,
         };
         let report = Self::from_error(&error);

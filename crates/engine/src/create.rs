@@ -23,7 +23,7 @@ use crate::image::{ReadyImage, host};
 use crate::joining::{namespace_file, with_ids};
 use crate::live::Live;
 use crate::store::{NewContainer, Slot};
-use crate::{Engine, facts, random_name};
+use crate::{Engine, facts, own_program, random_name, volume};
 
 /// A container that has just been made.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub(crate) struct Made {
     pub(crate) id: ContainerId,
     pub(crate) name: ContainerName,
     pub(crate) plan: Plan,
+    /// What was asked for, with all volumes named.
+    pub(crate) request: ContainerRequest,
 }
 
 impl Engine {
@@ -41,6 +43,7 @@ impl Engine {
     pub fn plan(&self, request: &ContainerRequest, window: Option<WindowSize>) -> Result<Plan> {
         let id = new_id()?;
         let parts = self.gather(request)?;
+        let request = &self.with_volumes(request, &parts.image)?;
         // The range that the next container gets if nobody is faster.
         let ids = parts.ids(Some(IdRange { first: 0x4000_0000, size: 65_536 }));
         self.decide(&id, request, window, &parts, ids)
@@ -57,7 +60,8 @@ impl Engine {
     pub(crate) fn make(&self, request: &ContainerRequest, window: Option<WindowSize>) -> Result<Made> {
         let id = new_id()?;
         let parts = self.gather(request)?;
-        let text = serde_json::to_string(&with_ids(request, &parts.joined))
+        let request = self.with_volumes(request, &parts.image)?;
+        let text = serde_json::to_string(&with_ids(&request, &parts.joined))
             .map_err(|error| Error::io("write", "the request", error.into()))?;
         let new = NewContainer {
             id: &id,
@@ -69,23 +73,26 @@ impl Engine {
             wants_range: !parts.host.rootless,
         };
         let decide = |slot: Option<Slot>| -> Result<(ZoneName, Plan)> {
-            let plan = self.decide(&id, request, window, &parts, parts.ids(slot.map(Slot::range)))?;
+            let plan = self.decide(&id, &request, window, &parts, parts.ids(slot.map(Slot::range)))?;
             Ok((parts.zone.name.value.clone(), plan))
         };
         let candidates = random_name::candidates(id.as_str());
         let (name, plan) = self.with_store(|store| store.insert(&new, candidates, decide))?;
         let dir = self.paths.new_container(&id, request.rm);
-        let made = write_folder(&dir, &plan, request);
+        let made = self
+            .make_volumes(&request, &parts.zone, &parts.image)
+            .and_then(|()| write_folder(&dir, &plan, &request));
         if let Err(error) = made {
             // The definition is taken back; a folder that cannot be removed is found by the next clean-up.
             let _ = std::fs::remove_dir_all(dir.path());
             let _ = std::fs::remove_dir_all(self.paths.run_dir(&id).path());
             let _ = self.with_store(|store| Ok(store.delete(&id)?));
+            let _ = volume::remove_unused(&self.paths, request.anonymous_volumes());
             return Err(error);
         }
-        let attributes = attributes(request, &name);
+        let attributes = attributes(&request, &name);
         let _ = Event::now("container", "create", id.as_str(), attributes).append(&self.events_path());
-        Ok(Made { id, name, plan })
+        Ok(Made { id, name, plan, request })
     }
 
     pub(crate) fn events_path(&self) -> PathBuf {
@@ -144,8 +151,9 @@ impl Engine {
             host: parts.host.clone(),
             state_dir: dir.small().to_owned(),
             engine_dirs: vec![self.paths.state().to_owned(), self.paths.run().to_owned()],
-            init_program: None,
+            init_program: if request.init { own_program::path() } else { None },
             bind_sources: bind_sources(request),
+            volumes: self.volume_sources(request, &parts.zone)?,
             host_devices: host_devices(request),
             joined: parts.joined.clone(),
             window,

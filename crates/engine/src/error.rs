@@ -46,6 +46,36 @@ pub enum Error {
         /// What was typed.
         name: String,
     },
+    /// A container uses the image, running or not.
+    #[error("image {name} is in use by container {user}")]
+    ImageInUse {
+        /// Which.
+        name: String,
+        /// By whom.
+        user: String,
+    },
+    /// There is no volume of this name.
+    #[error("no such volume: {name}")]
+    NoVolume {
+        /// What was typed.
+        name: String,
+    },
+    /// A container uses the volume, running or not.
+    #[error("volume {name} is in use by container {user}")]
+    VolumeInUse {
+        /// Which.
+        name: String,
+        /// By whom.
+        user: String,
+    },
+    /// The volume belongs to another zone.
+    #[error("volume {name} belongs to zone `{zone}`")]
+    VolumeOfZone {
+        /// Which.
+        name: String,
+        /// Whose it is.
+        zone: cofferdam_names::ZoneName,
+    },
     /// Another command is changing the container right now.
     #[error("container {} is in use by another command", id.short())]
     Busy {

@@ -26,6 +26,7 @@ mod listing;
 mod live;
 mod log_reader;
 mod options;
+mod own_program;
 mod ownership;
 mod paths;
 mod random_name;
@@ -37,9 +38,11 @@ mod start;
 mod store;
 mod tree;
 mod verification;
+mod volume;
 mod zones;
 
 pub use attach_stream::AttachStream;
+pub use cofferdam_shim::container_init;
 pub use cofferdam_shim::{ContainerState, ExitClass, ExitStatus, SUBCOMMAND as SHIM_SUBCOMMAND, Status};
 pub use container::{ContainerDetails, ContainerSummary, ListFilters};
 pub use copy::{Copied, CopyOptions};
@@ -49,12 +52,14 @@ pub use error::{Error, Result};
 pub use event_reader::EventReader;
 pub use exec_session::ExecSession;
 pub use image::import::{ImageSummary, ImportSource, Imported};
+pub use image::listing::ImageDetails;
 pub use log_reader::LogReader;
 pub use options::{
     Attach, Change, ChangeKind, Event, EventQuery, ExecRequest, LogQuery, LogRecord, ProcessRow, PruneReport,
-    RelayEnd, RelayOptions, RemoveOptions, RunOptions, StatsSample, StopOptions, UpdateRequest,
+    RelayEnd, RelayOptions, RemoveOptions, RunOptions, Selection, StatsSample, StopOptions, UpdateRequest,
     WaitCondition,
 };
 pub use paths::{NoStateFolder, Paths};
 pub use remover::resume_shim;
+pub use volume::{VolumePruneOptions, VolumeSummary};
 pub use zones::{ZoneStore, ZoneStoreError};

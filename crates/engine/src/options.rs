@@ -187,6 +187,33 @@ pub struct StatsSample {
     pub net_sent: u64,
 }
 
+/// Which of the things that may be removed `prune` removes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Selection {
+    /// Made before.
+    pub until: Option<Timestamp>,
+    /// Has all of these labels, with the value if one is given.
+    pub labels: Vec<(String, Option<String>)>,
+    /// Has none of these.
+    pub without_labels: Vec<(String, Option<String>)>,
+}
+
+impl Selection {
+    /// Whether something that was made then and has these labels is among them.
+    pub(crate) fn has(
+        &self,
+        created: Timestamp,
+        labels: &std::collections::BTreeMap<String, String>,
+    ) -> bool {
+        let carries = |(key, value): &(String, Option<String>)| {
+            labels.get(key).is_some_and(|found| value.as_ref().is_none_or(|value| value == found))
+        };
+        self.until.is_none_or(|until| created < until)
+            && self.labels.iter().all(carries)
+            && !self.without_labels.iter().any(carries)
+    }
+}
+
 /// What `prune` removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct PruneReport {

@@ -68,6 +68,10 @@ impl Paths {
         self.state.join("definitions")
     }
 
+    pub(crate) fn volumes(&self) -> PathBuf {
+        self.state.join("volumes")
+    }
+
     pub(crate) fn containers(&self) -> PathBuf {
         self.state.join("containers")
     }

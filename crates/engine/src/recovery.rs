@@ -12,7 +12,7 @@ use crate::definition::Definition;
 use crate::error::{Error, Result};
 use crate::removal::{REMOVING, end_group, remove_ended, remove_files, remove_tree};
 use crate::store::Record;
-use crate::{Engine, ownership};
+use crate::{Engine, ownership, volume};
 
 /// How old a half-made or half-removed container is at least before it counts as abandoned: its maker, if it still lives, has
 /// long taken its lock.
@@ -51,6 +51,7 @@ impl Engine {
         if definition.request.rm && ended.is_ok() {
             remove_files(&self.paths, id)?;
             self.with_store(|store| Ok(store.delete(id)?))?;
+            volume::remove_unused(&self.paths, definition.request.anonymous_volumes())?;
             definition.tell(&self.paths, "die", &told);
             definition.tell(&self.paths, "destroy", &[]);
             return Err(ownership::gone(id));

@@ -15,7 +15,7 @@ use crate::disk_usage::bytes_below;
 use crate::error::{Error, Result};
 use crate::ownership;
 use crate::store::Store;
-use crate::{Engine, Paths, PruneReport, RemoveOptions, live, tree};
+use crate::{Engine, Paths, PruneReport, RemoveOptions, Selection, live, tree, volume};
 
 /// What the name of a folder that is being removed begins with. The engine's ids are hexadecimal: none looks like this.
 pub(crate) const REMOVING: &str = ".removing-";
@@ -26,7 +26,7 @@ impl Engine {
     /// # Errors
     /// It runs and is not to be killed, or something of it cannot be removed; calling again goes on from there.
     pub fn remove(&self, id: &ContainerId, options: &RemoveOptions) -> Result<()> {
-        match self.remove_now(id, options.force) {
+        match self.remove_now(id, *options) {
             Err(Error::NoContainer { .. }) => {
                 // Its folder is gone; its definition may be what an interrupted removal left.
                 self.with_store(|store| Ok(store.delete(id)?)).map(drop)
@@ -35,10 +35,10 @@ impl Engine {
         }
     }
 
-    fn remove_now(&self, id: &ContainerId, force: bool) -> Result<()> {
+    fn remove_now(&self, id: &ContainerId, options: RemoveOptions) -> Result<()> {
         let definition = self.definition(id)?;
         if self.settle(id)?.state.has_shim() {
-            if !force {
+            if !options.force {
                 return Err(Error::Running { id: id.clone() });
             }
             self.kill_for_good(id)?;
@@ -48,15 +48,19 @@ impl Engine {
         remove_files(&self.paths, id)?;
         self.with_store(|store| Ok(store.delete(id)?))?;
         drop(lock);
+        // A container that `run --rm` would have removed with its volumes is removed like that.
+        if options.volumes || definition.request.rm {
+            volume::remove_unused(&self.paths, definition.request.anonymous_volumes())?;
+        }
         definition.tell(&self.paths, "destroy", &[]);
         Ok(())
     }
 
-    /// Removes all containers that do not run.
+    /// Removes the containers of a selection that do not run.
     ///
     /// # Errors
     /// The first that could not be removed, after all others have been.
-    pub fn prune(&self) -> Result<PruneReport> {
+    pub fn prune(&self, which: &Selection) -> Result<PruneReport> {
         self.recover()?;
         let mut report = PruneReport::default();
         let mut first_error = None;
@@ -66,9 +70,13 @@ impl Engine {
                 Ok(status) if !status.state.has_shim() => {}
                 _ => continue,
             }
+            match self.definition(&id) {
+                Ok(definition) if which.has(definition.record.created, &definition.request.labels) => {}
+                _ => continue,
+            }
             // Measured before, and counted only if it is freed.
             let bytes = bytes_below(dir.path()).unwrap_or(0);
-            match self.remove_now(&id, false) {
+            match self.remove_now(&id, RemoveOptions::default()) {
                 Ok(()) => {
                     report.containers.push(id);
                     report.reclaimed += bytes;

@@ -9,6 +9,7 @@ use cofferdam_shim::{Event, Keeper, ShimSpec};
 use crate::joining::rejoin_for;
 use crate::paths::Paths;
 use crate::removal::{end_group, forget, remove_files};
+use crate::volume;
 
 /// The keeper of all shims: the orders of each say below which state its container is.
 #[derive(Debug)]
@@ -32,6 +33,7 @@ impl Keeper for ShimKeeper {
             end_group(&paths.container(&spec.id), &spec.id)?;
         }
         forget(&paths, &spec.id)?;
+        volume::remove_unused(&paths, spec.volumes.iter().map(String::as_str))?;
         let event = Event::now("container", "destroy", spec.id.as_str(), spec.attributes.clone());
         // The container is gone, told or not.
         let _ = event.append(&spec.events);

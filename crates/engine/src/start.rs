@@ -11,7 +11,7 @@ use crate::joining::rejoin;
 use crate::live::read_plan;
 use crate::removal::remove_ended;
 use crate::remover::ShimKeeper;
-use crate::{Attach, AttachStream, Engine, RunOptions, Started, ownership};
+use crate::{Attach, AttachStream, Engine, RunOptions, Started, ownership, volume};
 
 impl Engine {
     /// Makes a container and starts it; with [`RunOptions::attach`] the answer carries its streams.
@@ -21,9 +21,10 @@ impl Engine {
     pub fn run(&self, request: &ContainerRequest, options: &RunOptions) -> Result<Started> {
         let made = self.make(request, options.window)?;
         let started =
-            self.launch(&made.id, &made.name, request, made.plan, Status::default(), options.attach);
+            self.launch(&made.id, &made.name, &made.request, made.plan, Status::default(), options.attach);
         if started.is_err() && request.rm {
             let _ = remove_ended(&self.paths, &made.id);
+            let _ = volume::remove_unused(&self.paths, made.request.anonymous_volumes());
         }
         started
     }
@@ -68,6 +69,7 @@ impl Engine {
             attributes: attributes(request, name),
             restart: request.restart,
             remove: request.rm,
+            volumes: request.anonymous_volumes().map(str::to_owned).collect(),
             stop_signal: stop_signal(request)?,
             stop_timeout: request.stop_timeout.unwrap_or(10),
             stdin_open: request.interactive,

@@ -25,6 +25,26 @@ pub fn detached(keep: &[RawFd], child: impl FnOnce(io::Result<()>) -> i32) -> io
     }
 }
 
+/// Copies the calling process, which must have one thread only, with fork(2): for a process whose system call filter knows
+/// neither clone3(2) nor [`crate::clone`]'s way to count threads. The child's process id, and none in the child.
+///
+/// # Errors
+/// There are several threads, or procfs does not tell; or the system call's.
+pub fn fork() -> io::Result<Option<rustix::process::Pid>> {
+    if std::fs::read_dir("/proc/self/task")?.count() != 1 {
+        return Err(io::Error::other("the process has several threads, and a fork may start from one only"));
+    }
+    // SAFETY: there is one thread (no other can appear meanwhile), so no lock of the allocator or of std is left held in the
+    // child, which goes on with ordinary Rust code in its own copy of the memory.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(None),
+        pid => rustix::process::Pid::from_raw(pid)
+            .map(Some)
+            .ok_or_else(|| io::Error::other("fork gave no process id")),
+    }
+}
+
 fn prepare(keep: &[RawFd]) -> io::Result<()> {
     rustix::process::setsid()?;
     rustix::process::chdir("/")?;

@@ -202,6 +202,16 @@ pub fn send(process: impl AsFd, signal: Signal) -> io::Result<()> {
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// Sends a signal to a child of the caller's that it has not reaped yet (kill(2)): until then its number is its own.
+///
+/// # Errors
+/// EPERM, for a child that has become another user's.
+pub fn send_to_child(child: rustix::process::Pid, signal: Signal) -> io::Result<()> {
+    // SAFETY: plain numbers only.
+    let result = unsafe { libc::kill(child.as_raw_nonzero().get(), signal.number()) };
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// A signal as it arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arrived {

@@ -117,6 +117,16 @@ pub struct BindSource {
     pub directory: bool,
 }
 
+/// A volume of the engine's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VolumeSource {
+    /// The folder that holds its files; absolute, without links.
+    pub folder: PathBuf,
+    /// The zone whose containers made it.
+    pub zone: ZoneName,
+}
+
 /// A device file of the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -177,6 +187,8 @@ pub struct PlanContext {
     pub init_program: Option<PathBuf>,
     /// What each source of [`crate::ContainerRequest::bind_sources`] is; those that do not exist are left out.
     pub bind_sources: BTreeMap<PathBuf, BindSource>,
+    /// What each of [`crate::ContainerRequest::volume_names`] is, or will be once the container is allowed.
+    pub volumes: BTreeMap<String, VolumeSource>,
     /// What each of [`crate::ContainerRequest::device_sources`] is; those that are no devices are left out.
     pub host_devices: HostDevices,
     /// What each of [`crate::ContainerRequest::joined_containers`] is; those that do not run are left out.

@@ -9,7 +9,7 @@ mod zone;
 
 pub use context::{
     BindSource, CgroupMode, HostDevice, HostDevices, HostFacts, IdAllocation, IdRange, ImageConfig,
-    JoinedContainer, PlanContext,
+    JoinedContainer, PlanContext, VolumeSource,
 };
 pub use plan::{Admitted, EtcFiles, ExecOptions, PolicyError, plan, plan_exec, plan_limits};
 pub use quantity::{ByteSize, Ceiling, CpuCount};
@@ -17,7 +17,7 @@ pub use request::{
     BindRecursion, CapabilityWord, ContainerRequest, DeviceRate, DeviceRequest, DeviceWeight, EnvEntry,
     HOST_IMAGE, InvalidOption, LabelOption, NamespaceMode, NamespaceRequest, NetworkMode, NetworkRequest,
     ResourceRequest, RestartPolicy, SeccompChoice, SecurityOption, TmpfsOptions, TmpfsRequest, Ulimit,
-    VolumeKind, VolumeRequest, key_value,
+    VolumeKind, VolumeRequest, is_volume_name, key_value,
 };
 pub use zone::{
     BUILTIN_ZONES, IdScope, Isolation, LimitRules, LsmRules, MountAccess, MountRules, NamespaceRules,

@@ -6,6 +6,7 @@
 //! no database and trusts nothing that comes from the container.
 
 mod connection;
+pub mod container_init;
 mod event;
 mod failure;
 mod frame;

@@ -33,6 +33,8 @@ pub struct ShimSpec {
     pub restart: RestartPolicy,
     /// `--rm`
     pub remove: bool,
+    /// The volumes that are removed with it.
+    pub volumes: Vec<String>,
     /// The first signal of `stop`.
     pub stop_signal: Signal,
     /// Seconds from there to SIGKILL; negative for never.

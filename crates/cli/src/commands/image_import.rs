@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use cofferdam_engine::{Error, ImportSource, Imported};
-use cofferdam_policy::ImageConfig;
+use cofferdam_names::ContainerPath;
+use cofferdam_policy::{ImageConfig, key_value};
 
 use crate::command::Run;
 use crate::globals::Globals;
@@ -28,6 +29,12 @@ pub(crate) struct ImageImportCommand {
     /// Their working directory
     #[arg(short, long, default_value = "", hide_default_value = true)]
     workdir: String,
+    /// A path of its containers that is a volume, unless they are given another one
+    #[arg(long, value_name = "PATH")]
+    volume: Vec<ContainerPath>,
+    /// Set a label on the image
+    #[arg(short, long, value_name = "KEY[=VALUE]")]
+    label: Vec<String>,
     /// A folder or a tar that holds a root file system; - for a tar on standard input
     #[arg(value_name = "FOLDER|FILE|-")]
     source: PathBuf,
@@ -89,6 +96,8 @@ impl ImageImportCommand {
         }
         let cmd = if self.cmd.is_empty() { vec!["/bin/sh".to_owned()] } else { self.cmd.clone() };
         let (user, workdir) = (self.user.clone(), self.workdir.clone());
-        Ok(ImageConfig { env, cmd, user, workdir, ..ImageConfig::default() })
+        let volumes = self.volume.iter().map(ToString::to_string).collect();
+        let labels = self.label.iter().map(|label| key_value(label)).collect();
+        Ok(ImageConfig { env, cmd, user, workdir, volumes, labels, ..ImageConfig::default() })
     }
 }

@@ -10,6 +10,7 @@ mod events;
 mod exec;
 mod image_import;
 mod image_ls;
+mod image_prune;
 mod image_rm;
 mod info;
 mod inspect;
@@ -33,6 +34,10 @@ mod unpause;
 mod update;
 mod verify;
 mod version;
+mod volume_create;
+mod volume_ls;
+mod volume_prune;
+mod volume_rm;
 mod wait;
 mod zone_apply;
 mod zone_check;
@@ -68,7 +73,7 @@ pub(crate) const COMMANDS: &[Entry] = &[
     entry::<wait::WaitCommand>("wait", "Wait for containers to end, then print their exit codes"),
     entry::<top::TopCommand>("top", "Show the processes of a container"),
     entry::<stats::StatsCommand>("stats", "Show what containers use"),
-    entry::<inspect::InspectCommand>("inspect", "Show everything about containers"),
+    entry::<inspect::InspectCommand>("inspect", "Show everything about containers, images and volumes"),
     entry::<cp::CpCommand>("cp", "Copy files out of a container or into one"),
     entry::<diff::DiffCommand>("diff", "Show what a container changed in its root"),
     entry::<rename::RenameCommand>("rename", "Rename a container"),
@@ -87,7 +92,14 @@ pub(crate) const COMMANDS: &[Entry] = &[
     entry::<zone_verify::ZoneVerifyCommand>("zone verify", "Verify all running containers of a zone"),
     entry::<image_import::ImageImportCommand>("image import", "Make an image of a folder or a tar"),
     entry::<image_ls::ImageLsCommand>("image ls", "List images"),
+    entry::<inspect::ImageInspectCommand>("image inspect", "Show everything about images"),
     entry::<image_rm::ImageRmCommand>("image rm", "Remove images"),
+    entry::<image_prune::ImagePruneCommand>("image prune", "Remove images that no container uses"),
+    entry::<volume_create::VolumeCreateCommand>("volume create", "Make a volume"),
+    entry::<volume_ls::VolumeLsCommand>("volume ls", "List volumes"),
+    entry::<inspect::VolumeInspectCommand>("volume inspect", "Show everything about volumes"),
+    entry::<volume_rm::VolumeRmCommand>("volume rm", "Remove volumes"),
+    entry::<volume_prune::VolumePruneCommand>("volume prune", "Remove volumes that no container uses"),
     entry::<audit::host::AuditHostCommand>(
         "audit host",
         "Check whether this host, or a tree, is a secure vessel",
@@ -129,6 +141,8 @@ const ALIASES: &[(&str, &str)] = &[
     ("image list", "image ls"),
     ("image remove", "image rm"),
     ("images", "image ls"),
+    ("volume list", "volume ls"),
+    ("volume remove", "volume rm"),
     ("import", "image import"),
     ("rmi", "image rm"),
     ("zone list", "zone ls"),

@@ -14,6 +14,12 @@ pub(super) struct FileFlags {
     /// Attach a file system mount
     #[arg(long, value_name = "type=TYPE,source=...,target=...", value_parser = mount)]
     mount: Vec<VolumeRequest>,
+    /// Mount the volumes of another container: CONTAINER[:ro|rw]
+    #[arg(long, value_name = "CONTAINER")]
+    volumes_from: Vec<String>,
+    /// The driver of new volumes: local is the only one
+    #[arg(long, value_name = "DRIVER", value_parser = ["local"])]
+    volume_driver: Option<String>,
     /// Mount a tmpfs
     #[arg(long, value_name = "TARGET[:OPTIONS]")]
     tmpfs: Vec<TmpfsRequest>,
@@ -35,6 +41,7 @@ impl FileFlags {
     pub(super) fn apply(self, request: &mut ContainerRequest) {
         request.volumes = self.volume;
         request.volumes.extend(self.mount);
+        request.volumes_from = self.volumes_from;
         request.tmpfs = self.tmpfs;
         request.read_only = self.read_only;
         request.shm_size = self.shm_size;

@@ -18,7 +18,7 @@ use crate::create::new_id;
 use crate::engine::make_private_folder;
 use crate::error::{Error, Result};
 use crate::removal::remove_tree;
-use crate::store::{ImageRecord, ImageRemoval};
+use crate::store::ImageRecord;
 use crate::tree::owners::Owners;
 use crate::tree::walk::Walk;
 use crate::tree::writer::TreeWriter;
@@ -124,42 +124,14 @@ impl Engine {
         Ok(written)
     }
 
-    /// All imported images, by name.
-    ///
-    /// # Errors
-    /// The definitions cannot be read.
-    pub fn images(&self) -> Result<Vec<ImageSummary>> {
-        self.clean_images()?;
-        Ok(self.with_store(|store| Ok(store.images()?))?.into_iter().map(summary).collect())
-    }
-
-    /// Takes a name away, and the image with its last one.
-    ///
-    /// # Errors
-    /// There is none of this name, or a container uses it.
-    pub fn remove_image(&self, name: &str) -> Result<()> {
-        match self.with_store(|store| Ok(store.delete_image(name)?))? {
-            ImageRemoval::Missing => return Err(Error::NoImage { name: name.to_owned() }),
-            ImageRemoval::InUse(user) => {
-                let user = user.get(..12).unwrap_or(&user);
-                let why = io::Error::other(format!("container {user} uses it"));
-                return Err(Error::io("remove", format!("image {name}"), why));
-            }
-            ImageRemoval::Untagged => {}
-            ImageRemoval::Last(id) => remove_tree(&self.paths.state().join("images").join(id))?,
-        }
-        self.tell_of_image("delete", name);
-        Ok(())
-    }
-
-    fn tell_of_image(&self, action: &str, name: &str) {
+    pub(super) fn tell_of_image(&self, action: &str, name: &str) {
         let attributes = BTreeMap::from([("name".to_owned(), name.to_owned())]);
         // What happened has happened: a full disk does not undo it.
         let _ = Event::now("image", action, name, attributes).append(&self.events_path());
     }
 }
 
-fn summary(record: ImageRecord) -> ImageSummary {
+pub(super) fn summary(record: ImageRecord) -> ImageSummary {
     let ImageRecord { name, id, created, size, .. } = record;
     ImageSummary { name, id, created, size }
 }

@@ -4,6 +4,7 @@ mod claim;
 mod cleanup;
 pub(crate) mod host;
 pub(crate) mod import;
+pub(crate) mod listing;
 
 use std::path::PathBuf;
 

@@ -129,6 +129,15 @@ impl Store {
         Ok((entry.name, answer))
     }
 
+    /// Works while nobody adds or changes definitions, which are given.
+    pub(crate) fn locked<T, E: From<StoreError>>(
+        &self,
+        work: impl FnOnce(&[Record]) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let _locked = self.lock()?;
+        work(&self.containers()?)
+    }
+
     /// One definition.
     pub(crate) fn container(&self, id: &ContainerId) -> Result<Option<Record>, StoreError> {
         match self.entries()?.into_iter().find(|entry| entry.id == *id) {

@@ -1,6 +1,6 @@
 //! The first process: program, environment, working directory; and the processes that `exec` adds.
 
-use cofferdam_confinement::{Mount, Plan, Process, WindowSize};
+use cofferdam_confinement::{Mount, MountIdMap, MountKind, Plan, Process, WindowSize};
 use cofferdam_names::ContainerPath;
 
 use super::accounts::{Account, AccountFiles, check_mapped};
@@ -122,7 +122,12 @@ impl Planner<'_> {
         };
         let args = std::mem::take(&mut process.args);
         process.args = [INIT_PATH, "--"].into_iter().map(str::to_owned).chain(args).collect();
-        mounts.push(self.readonly_file(program, path(INIT_PATH)?));
+        // Without an id map: no id of the container's owns the host's file, whatever becomes of the mount (CVE-2019-5736).
+        let mut mount = self.readonly_file(program, path(INIT_PATH)?);
+        if let MountKind::Bind { id_map, .. } = &mut mount.kind {
+            *id_map = MountIdMap::None;
+        }
+        mounts.push(mount);
         Ok(())
     }
 

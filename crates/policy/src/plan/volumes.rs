@@ -44,12 +44,14 @@ impl Planner<'_> {
                 };
                 self.bind(&asked, &volume.target, &bind)
             }
-            VolumeKind::Volume { name, .. } => {
-                let asked = match name {
-                    Some(name) => format!("volume {name}:{}", volume.target),
-                    None => format!("volume {}", volume.target),
-                };
-                Err(PolicyError::not_built(asked, "bring in a folder of the host, or a --tmpfs"))
+            VolumeKind::Volume { name, subpath, .. } => {
+                let name = name.as_deref().unwrap_or_default();
+                let asked = format!("volume {name}:{}", volume.target);
+                if subpath.is_some() {
+                    let why = "a container that shares the volume could put a link in the folder's place; mount the whole volume";
+                    return Err(PolicyError::not_built(format!("{asked}: volume-subpath"), why));
+                }
+                self.engine_volume(&asked, name, &volume.target, volume.readonly)
             }
             VolumeKind::Tmpfs { options } => {
                 let asked = format!("--mount type=tmpfs,target={}", volume.target);
@@ -57,6 +59,42 @@ impl Planner<'_> {
                 self.tmpfs(&asked, &volume.target, &TmpfsOptions { readonly, ..options.clone() })
             }
         }
+    }
+
+    /// A volume belongs to the zone that made it: what one zone's containers wrote is not another's to read or to change.
+    fn engine_volume(
+        &self,
+        asked: &str,
+        name: &str,
+        target: &ContainerPath,
+        readonly: Option<bool>,
+    ) -> Result<Mount, PolicyError> {
+        let found = self.context.volumes.get(name);
+        let found =
+            found.ok_or_else(|| PolicyError::invalid(asked, "the engine did not say what this volume is"))?;
+        let others = &self.zone.mounts.volumes_from;
+        if found.zone != self.zone.name.value && !others.value.contains(&found.zone) {
+            let ceiling =
+                format!("the volume is of zone `{}`, which mounts.volumes_from does not name", found.zone);
+            return Err(self.beyond(asked, &others.place, ceiling));
+        }
+        let readonly = readonly.unwrap_or(self.zone.mounts.readonly_default.value);
+        Ok(Mount {
+            target: target_of(asked, target)?,
+            kind: MountKind::Bind {
+                source: found.folder.clone(),
+                recursive: false,
+                id_map: self.bind_id_map(false),
+            },
+            // Programs of an image that was copied into it may be set-user-ID, as in the image itself.
+            flags: MountFlags {
+                readonly: if readonly { Flag::Set } else { Flag::Keep },
+                nodev: Flag::Set,
+                ..MountFlags::KEEP
+            },
+            recursive_flags: MountFlags::KEEP,
+            propagation: vec![Propagation::Rprivate],
+        })
     }
 
     fn bind(&self, asked: &str, target: &ContainerPath, bind: &Bind<'_>) -> Result<Mount, PolicyError> {

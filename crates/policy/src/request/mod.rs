@@ -30,7 +30,7 @@ pub use network::{NetworkMode, NetworkRequest};
 pub use resources::{DeviceRate, DeviceWeight, ResourceRequest, Ulimit};
 pub use restart::RestartPolicy;
 pub use security_option::{LabelOption, SeccompChoice, SecurityOption};
-pub use volume::{BindRecursion, TmpfsOptions, TmpfsRequest, VolumeKind, VolumeRequest};
+pub use volume::{BindRecursion, TmpfsOptions, TmpfsRequest, VolumeKind, VolumeRequest, is_volume_name};
 
 /// The image that is the host's own `/usr` and a cleaned `/etc`.
 pub const HOST_IMAGE: &str = "host";
@@ -77,6 +77,8 @@ pub struct ContainerRequest {
     pub group_add: Vec<String>,
     /// `-v` and `--mount`, in the order given.
     pub volumes: Vec<VolumeRequest>,
+    /// `--volumes-from`, as typed: `CONTAINER[:ro|rw]`. The engine adds that container's volumes to `volumes`.
+    pub volumes_from: Vec<String>,
     /// `--tmpfs`
     pub tmpfs: Vec<TmpfsRequest>,
     /// `--read-only`
@@ -168,6 +170,22 @@ impl ContainerRequest {
         self.volumes.iter().filter_map(|volume| match &volume.kind {
             VolumeKind::Bind { source, .. } => Some(source.as_path()),
             VolumeKind::Volume { .. } | VolumeKind::Tmpfs { .. } => None,
+        })
+    }
+
+    /// The names of the volumes that it uses: the engine looks each up for [`crate::PlanContext::volumes`].
+    pub fn volume_names(&self) -> impl Iterator<Item = &str> {
+        self.volumes.iter().filter_map(|volume| match &volume.kind {
+            VolumeKind::Volume { name, .. } => name.as_deref(),
+            VolumeKind::Bind { .. } | VolumeKind::Tmpfs { .. } => None,
+        })
+    }
+
+    /// The volumes that go with the container.
+    pub fn anonymous_volumes(&self) -> impl Iterator<Item = &str> {
+        self.volumes.iter().filter_map(|volume| match &volume.kind {
+            VolumeKind::Volume { name, anonymous: true, .. } => name.as_deref(),
+            _ => None,
         })
     }
 

@@ -122,7 +122,12 @@ impl Fields {
                 if let Some(name) = self.source.as_deref().filter(|name| !volume::is_volume_name(name)) {
                     return Err(format!("{name:?} is no volume's name; for a folder write type=bind"));
                 }
-                VolumeKind::Volume { name: self.source, no_copy: self.no_copy, subpath: self.subpath }
+                VolumeKind::Volume {
+                    anonymous: self.source.is_none(),
+                    name: self.source,
+                    no_copy: self.no_copy,
+                    subpath: self.subpath,
+                }
             }
             "tmpfs" if self.source.is_some() => return Err("type=tmpfs has no source".to_owned()),
             "tmpfs" => VolumeKind::Tmpfs { options: self.tmpfs },

@@ -80,12 +80,23 @@ pub enum VolumeKind {
         no_copy: bool,
         /// The folder in it that is mounted.
         subpath: Option<PathBuf>,
+        /// Nobody named it: it goes with its container (`--rm`, `rm -v`).
+        #[serde(default)]
+        anonymous: bool,
     },
     /// A tmpfs.
     Tmpfs {
         /// Its options.
         options: TmpfsOptions,
     },
+}
+
+impl VolumeKind {
+    /// A volume of this name; without one an anonymous one.
+    #[must_use]
+    pub fn volume(name: Option<String>) -> Self {
+        Self::Volume { anonymous: name.is_none(), name, no_copy: false, subpath: None }
+    }
 }
 
 /// One `-v` or `--mount`.
@@ -121,7 +132,7 @@ impl VolumeRequest {
             });
         }
         if is_volume_name(source) {
-            return Ok(VolumeKind::Volume { name: Some(source.to_owned()), no_copy: false, subpath: None });
+            return Ok(VolumeKind::volume(Some(source.to_owned())));
         }
         let rule = "its source is a path that starts with / or ., or a volume's name";
         Err(InvalidOption::new("volume", text, rule))
@@ -147,8 +158,9 @@ impl VolumeRequest {
     }
 }
 
-/// A volume's name as Docker allows it.
-pub(super) fn is_volume_name(text: &str) -> bool {
+/// Whether a text is a volume's name, as Docker allows them.
+#[must_use]
+pub fn is_volume_name(text: &str) -> bool {
     text.len() >= 2
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
@@ -186,7 +198,7 @@ impl FromStr for VolumeRequest {
         }
         let kind = match source {
             Some(source) => Self::source_kind(text, source)?,
-            None => VolumeKind::Volume { name: None, no_copy: false, subpath: None },
+            None => VolumeKind::volume(None),
         };
         let mut volume = Self { target, kind, readonly: None };
         for word in options.split(',').filter(|word| !word.is_empty()) {

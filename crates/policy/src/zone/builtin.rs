@@ -78,6 +78,7 @@ mod tests {
             "[limits.ulimits]",
             "[limits.ulimits_max]",
             "readonly_default =",
+            "volumes_from =",
             "[mounts.access]",
             "host =",
             "share =",

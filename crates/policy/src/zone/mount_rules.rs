@@ -1,7 +1,9 @@
 //! `[mounts]`: which files and folders of the host may be brought into a container.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+
+use cofferdam_names::ZoneName;
 
 use super::{Place, Setting};
 
@@ -36,6 +38,8 @@ pub struct MountRules {
     /// The access to each path and what lies below it: the longest path decides. A path without a rule may not be
     /// brought in.
     pub access: Setting<BTreeMap<PathBuf, Setting<MountAccess>>>,
+    /// The zones, beside its own, whose volumes a container may use.
+    pub volumes_from: Setting<BTreeSet<ZoneName>>,
 }
 
 impl MountRules {
@@ -66,7 +70,8 @@ mod tests {
         });
         MountRules {
             readonly_default: Setting::new(false, place.clone()),
-            access: Setting::new(access.collect(), place),
+            access: Setting::new(access.collect(), place.clone()),
+            volumes_from: Setting::new(BTreeSet::new(), place),
         }
     }
 

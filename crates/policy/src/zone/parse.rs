@@ -135,7 +135,11 @@ impl Zone {
                 ulimits: at(&place, BTreeMap::new()),
                 ulimits_max: at(&place, BTreeMap::new()),
             },
-            mounts: MountRules { readonly_default: at(&place, true), access: at(&place, BTreeMap::new()) },
+            mounts: MountRules {
+                readonly_default: at(&place, true),
+                access: at(&place, BTreeMap::new()),
+                volumes_from: at(&place, BTreeSet::new()),
+            },
             namespaces: NamespaceRules {
                 host: at(&place, BTreeSet::new()),
                 share: at(&place, Sharing::None),

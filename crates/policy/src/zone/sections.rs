@@ -262,6 +262,11 @@ fn task_limit(value: &DeValue<'_>) -> Option<Limit> {
 fn mounts<'i>(reader: &mut Reader<'i>, mut section: Section<'i>, zone: &mut Zone) {
     let readonly = reader.value(&mut section, "readonly_default", "it is true or false", DeValue::as_bool);
     replace(&mut zone.mounts.readonly_default, readonly);
+    let zones =
+        reader.list(&mut section, "volumes_from", "it is the name of a zone", |word| word.parse().ok());
+    if let Some(zones) = zones {
+        zone.mounts.volumes_from = Setting::new(zones.value.into_iter().collect(), zones.place);
+    }
     if let Some(access) = reader.table(&mut section, "access") {
         let rule = "its form is \"/HOST/PATH\" = \"none\", \"read\" or \"write\"";
         zone.mounts.access = reader.map(access, rule, |path, value| {

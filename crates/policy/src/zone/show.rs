@@ -96,6 +96,9 @@ impl Zone {
             self.mounts.readonly_default.value,
             &self.mounts.readonly_default.place,
         );
+        let volumes_from = &self.mounts.volumes_from;
+        let zones = list(volumes_from.value.iter().map(ToString::to_string));
+        sheet.line("volumes_from", zones, &volumes_from.place);
         sheet.section("mounts.access");
         for (path, access) in &self.mounts.access.value {
             sheet.line(&quoted(&path.to_string_lossy()), quoted(access.value.word()), &access.place);

@@ -8,7 +8,7 @@ use cofferdam_kernel::capability::CapSet;
 use cofferdam_kernel::namespace::Namespace;
 use cofferdam_policy::{
     BindSource, CgroupMode, ContainerRequest, HostDevice, HostFacts, IdAllocation, IdRange, ImageConfig,
-    JoinedContainer, PlanContext, PolicyError, Zone, builtin_zone, parse_zone, plan,
+    JoinedContainer, PlanContext, PolicyError, VolumeSource, Zone, builtin_zone, parse_zone, plan,
 };
 
 /// A host with root's rights and cgroup v1, as the test machine is.
@@ -88,9 +88,19 @@ pub fn context_on(host: HostFacts, request: &ContainerRequest) -> PlanContext {
         engine_dirs: vec!["/var/lib/cofferdam".into(), "/run/cofferdam".into()],
         init_program: Some("/usr/bin/cofferdam".into()),
         bind_sources: request.bind_sources().map(bind).collect(),
+        volumes: request.volume_names().map(|name| (name.to_owned(), volume(name))).collect(),
         host_devices: request.device_sources().map(device).collect(),
         joined: request.joined_containers().map(|name| (name.to_owned(), neighbour("default"))).collect(),
         window: None,
+    }
+}
+
+/// A volume; the zone that it belongs to is in its name.
+fn volume(name: &str) -> VolumeSource {
+    let zone = name.split('-').next().unwrap_or_default();
+    VolumeSource {
+        folder: format!("/var/lib/cofferdam/volumes/{name}/data").into(),
+        zone: zone.parse().unwrap(),
     }
 }
 

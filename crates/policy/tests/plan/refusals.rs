@@ -1,8 +1,8 @@
 //! What a zone, this host or the state of the work does not allow: refused in full sentences.
 
-use cofferdam_policy::{ContainerRequest, PolicyError, plan};
+use cofferdam_policy::{ContainerRequest, PolicyError, VolumeRequest, plan};
 
-use crate::fixture::{context_on, host, neighbour, refused, request, try_plan, zone, zone_file};
+use crate::fixture::{context_on, host, neighbour, planned, refused, request, try_plan, zone, zone_file};
 
 /// A request with one thing in it.
 fn asking(change: impl FnOnce(&mut ContainerRequest)) -> ContainerRequest {
@@ -77,8 +77,13 @@ fn what_is_not_built_is_refused_and_not_ignored() {
         ("--publish-all", asking(|r| r.network.publish_all = true)),
         ("--ip", asking(|r| r.network.ip = Some("10.0.0.1".to_owned()))),
         ("--cgroup-parent", asking(|r| r.cgroup_parent = Some("x".to_owned()))),
-        ("volume data", asking(|r| r.volumes = vec!["data:/data".parse().unwrap()])),
-        ("volume /data", asking(|r| r.volumes = vec!["/data".parse().unwrap()])),
+        (
+            "volume default-data",
+            asking(|r| {
+                let text = "type=volume,src=default-data,dst=/data,volume-subpath=x";
+                r.volumes = vec![VolumeRequest::parse_mount(text).unwrap()];
+            }),
+        ),
         ("--ipc=container", asking(|r| r.namespaces.ipc = Some(option_mode("container:x")))),
         ("label", asking(|r| r.security_options = vec!["label=type:x_t".parse().unwrap()])),
         ("--device-cgroup-rule", asking(|r| r.device_cgroup_rules = vec!["c 1:1 r".to_owned()])),
@@ -156,6 +161,19 @@ fn cve_2022_0811_a_sysctl_value_is_one_value() {
         r.sysctls = [("kernel.shm_rmid_forced".to_owned(), "1\n+kernel.core_pattern=|/x".to_owned())].into()
     });
     assert!(refused(&zone("default"), &request).contains("one line"));
+}
+
+#[test]
+fn a_volume_of_another_zone_stays_out_unless_the_zone_names_it() {
+    let asks = asking(|r| r.volumes = vec!["strict-data:/data".parse().unwrap()]);
+    let text = refused(&zone("default"), &asks);
+    assert!(
+        text.contains("`default`") && text.contains("`strict`") && text.contains("volumes_from"),
+        "{text}"
+    );
+    let text = zone("default").to_toml().replace("volumes_from = []", "volumes_from = [\"strict\"]");
+    planned(&zone_file(&text), &asks);
+    planned(&zone("default"), &asking(|r| r.volumes = vec!["default-data:/data".parse().unwrap()]));
 }
 
 #[test]

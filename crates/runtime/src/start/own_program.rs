@@ -21,6 +21,9 @@ use crate::step::{Step, StepError};
 
 const OWN_PROGRAM: &str = "/proc/self/exe";
 
+/// The environment variable in which a copy of this program finds the path of the original.
+pub const PROGRAM_VARIABLE: &str = "COFFERDAM_PROGRAM";
+
 /// Whether the container's ids could write to the file of the program that runs this code.
 fn is_in_reach(plan: &Plan) -> io::Result<bool> {
     let owner = rustix::fs::stat(OWN_PROGRAM)?;
@@ -68,7 +71,10 @@ pub fn protect() -> io::Result<()> {
     }
     let copy = read_only_clone().or_else(|_| sealed_copy())?;
     let args = CStringArray::new(std::env::args_os().map(OsString::into_vec))?;
-    let env = CStringArray::new(std::env::vars_os().map(|(name, value)| {
+    let original =
+        std::env::current_exe().ok().map(|path| (OsString::from(PROGRAM_VARIABLE), path.into_os_string()));
+    let inherited = std::env::vars_os().filter(|(name, _)| name != PROGRAM_VARIABLE);
+    let env = CStringArray::new(inherited.chain(original).map(|(name, value)| {
         let mut entry = name.into_vec();
         entry.push(b'=');
         entry.extend(value.into_vec());

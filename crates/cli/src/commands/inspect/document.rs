@@ -1,5 +1,6 @@
 //! A container in the shape of Docker's `inspect`, with what only Cofferdam has beside it: `Zone`, `Plan`, `Request`.
 
+use cofferdam_confinement::{Flag, MountKind, Plan};
 use cofferdam_engine::{ContainerDetails, ContainerState, Status};
 use cofferdam_policy::{VolumeKind, VolumeRequest};
 use serde_json::{Value, json};
@@ -30,7 +31,7 @@ pub(super) fn document(details: &ContainerDetails, size: Option<u64>) -> Value {
         "Zone": summary.zone,
         "HostConfig": host_config(details),
         "GraphDriver": { "Name": "overlay", "Data": { "UpperDir": details.upper } },
-        "Mounts": details.request.volumes.iter().map(mount).collect::<Vec<_>>(),
+        "Mounts": details.request.volumes.iter().map(|volume| mount(volume, &details.plan)).collect::<Vec<_>>(),
         "Config": config(details),
         "NetworkSettings": { "Networks": { summary.network.clone(): {} }, "Ports": {} },
         "Request": details.request,
@@ -123,18 +124,41 @@ fn host_config(details: &ContainerDetails) -> Value {
 }
 
 fn bind(volume: &VolumeRequest) -> Option<String> {
-    let VolumeKind::Bind { source, .. } = &volume.kind else { return None };
+    let source = match &volume.kind {
+        VolumeKind::Bind { source, .. } => source.display().to_string(),
+        VolumeKind::Volume { name: Some(name), anonymous: false, .. } => name.clone(),
+        _ => return None,
+    };
     let suffix = if volume.readonly == Some(true) { ":ro" } else { "" };
-    Some(format!("{}:{}{suffix}", source.display(), volume.target))
+    Some(format!("{source}:{}{suffix}", volume.target))
 }
 
-fn mount(volume: &VolumeRequest) -> Value {
-    let (kind, source) = match &volume.kind {
-        VolumeKind::Bind { source, .. } => ("bind", source.display().to_string()),
-        VolumeKind::Volume { name, .. } => ("volume", name.clone().unwrap_or_default()),
-        VolumeKind::Tmpfs { .. } => ("tmpfs", String::new()),
+/// One mount; its source on the host and whether it is writable are the plan's words.
+fn mount(volume: &VolumeRequest, plan: &Plan) -> Value {
+    let planned = plan.mounts.iter().find(|mount| mount.target == volume.target);
+    let source = planned.and_then(|mount| match &mount.kind {
+        MountKind::Bind { source, .. } => Some(source.display().to_string()),
+        _ => None,
+    });
+    let (kind, name) = match &volume.kind {
+        VolumeKind::Bind { .. } => ("bind", None),
+        VolumeKind::Volume { name, .. } => ("volume", name.clone()),
+        VolumeKind::Tmpfs { .. } => ("tmpfs", None),
     };
-    json!({ "Type": kind, "Source": source, "Destination": volume.target, "RW": volume.readonly != Some(true) })
+    let writable = planned.is_some_and(|mount| mount.flags.readonly != Flag::Set);
+    let mut shown = json!({
+        "Type": kind,
+        "Source": source.unwrap_or_default(),
+        "Destination": volume.target,
+        "Mode": "",
+        "RW": writable,
+        "Propagation": if kind == "bind" { "rprivate" } else { "" },
+    });
+    if let (Some(name), Some(fields)) = (name, shown.as_object_mut()) {
+        fields.insert("Name".to_owned(), name.into());
+        fields.insert("Driver".to_owned(), "local".into());
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -147,6 +171,6 @@ mod tests {
         assert_eq!(bind(&volume("/a:/b:ro")).as_deref(), Some("/a:/b:ro"));
         assert_eq!(bind(&volume("/a:/b")).as_deref(), Some("/a:/b"));
         assert_eq!(bind(&volume("/b")), None);
-        assert_eq!(mount(&volume("/a:/b:ro"))["RW"], false);
+        assert_eq!(bind(&volume("data:/b")).as_deref(), Some("data:/b"));
     }
 }

@@ -1,12 +1,14 @@
-//! `cofferdam inspect`: everything about containers, as JSON or through a template.
+//! `cofferdam inspect`: everything about containers, images and volumes, as JSON or through a template.
 
 mod document;
+mod image;
+mod volume;
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use cofferdam_engine::{Engine, ListFilters};
+use cofferdam_engine::{Engine, Error, ListFilters};
 use cofferdam_names::ContainerId;
 use serde_json::Value;
 
@@ -26,37 +28,101 @@ pub(crate) struct InspectCommand {
     /// Show the size of the writable layer
     #[arg(short, long)]
     size: bool,
-    /// What kind of thing the names mean
+    /// What kind of thing the names mean (default: a container, or else an image, or else a volume)
     #[arg(long, value_enum)]
     r#type: Option<Kind>,
     /// Names or ids
-    #[arg(value_name = "CONTAINER", required = true)]
+    #[arg(value_name = "NAME", required = true)]
     words: Vec<String>,
 }
+
+/// Flags of `image inspect` and `volume inspect`.
+#[derive(Debug, Parser)]
+pub(crate) struct InspectOneKind<const VOLUME: bool> {
+    /// json or TEMPLATE (default: a JSON list)
+    #[arg(short, long, value_name = "FORMAT")]
+    format: Option<String>,
+    /// Names, or ids of images
+    #[arg(value_name = "NAME", required = true)]
+    words: Vec<String>,
+}
+
+pub(crate) type ImageInspectCommand = InspectOneKind<false>;
+pub(crate) type VolumeInspectCommand = InspectOneKind<true>;
 
 /// What can be inspected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Kind {
     /// Containers
     Container,
+    /// Images
+    Image,
+    /// Volumes
+    Volume,
 }
 
 impl Run for InspectCommand {
     fn run(self, globals: &Globals) -> Outcome {
         let engine = engine(globals)?;
-        let find = |word: &str| -> Result<Value, Report> {
-            let id = container(&engine, word)?;
-            let details = engine.inspect(&id)?;
-            let size = if self.size { writable_size(&engine, &id)? } else { None };
-            Ok(document::document(&details, size))
-        };
-        match self.format.as_deref().filter(|text| !text.is_empty()) {
-            None => list(&self.words, find),
-            Some("json") => each_printing(&self.words, |word| Ok(find(word)?.to_string())),
-            Some(text) => {
-                let template = Template::parse(text)?;
-                each_printing(&self.words, |word| Ok(template.render(&find(word)?)?))
+        show(&self.words, self.format.as_deref(), |word| match self.r#type {
+            Some(Kind::Container) => self.container(&engine, word),
+            Some(Kind::Image) => Ok(image::document(&engine.image(word)?)),
+            Some(Kind::Volume) => Ok(volume::document(&engine.volume(word)?)),
+            None => match engine.resolve(word) {
+                Err(Error::NoContainer { .. }) => other(&engine, word),
+                _ => self.container(&engine, word),
+            },
+        })
+    }
+}
+
+impl InspectCommand {
+    fn container(&self, engine: &Engine, word: &str) -> Result<Value, Report> {
+        let id = container(engine, word)?;
+        let details = engine.inspect(&id)?;
+        let size = if self.size { writable_size(engine, &id)? } else { None };
+        Ok(document::document(&details, size))
+    }
+}
+
+/// What is no container.
+fn other(engine: &Engine, word: &str) -> Result<Value, Report> {
+    match (engine.image(word), engine.volume(word)) {
+        (Ok(found), _) => Ok(image::document(&found)),
+        (Err(Error::NoImage { .. }), Ok(found)) => Ok(volume::document(&found)),
+        (Err(Error::NoImage { .. }), Err(_)) => {
+            Err(Report::new(format!("no such container, image or volume: {word}"))
+                .hint("see `cofferdam ps -a`, `cofferdam image ls` and `cofferdam volume ls`"))
+        }
+        (Err(error), _) => Err(error.into()),
+    }
+}
+
+impl<const VOLUME: bool> Run for InspectOneKind<VOLUME> {
+    fn run(self, globals: &Globals) -> Outcome {
+        let engine = engine(globals)?;
+        show(&self.words, self.format.as_deref(), |word| {
+            if VOLUME {
+                Ok(volume::document(&engine.volume(word)?))
+            } else {
+                Ok(image::document(&engine.image(word)?))
             }
+        })
+    }
+}
+
+/// Prints what is found for each word: one JSON list, or a line for each as `--format` says.
+fn show(
+    words: &[String],
+    format: Option<&str>,
+    mut find: impl FnMut(&str) -> Result<Value, Report>,
+) -> Outcome {
+    match format.filter(|text| !text.is_empty()) {
+        None => list(words, find),
+        Some("json") => each_printing(words, |word| Ok(find(word)?.to_string())),
+        Some(text) => {
+            let template = Template::parse(text)?;
+            each_printing(words, |word| Ok(template.render(&find(word)?)?))
         }
     }
 }
