@@ -47,7 +47,7 @@ impl Engine {
             matches!(live.plan.namespaces.pid, NamespaceSource::Join(_)).then_some(live)
         };
         let processes = |live: Live| {
-            let entered = Entrants::of(live.dir.path()).living(proc, key.public()).unwrap_or_default();
+            let entered = Entrants::of(live.dir.small()).living(proc, key.public()).unwrap_or_default();
             entered.into_iter().map(|(pid, _)| pid).chain([live.pid]).collect::<Vec<_>>()
         };
         self.running().unwrap_or_default().into_iter().filter_map(sharing).flat_map(processes).collect()
