@@ -9,6 +9,7 @@ use cofferdam_kernel::signal::Signal;
 use cofferdam_names::Timestamp;
 use cofferdam_policy::RestartPolicy;
 use cofferdam_runtime::cgroup::{Group, Layout};
+use cofferdam_runtime::start::OwnedGroup;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::WaitStatus;
 
@@ -35,13 +36,12 @@ impl Ended {
     }
 }
 
-/// What became of the container's cgroup.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct GroupEnd {
+/// The container's cgroup, in which no process is left.
+#[derive(Debug)]
+struct EmptiedGroup {
     /// One of its processes was killed for want of memory.
     oom_killed: bool,
-    /// It was found, and it is removed.
-    gone: bool,
+    group: OwnedGroup,
 }
 
 /// What the shim does next.
@@ -82,7 +82,8 @@ impl<K: Keeper> Supervisor<'_, K> {
     /// Collects the last output, kills what is left, and decides how to go on.
     pub(super) fn end(&mut self, ended: Ended) -> io::Result<Next> {
         self.drain()?;
-        let GroupEnd { oom_killed, gone } = self.end_group();
+        let mut emptied = self.empty_group();
+        let oom_killed = emptied.as_ref().is_some_and(|emptied| emptied.oom_killed);
         self.child = None;
         self.kill_at = None;
         self.handover_at = None;
@@ -98,8 +99,9 @@ impl<K: Keeper> Supervisor<'_, K> {
         self.tell("die", &[("exitCode", ended.code.to_string())]);
         let policy = self.spec.restart;
         if !wants_restart(policy, ended.code, self.status.restarts, self.status.stopped_by_user) {
-            return self.finish(status, gone);
+            return self.finish(status, emptied);
         }
+        self.remove_group(&mut emptied);
         let wait = delay(if stable { 0 } else { self.status.restarts });
         self.status.restarts += 1;
         self.status.state = ContainerState::Restarting;
@@ -110,11 +112,20 @@ impl<K: Keeper> Supervisor<'_, K> {
     }
 
     /// The container has ended for good: `--rm`, then tell everybody.
-    fn finish(&mut self, status: ExitStatus, group_gone: bool) -> io::Result<Next> {
+    fn finish(&mut self, status: ExitStatus, mut emptied: Option<EmptiedGroup>) -> io::Result<Next> {
         self.status.state = ContainerState::Exited;
         let mut forgotten = false;
-        if self.spec.remove {
-            match self.keeper.forget(&self.spec, group_gone) {
+        if !self.spec.remove {
+            self.remove_group(&mut emptied);
+            self.write_status()?;
+            if self.status.stopped_by_user {
+                self.tell("stop", &[]);
+            }
+            // Its owner is gone with this process; what is at the path would only make clients wait.
+            let _ = std::fs::remove_file(self.spec.run().socket());
+        } else {
+            // A group that is empty is removed when nobody waits any more.
+            match self.keeper.forget(&self.spec, emptied.is_some()) {
                 Ok(()) => forgotten = true,
                 Err(error) => {
                     self.status.state = ContainerState::Dead;
@@ -123,13 +134,6 @@ impl<K: Keeper> Supervisor<'_, K> {
                     self.write_status()?;
                 }
             }
-        } else {
-            self.write_status()?;
-            if self.status.stopped_by_user {
-                self.tell("stop", &[]);
-            }
-            // Its owner is gone with this process; what is at the path would only make clients wait.
-            let _ = std::fs::remove_file(self.spec.run().socket());
         }
         for client in &mut self.clients {
             client.tell_end(status);
@@ -137,6 +141,7 @@ impl<K: Keeper> Supervisor<'_, K> {
         if forgotten {
             // A client waits for the end of its connection as well.
             self.clients.clear();
+            self.remove_group(&mut emptied);
             self.keeper.sweep(&self.spec);
         }
         Ok(Next::Gone)
@@ -193,25 +198,30 @@ impl<K: Keeper> Supervisor<'_, K> {
         Ok(())
     }
 
-    /// Kills every process that is left in the container's group, and removes it. What cannot be removed is left to the
-    /// next command's clean-up.
-    pub(super) fn end_group(&mut self) -> GroupEnd {
+    /// Kills every process that is left in the container's group; none if it has none that could be found.
+    fn empty_group(&mut self) -> Option<EmptiedGroup> {
         let owned = self.child.as_mut().and_then(|child| child.group.take());
-        let opened = match &owned {
-            None => self.open_group(),
-            Some(_) => None,
-        };
-        let Some(group) = owned.as_ref().and_then(|owned| owned.group()).or(opened.as_ref()) else {
-            return GroupEnd::default();
-        };
+        let owned = owned.or_else(|| self.open_group().map(OwnedGroup::existing))?;
+        let group = owned.group()?;
         let oom_killed = group.oom_kills().is_ok_and(|count| count > 0);
-        let _ = group.kill_all();
-        let destroyed = group.destroy();
-        let gone = destroyed.is_ok();
-        if let Err(error) = destroyed {
+        let emptied = group.kill_all();
+        emptied.ok().map(|()| EmptiedGroup { oom_killed, group: owned })
+    }
+
+    /// Removes a group that was emptied. What cannot be removed is left to the next command's clean-up.
+    fn remove_group(&mut self, emptied: &mut Option<EmptiedGroup>) {
+        let Some(mut emptied) = emptied.take() else { return };
+        if let Some(Err(error)) = emptied.group.group().map(Group::destroy) {
             self.status.error = Some(Failure::during("remove the cgroup", &error).chain());
         }
-        GroupEnd { oom_killed, gone }
+        // Once is enough.
+        emptied.group.keep();
+    }
+
+    /// Kills every process that is left in the container's group, and removes it.
+    pub(super) fn end_group(&mut self) {
+        let mut emptied = self.empty_group();
+        self.remove_group(&mut emptied);
     }
 
     /// The container's group by its path in the plan; none if it has none.
@@ -261,7 +271,7 @@ impl<K: Keeper> Supervisor<'_, K> {
                 let code = failure.class.code();
                 let status = ExitStatus { code, signal: None, oom_killed: false };
                 self.status.exit = Some(status);
-                self.finish(status, false)?;
+                self.finish(status, None)?;
                 Ok(true)
             }
         }
@@ -277,7 +287,7 @@ impl<K: Keeper> Supervisor<'_, K> {
     /// Ends a shim whose restart was given up.
     pub(super) fn finish_given_up(&mut self) -> io::Result<()> {
         let status = self.status.exit.unwrap_or_default();
-        self.finish(status, false)?;
+        self.finish(status, None)?;
         Ok(())
     }
 }

@@ -38,8 +38,8 @@ pub trait Keeper {
         plan: &mut cofferdam_confinement::Plan,
     ) -> Result<(), Box<dyn std::error::Error>>;
 
-    /// Takes the container out of the state: it has ended and was started with `--rm`. The caller holds its lock, and has
-    /// removed its cgroup if `group_gone` says so.
+    /// Takes the container out of the state: it has ended and was started with `--rm`. The caller holds its lock, and sees
+    /// to its cgroup if `group_gone` says so.
     ///
     /// # Errors
     /// Whatever kept it from being removed.
