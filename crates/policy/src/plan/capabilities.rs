@@ -1,7 +1,7 @@
 //! Capabilities, `--privileged` and no_new_privs.
 
-use cofferdam_confinement::Capabilities;
-use cofferdam_kernel::capability::CapSet;
+use cofferdam_confinement::{Capabilities, Flag, Mount, MountKind, Root};
+use cofferdam_kernel::capability::{CapSet, Capability};
 
 use super::{Planner, PolicyError};
 use crate::{CapabilityWord, SecurityOption};
@@ -50,6 +50,38 @@ impl Planner<'_> {
             added.difference(dropped)
         };
         Ok(kept.union(added))
+    }
+
+    /// Read-only mounts do not go together with CAP_SYS_ADMIN: whoever has it in the user namespace that owns a mount namespace
+    /// can make any of its mounts writable (mount(2), `MS_REMOUNT | MS_BIND`; tried on Linux 6.18). The kernel locks the
+    /// attributes of mounts only where a mount namespace is copied into another user namespace, and ours are attached after
+    /// that. Behind an id-mapped mount of the host the container's root would then write as the host's.
+    pub(super) fn refuse_remountable(
+        &self,
+        capabilities: CapSet,
+        mounts: &[Mount],
+        root: &Root,
+    ) -> Result<(), PolicyError> {
+        if !capabilities.contains(Capability::SYS_ADMIN) {
+            return Ok(());
+        }
+        let foreign = |mount: &&Mount| match &mount.kind {
+            // The engine's own files of this container alone may be changed by it.
+            MountKind::Bind { source, .. } => !source.starts_with(&self.context.state_dir),
+            _ => false,
+        };
+        let readonly = |mount: &&Mount| {
+            [mount.flags, mount.recursive_flags].iter().any(|flags| flags.readonly == Flag::Set)
+        };
+        let what = match mounts.iter().filter(foreign).find(readonly) {
+            Some(mount) => mount.target.to_string(),
+            None if root.readonly => "/".to_owned(),
+            None => return Ok(()),
+        };
+        let rule = format!(
+            "{what} is read-only, which a container with this capability can undo; leave one of the two out"
+        );
+        Err(PolicyError::invalid("--cap-add SYS_ADMIN", rule))
     }
 
     /// Set unless the zone allows new privileges; a request can always ask for it.

@@ -84,6 +84,7 @@ pub fn plan(zone: &Zone, request: &ContainerRequest, context: &PlanContext) -> R
     planner.add_init(&mut process, &mut mounts)?;
     let mut root = context.root.clone();
     root.readonly = root.readonly || request.read_only || !zone.process.writable.value;
+    planner.refuse_remountable(capabilities, &mounts, &root)?;
     let plan = Plan {
         schema: SCHEMA_VERSION,
         container: context.container.clone(),

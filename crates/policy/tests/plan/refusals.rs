@@ -176,6 +176,29 @@ fn a_volume_of_another_zone_stays_out_unless_the_zone_names_it() {
     planned(&zone("default"), &asking(|r| r.volumes = vec!["default-data:/data".parse().unwrap()]));
 }
 
+/// What CAP_SYS_ADMIN could make writable again is not planned beside it.
+#[test]
+fn sys_admin_and_read_only_mounts_exclude_each_other() {
+    let text =
+        zone("default").to_toml().replace("capabilities_max = [", "capabilities_max = [\"SYS_ADMIN\", ");
+    let zone = zone_file(&text.replace("volumes_from = []", "volumes_from = [\"strict\"]"));
+    let admin = |change: fn(&mut ContainerRequest)| {
+        let mut request = asking(change);
+        request.cap_add = vec!["SYS_ADMIN".parse().unwrap()];
+        request
+    };
+    planned(&zone, &admin(|r| r.volumes = vec!["/srv:/x".parse().unwrap()]));
+    for request in [
+        admin(|r| r.volumes = vec!["/srv:/x:ro".parse().unwrap()]),
+        admin(|r| r.volumes = vec!["strict-data:/x:ro".parse().unwrap()]),
+        admin(|r| r.read_only = true),
+        admin(|r| r.init = true),
+    ] {
+        let text = refused(&zone, &request);
+        assert!(text.contains("SYS_ADMIN") && text.contains("read-only"), "{text}");
+    }
+}
+
 #[test]
 fn cve_2019_19921_no_volume_over_proc() {
     for target in ["/proc", "/proc/self/attr", "//proc/", "/./proc", "/a/../proc"] {
