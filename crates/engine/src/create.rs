@@ -44,8 +44,8 @@ impl Engine {
         let id = new_id()?;
         let parts = self.gather(request)?;
         let request = &self.with_volumes(request, &parts.image)?;
-        // The range that the next container gets if nobody is faster.
-        let ids = parts.ids(Some(IdRange { first: 0x4000_0000, size: 65_536 }));
+        // A range as the container would get one; which, is decided with its definition.
+        let ids = parts.ids(Some(Slot::EXAMPLE.range()));
         self.decide(&id, request, window, &parts, ids)
     }
 

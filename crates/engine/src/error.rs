@@ -106,6 +106,12 @@ pub enum Error {
         #[source]
         source: Failure,
     },
+    /// Its ids were given to another state folder while this one was away.
+    #[error("cannot start container {}: its range of host ids was given to another state folder", id.short())]
+    RangeLost {
+        /// Which.
+        id: ContainerId,
+    },
     /// The container does not run.
     #[error("container {} is not running", id.short())]
     NotRunning {

@@ -39,6 +39,11 @@ impl Engine {
         let request: ContainerRequest = serde_json::from_str(&record.request).map_err(|error| {
             Error::io("understand", format!("the request of {}", id.short()), error.into())
         })?;
+        if let Some(slot) = record.slot
+            && !self.with_store(|store| Ok(store.holds_range(slot)))?
+        {
+            return Err(Error::RangeLost { id: id.clone() });
+        }
         let dir = self.paths.container(id);
         // Counted from a person's start on.
         let status = Status { restarts: 0, stopped_by_user: false, ..self.settle(id)? };

@@ -5,7 +5,8 @@ use std::io;
 use cofferdam_names::{ContainerId, ContainerName, Timestamp, ZoneName};
 use serde::{Deserialize, Serialize};
 
-use super::range::{COUNT, Slot};
+use super::claims::Claims;
+use super::range::Slot;
 use super::{Locked, Store, StoreError, VERSION, failed};
 
 /// One container's definition.
@@ -115,7 +116,7 @@ impl Store {
         if new.imported && !self.has_image(new.image_id)? {
             return Err(StoreError::ImageGone.into());
         }
-        let slot = if new.wants_range { Some(lowest_free(&entries)?) } else { None };
+        let slot = if new.wants_range { Some(self.lowest_free(&entries)?) } else { None };
         let (zone, answer) = decide(slot)?;
         let stored = Stored {
             version: VERSION,
@@ -127,6 +128,22 @@ impl Store {
         let entry = Entry { id: new.id.clone(), slot, name };
         self.write_entry(&locked, &entry, &stored)?;
         Ok((entry.name, answer))
+    }
+
+    /// The lowest range of this state folder's that no definition has.
+    fn lowest_free(&self, entries: &[Entry]) -> Result<Slot, StoreError> {
+        let mut used: Vec<u32> = entries.iter().filter_map(|entry| entry.slot).map(Slot::number).collect();
+        used.sort_unstable();
+        self.claims().lowest_free(&used)
+    }
+
+    /// Whether a range is still this state folder's to use.
+    pub(crate) fn holds_range(&self, slot: Slot) -> bool {
+        self.claims().holds(slot)
+    }
+
+    fn claims(&self) -> Claims<'_> {
+        Claims { registry: &self.registry, claimant: &self.folder }
     }
 
     /// Works while nobody adds or changes definitions, which are given.
@@ -267,23 +284,14 @@ fn in_use(name: &ContainerName, owner: &ContainerId) -> StoreError {
     StoreError::NameInUse { name: name.to_string(), owner: owner.to_string() }
 }
 
-/// The lowest range that no definition has.
-fn lowest_free(entries: &[Entry]) -> Result<Slot, StoreError> {
-    let mut used: Vec<u32> = entries.iter().filter_map(|entry| entry.slot).map(Slot::number).collect();
-    used.sort_unstable();
-    used.dedup();
-    let free = used.iter().zip(0..).find(|(used, number)| **used != *number).map(|(_, number)| number);
-    let number = free.or_else(|| u32::try_from(used.len()).ok());
-    number.and_then(|number| Slot::from_number(number.into())).ok_or(StoreError::NoRange(COUNT))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn store() -> (tempfile::TempDir, Store) {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::new(folder.path().join("definitions"));
+        let registry = folder.path().join("ids");
+        let store = Store { registry, ..Store::new(folder.path().join("definitions")) };
         (folder, store)
     }
 

@@ -9,6 +9,7 @@
 //! What a container *does* is not here but in its `status.json`: a state that changes is written by the one process
 //! that owns it.
 
+mod claims;
 mod containers;
 mod images;
 mod range;
@@ -78,6 +79,8 @@ pub enum StoreError {
 #[derive(Debug)]
 pub(crate) struct Store {
     folder: PathBuf,
+    /// Where ranges of ids are claimed.
+    registry: PathBuf,
 }
 
 /// The right to change definitions, until it is dropped. A process that is killed gives it back.
@@ -92,7 +95,7 @@ fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Sto
 impl Store {
     /// The definitions in this folder, which is made when something is first written.
     pub(crate) fn new(folder: PathBuf) -> Self {
-        Self { folder }
+        Self { folder, registry: claims::REGISTRY.into() }
     }
 
     fn lock(&self) -> Result<Locked, StoreError> {
