@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::control::{About, Control, Dimension, Outcome, Severity, Verdict};
+use crate::exceptions::Exception;
 
 /// A check and what it came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -13,6 +14,9 @@ pub struct Finding {
     /// What it came to.
     #[serde(flatten)]
     pub verdict: Verdict,
+    /// Why a failure does not count: somebody answers for it, or it was there before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exception: Option<Exception>,
 }
 
 /// How many checks came to what.
@@ -42,7 +46,11 @@ pub struct Assessment {
 impl Assessment {
     /// Judges facts by all controls.
     pub fn of<F: ?Sized>(target: impl Into<String>, facts: &F, controls: Vec<Control<F>>) -> Self {
-        let judge = |control: Control<F>| Finding { verdict: control.judge(facts), about: control.about };
+        let judge = |control: Control<F>| Finding {
+            verdict: control.judge(facts),
+            about: control.about,
+            exception: None,
+        };
         Self { target: target.into(), findings: controls.into_iter().map(judge).collect() }
     }
 
@@ -71,8 +79,7 @@ impl Assessment {
     /// reason, only the first.
     #[must_use]
     pub fn worst(&self, most: usize) -> Vec<&Finding> {
-        let mut failures: Vec<&Finding> =
-            self.findings.iter().filter(|finding| finding.verdict.outcome == Outcome::Fail).collect();
+        let mut failures: Vec<&Finding> = self.findings.iter().filter(|finding| finding.counts()).collect();
         // Severity says how open the way is, gain where it leads: the product of both is what mending buys.
         failures.sort_by_key(|finding| std::cmp::Reverse(finding.weight()));
         let mut reasons = std::collections::BTreeSet::new();
@@ -89,10 +96,16 @@ impl Assessment {
 }
 
 impl Finding {
+    /// Whether it is a failure that nobody answers for.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        self.verdict.outcome == Outcome::Fail && self.exception.is_none()
+    }
+
     /// A failure of severity high or critical.
     #[must_use]
     pub fn is_grave(&self) -> bool {
-        self.verdict.outcome == Outcome::Fail && self.about.severity >= Severity::High
+        self.counts() && self.about.severity >= Severity::High
     }
 
     /// What mending it buys.

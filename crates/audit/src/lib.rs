@@ -8,11 +8,16 @@
 
 mod assessment;
 mod condition;
+pub mod container;
 mod control;
+pub mod document;
+mod exceptions;
 mod fact;
+pub mod format;
 pub mod host;
 mod printable;
 mod report;
+mod secret;
 mod tree;
 
 pub use assessment::{Assessment, Counts, Finding};
@@ -20,6 +25,7 @@ pub use condition::{Condition, ConditionError};
 pub use control::{
     About, Body, Control, Dimension, Evidence, Fix, Gain, Judgement, Outcome, Reference, Severity, Verdict,
 };
+pub use exceptions::{Baseline, Exception, WaiverError, Waivers, apply, today};
 pub use fact::{Fact, Unknown};
 pub use printable::printable;
 pub use report::{AttackPath, Posture, Report, SCHEMA, Standing};

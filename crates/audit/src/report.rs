@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use crate::assessment::{Assessment, Counts, Finding};
-use crate::control::{Dimension, Outcome, Severity};
+use crate::control::{Dimension, Severity};
+use crate::exceptions::Exception;
 use crate::host::Answer;
 
 /// The shape of [`Report`] as JSON. Changed when a field changes its meaning or goes away.
@@ -110,6 +111,27 @@ impl Report {
         }
     }
 
+    /// Marks failures that do not count, and adds everything up anew.
+    pub fn except(&mut self, exception: impl Fn(&Finding) -> Option<Exception>) {
+        for finding in &mut self.findings {
+            if finding.counts() {
+                finding.exception = exception(finding);
+            }
+        }
+        let questions = std::mem::take(&mut self.questions);
+        self.keep(|_| true);
+        self.questions = questions;
+    }
+
+    /// Leaves only some findings, with what they add up to; the questions go.
+    pub fn keep(&mut self, keep: impl Fn(&Finding) -> bool) {
+        let mut findings = std::mem::take(&mut self.findings);
+        findings.retain(keep);
+        let paths = std::mem::take(&mut self.paths);
+        let target = std::mem::take(&mut self.target);
+        *self = Self::new(Assessment { target, findings }, Vec::new(), paths);
+    }
+
     /// The findings that stand at the top, in order.
     pub fn worst(&self) -> impl Iterator<Item = &Finding> {
         self.worst
@@ -120,16 +142,14 @@ impl Report {
     /// The worst severity among the failures.
     #[must_use]
     pub fn worst_severity(&self) -> Option<Severity> {
-        let failed = self.findings.iter().filter(|finding| finding.verdict.outcome == Outcome::Fail);
+        let failed = self.findings.iter().filter(|finding| finding.counts());
         failed.map(|finding| finding.about.severity).max()
     }
 }
 
 fn standing(assessment: &Assessment, dimension: Dimension, counts: Counts) -> Standing {
-    let failed = assessment
-        .findings
-        .iter()
-        .filter(|finding| finding.about.dimension == dimension && finding.verdict.outcome == Outcome::Fail);
+    let failed =
+        assessment.findings.iter().filter(|finding| finding.about.dimension == dimension && finding.counts());
     match failed.map(|finding| finding.about.severity).max() {
         Some(Severity::Critical) => Standing::Open,
         Some(Severity::High) => Standing::Weak,

@@ -2,11 +2,12 @@
 
 mod checks;
 mod facts;
+mod paths;
 mod questions;
 
 pub use checks::controls;
-pub(crate) use facts::Wanted;
 pub use facts::*;
+pub(crate) use facts::{Wanted, gather_mounts, gather_processes};
 pub use questions::{Answer, questions};
 
 use crate::{Assessment, Report};
@@ -16,7 +17,24 @@ use crate::{Assessment, Report};
 pub fn audit(source: &Source, target: &str) -> Report {
     let facts = HostFacts::of(source);
     let assessment = Assessment::of(target, &facts, controls());
-    Report::new(assessment, questions(&facts), Vec::new())
+    let mut ways = crate::container::paths(&facts.containers);
+    ways.extend(paths::to_the_engine(&facts));
+    Report::new(assessment, questions(&facts), ways)
+}
+
+/// Looks at a host and judges its engines and containers alone.
+#[must_use]
+pub fn audit_engines(source: &Source, target: &str) -> Report {
+    let mut report = audit(source, target);
+    report.keep(|finding| {
+        let area = finding.about.area;
+        matches!(
+            area,
+            "docker" | "podman" | "containerd" | "kubelet" | "engine files" | "containers" | "audit rules"
+        ) || finding.about.dimension == crate::Dimension::Engine
+            || finding.about.id.starts_with("group.")
+    });
+    report
 }
 
 impl HostFacts {

@@ -3,9 +3,11 @@
 mod access;
 #[cfg(test)]
 mod cases;
+mod engine;
 mod kernel;
 #[cfg(test)]
 mod planted;
+mod upkeep;
 mod walls;
 
 use super::{HostFacts, Wanted};
@@ -15,7 +17,9 @@ use crate::control::Control;
 #[must_use]
 pub fn controls() -> Vec<Control<HostFacts>> {
     let mut controls = walls::controls();
+    controls.extend(engine::controls());
     controls.extend(access::controls());
+    controls.extend(upkeep::controls());
     controls.extend(kernel::controls());
     controls
 }
@@ -24,5 +28,9 @@ pub fn controls() -> Vec<Control<HostFacts>> {
 pub(super) fn wanted() -> Wanted {
     let mut parameters = kernel::parameters_looked_at();
     parameters.extend(walls::PARAMETERS.iter().map(|name| (*name).to_owned()));
-    Wanted { parameters, files: access::files().collect(), texts: access::TEXTS.to_vec() }
+    Wanted {
+        parameters,
+        files: access::files().chain(engine::files()).collect(),
+        texts: access::TEXTS.iter().chain(upkeep::TEXTS).copied().collect(),
+    }
 }

@@ -45,6 +45,9 @@ pub(super) fn nothing() -> HostFacts {
         sockets: gap(),
         units: gap(),
         processes: gap(),
+        engines: crate::host::Engines { docker: gap(), podman: gap(), containerd: gap(), kubelet: gap() },
+        containers: gap(),
+        audit_rules: gap(),
     }
 }
 

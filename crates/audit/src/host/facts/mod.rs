@@ -2,6 +2,7 @@
 
 mod accounts;
 mod cgroups;
+mod engines;
 mod kernel;
 mod mounts;
 mod processes;
@@ -15,11 +16,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use crate::container::ContainerFacts;
 use crate::fact::Fact;
 use crate::tree::FileStatus;
 
 pub use accounts::{Account, Accounts, Group, Password, PasswordKind, SudoRule};
 pub use cgroups::Cgroups;
+pub use engines::{Docker, DockerContainer, Engines};
 pub use kernel::{Kernel, parse_command_line, parse_options};
 pub use mounts::{Mount, Mounts};
 pub use processes::Process;
@@ -67,6 +70,12 @@ pub struct HostFacts {
     pub units: Fact<BTreeMap<String, Unit>>,
     /// Processes.
     pub processes: Fact<Vec<Process>>,
+    /// The container engines and their settings.
+    pub engines: Engines,
+    /// The containers that run, of whatever engine.
+    pub containers: Fact<Vec<ContainerFacts>>,
+    /// The rules of the kernel's audit, as its files configure them: one line each.
+    pub audit_rules: Fact<Vec<String>>,
 }
 
 /// What the checks ask about: gathered first, so that nothing is read that nobody judges.
@@ -81,6 +90,7 @@ impl HostFacts {
     pub(crate) fn gather(source: &Source, wanted: &Wanted) -> Self {
         let kernel = Kernel::gather(source, &wanted.parameters);
         let mounts = mounts::gather(source);
+        let processes = processes::gather(source);
         Self {
             view: source.view,
             name: name(source),
@@ -89,7 +99,6 @@ impl HostFacts {
             cgroups: cgroups::gather(source, &mounts),
             loadable_modules: loadable_modules(source, &kernel),
             kernel,
-            mounts,
             modules: loaded_modules(source),
             barred_modules: barred_modules(source),
             files: wanted.files.iter().map(|path| (*path, source.status(path))).collect(),
@@ -98,7 +107,11 @@ impl HostFacts {
             ssh: ssh::gather(source),
             sockets: sockets::gather(source),
             units: services::gather(source),
-            processes: processes::gather(source),
+            engines: Engines::gather(source, &processes),
+            containers: crate::container::all(source, &processes, &mounts),
+            audit_rules: audit_rules(source),
+            processes,
+            mounts,
         }
     }
 
@@ -139,6 +152,33 @@ fn distribution(source: &Source) -> Fact<BTreeMap<String, String>> {
         }
     }
     Fact::unknown("the tree has no os-release")
+}
+
+/// The mounts alone, for an audit of one container.
+pub(crate) fn gather_mounts(source: &Source) -> Fact<Mounts> {
+    mounts::gather(source)
+}
+
+/// The processes alone.
+pub(crate) fn gather_processes(source: &Source) -> Fact<Vec<Process>> {
+    processes::gather(source)
+}
+
+/// The rules in `/etc/audit`; empty where the audit is not installed.
+fn audit_rules(source: &Source) -> Fact<Vec<String>> {
+    let read = || {
+        let mut files = vec!["/etc/audit/audit.rules".to_owned()];
+        let drop_ins = source.tree.names_with_ending("/etc/audit/rules.d", ".rules")?;
+        files.extend(drop_ins.into_iter().map(|name| format!("/etc/audit/rules.d/{name}")));
+        let mut rules = Vec::new();
+        for path in files {
+            let text = source.tree.text(&path).get()?.clone().unwrap_or_default();
+            let lines = text.lines().map(str::trim).filter(|line| line.starts_with('-'));
+            rules.extend(lines.map(str::to_owned));
+        }
+        Ok(rules)
+    };
+    read().into()
 }
 
 fn loaded_modules(source: &Source) -> Fact<Vec<String>> {

@@ -27,8 +27,10 @@ pub struct Process {
     pub no_new_privs: bool,
     /// Whether its system calls are filtered.
     pub filtered: bool,
-    /// Its namespaces that differ from the first process's, by name; `None` where they cannot be compared.
+    /// Its namespaces that differ from the host's, by name; `None` where they cannot be compared.
     pub own_namespaces: Option<Vec<String>>,
+    /// Whether it is the first process of a process namespace below the host's.
+    pub is_first: bool,
     /// Its group on cgroup v2, or the longest of its groups on v1.
     pub cgroup: String,
 }
@@ -76,13 +78,14 @@ fn read(source: &Source) -> Result<Vec<Process>, Unknown> {
     let names = source.tree.list("/proc").get()?.clone();
     let names = names.ok_or_else(|| Unknown("/proc is not mounted".to_owned()))?;
     let pids = names.into_iter().filter_map(|name| name.to_str()?.parse::<u32>().ok());
-    let first = namespaces(source, 1);
+    // The first process's may be closed to us; we stand outside of all containers ourselves.
+    let first = namespaces(source, "1").or_else(|| namespaces(source, "self"));
     // A process that ends meanwhile is no process any more: nothing is unknown about it.
     Ok(pids.take(MOST_PROCESSES).filter_map(|pid| process(source, pid, first.as_deref())).collect())
 }
 
 /// The namespaces of a process, in the order of `NAMESPACES`; `None` without the right to see them.
-fn namespaces(source: &Source, pid: u32) -> Option<Vec<String>> {
+fn namespaces(source: &Source, pid: &str) -> Option<Vec<String>> {
     let link = |name| source.tree.link(format!("/proc/{pid}/ns/{name}")).known().cloned().flatten();
     NAMESPACES.into_iter().map(link).collect()
 }
@@ -98,7 +101,7 @@ fn process(source: &Source, pid: u32, first: Option<&[String]>) -> Option<Proces
     if words.is_empty() && (status.ppid == 2 || pid == 2) {
         return None;
     }
-    let own_namespaces = first.zip(namespaces(source, pid)).map(|(first, own)| {
+    let own_namespaces = first.zip(namespaces(source, &pid.to_string())).map(|(first, own)| {
         let differing =
             NAMESPACES.iter().zip(first.iter().zip(&own)).filter(|(_, (first, own))| first != own);
         differing.map(|(name, _)| (*name).to_owned()).collect()
@@ -112,6 +115,7 @@ fn process(source: &Source, pid: u32, first: Option<&[String]>) -> Option<Proces
         no_new_privs: status.no_new_privs,
         filtered: status.seccomp == SeccompMode::Filter,
         own_namespaces,
+        is_first: status.ns_pid.len() > 1 && status.ns_pid.last() == Some(&1),
         cgroup: cgroup(&String::from_utf8_lossy(&read("cgroup").unwrap_or_default())),
     })
 }
@@ -137,6 +141,7 @@ mod tests {
             no_new_privs: false,
             filtered: false,
             own_namespaces: None,
+            is_first: false,
             cgroup: String::new(),
         };
         let id = "0123456789abcdef";

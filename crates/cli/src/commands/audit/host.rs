@@ -1,6 +1,6 @@
 //! `cofferdam audit host`: whether the vessel is secure.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Parser;
 use cofferdam_audit::host::{Source, audit};
@@ -23,13 +23,14 @@ pub(crate) struct AuditHostCommand {
 impl Run for AuditHostCommand {
     fn run(self, _: &Globals) -> Outcome {
         let (source, target) = match &self.root {
-            Some(root) => (Source::at_rest(root), format!("tree {}", root.display())),
-            None => (Source::running(Path::new("/")), "this host".to_owned()),
+            Some(root) => {
+                let source = Source::at_rest(root).map_err(|error| {
+                    Report::new(format!("cannot open {}", root.display())).because(&error)
+                })?;
+                (source, format!("tree {}", root.display()))
+            }
+            None => (super::this_host()?, "this host".to_owned()),
         };
-        let source = source.map_err(|error| {
-            let root = self.root.as_deref().unwrap_or(Path::new("/"));
-            Report::new(format!("cannot open {}", root.display())).because(&error)
-        })?;
-        self.output.show(audit(&source, &target))
+        self.output.show([audit(&source, &target)])
     }
 }

@@ -1,4 +1,18 @@
-//! `cofferdam audit ...`: whether hosts, engines, containers, images and files are as they should be.
+//! `cofferdam audit ...`: whether hosts, engines, containers and files are as they should be.
 
+pub(super) mod container;
+pub(super) mod document;
+pub(super) mod engine;
 pub(super) mod host;
 mod output;
+
+use std::path::Path;
+
+use cofferdam_audit::host::Source;
+
+use crate::report::Report;
+
+/// The machine that this runs on.
+fn this_host() -> Result<Source, Report> {
+    Source::running(Path::new("/")).map_err(|error| Report::new("cannot open /").because(&error))
+}

@@ -1,11 +1,16 @@
 //! How a report is shown, and what exit status it gives.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use cofferdam_audit::{Counts, Finding, Outcome as Verdict, Report as Audit, Severity, printable};
+use cofferdam_audit::{
+    Baseline, Body, Counts, Finding, Outcome as Verdict, Report as Audit, Severity, Waivers, apply, format,
+    printable, today,
+};
 
+use crate::client_file;
 use crate::report::{Outcome, Report};
 use crate::table;
 
@@ -24,6 +29,49 @@ pub(crate) struct OutputFlags {
     /// End with status 2 if something this bad, or worse, was found
     #[arg(long, value_name = "SEVERITY", value_enum)]
     fail_on: Option<Threshold>,
+    /// Let failures that this earlier report (--format json) has not count
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Let failures that this file's waivers cover not count
+    #[arg(long, value_name = "FILE")]
+    waivers: Option<PathBuf>,
+    /// Keep only the checks that this body asks for
+    #[arg(long, value_enum)]
+    profile: Option<Profile>,
+}
+
+/// What `--profile` takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Profile {
+    /// CIS Docker Benchmark
+    CisDocker,
+    /// CIS benchmark of a Linux distribution
+    CisLinux,
+    /// CIS Kubernetes Benchmark
+    CisKubernetes,
+    /// Kernel Self Protection Project
+    Kspp,
+    /// NIST SP 800-190
+    #[value(name = "800-190")]
+    Nist800190,
+    /// NSA/CISA Kubernetes Hardening Guide
+    NsaCisa,
+    /// Pod Security Standards
+    PodSecurity,
+}
+
+impl From<Profile> for Body {
+    fn from(profile: Profile) -> Self {
+        match profile {
+            Profile::CisDocker => Self::CisDocker,
+            Profile::CisLinux => Self::CisLinux,
+            Profile::CisKubernetes => Self::CisKubernetes,
+            Profile::Kspp => Self::Kspp,
+            Profile::Nist800190 => Self::Nist800190,
+            Profile::NsaCisa => Self::NsaCisa,
+            Profile::PodSecurity => Self::PodSecurity,
+        }
+    }
 }
 
 /// The shapes of a report.
@@ -31,8 +79,14 @@ pub(crate) struct OutputFlags {
 enum Format {
     /// For people
     Table,
-    /// Everything, with facts' evidence
+    /// Everything (schema cofferdam.audit/1)
     Json,
+    /// For code hosts (SARIF 2.1.0)
+    Sarif,
+    /// For CI servers
+    Junit,
+    /// One page that needs no network
+    Html,
 }
 
 /// What `--fail-on` takes.
@@ -60,24 +114,62 @@ impl From<Threshold> for Severity {
 }
 
 impl OutputFlags {
-    /// Shows a report and gives the exit status.
-    pub(super) fn show(&self, report: Audit) -> Outcome {
-        let text = match self.format {
-            Format::Table => sheet(&report, self.all),
-            Format::Json => {
-                let text = serde_json::to_string_pretty(&report);
-                text.map_err(|error| Report::new("cannot write the report as JSON").because(&error))? + "\n"
+    /// Shows reports one after another and gives the exit status.
+    pub(super) fn show(&self, reports: impl IntoIterator<Item = Audit>) -> Outcome {
+        let today = today();
+        let waivers = self.waivers(&today)?;
+        let baseline = match &self.baseline {
+            Some(path) => {
+                let text = client_file::text(path, "baseline")?;
+                let failed = |error| {
+                    Report::new(format!("{} is no report of an audit", path.display())).because(&error)
+                };
+                Some(Baseline::parse(&text).map_err(failed)?)
             }
+            None => None,
         };
-        std::io::stdout().lock().write_all(text.as_bytes())?;
         let limit = self.fail_on.map(Severity::from);
-        let found = limit.is_some_and(|limit| report.worst_severity().is_some_and(|worst| worst >= limit));
+        let mut found = false;
+        let mut out = std::io::stdout().lock();
+        for mut report in reports {
+            if let Some(body) = self.profile.map(Body::from) {
+                report
+                    .keep(|finding| finding.about.references.iter().any(|reference| reference.body == body));
+            }
+            apply(&mut report, waivers.as_ref(), baseline.as_ref(), &today);
+            out.write_all(self.text(&report)?.as_bytes())?;
+            found |= limit.is_some_and(|limit| report.worst_severity().is_some_and(|worst| worst >= limit));
+        }
         Ok(if found { ExitCode::from(FOUND) } else { ExitCode::SUCCESS })
+    }
+
+    fn text(&self, report: &Audit) -> Result<String, Report> {
+        let failed = |error| Report::new("cannot write the report as JSON").because(&error);
+        Ok(match self.format {
+            Format::Table => sheet(report, self.all),
+            Format::Json => serde_json::to_string_pretty(report).map_err(failed)? + "\n",
+            Format::Sarif => {
+                let log = format::sarif(report, env!("CARGO_PKG_VERSION"));
+                serde_json::to_string_pretty(&log).map_err(failed)? + "\n"
+            }
+            Format::Junit => format::junit(report),
+            Format::Html => format::html(report),
+        })
+    }
+
+    fn waivers(&self, today: &str) -> Result<Option<Waivers>, Report> {
+        let Some(path) = &self.waivers else { return Ok(None) };
+        let text = client_file::text(path, "waivers")?;
+        let waivers = Waivers::parse(&text).map_err(|error| Report::from_error(&error))?;
+        for check in waivers.over(today) {
+            writeln!(std::io::stderr().lock(), "cofferdam: warning: the waiver of {check} is over")?;
+        }
+        Ok(Some(waivers))
     }
 }
 
 fn sheet(report: &Audit, all: bool) -> String {
-    let mut out = String::new();
+    let mut out = format!("Audit of {}\n\n", printable(&report.target));
     for (number, answer) in report.questions.iter().enumerate() {
         out += &format!("{}. {}\n", number + 1, answer.question);
         out += &wrapped(&answer.answer, "   ");
@@ -115,9 +207,10 @@ fn sheet(report: &Audit, all: bool) -> String {
 /// One of the first ten, with what to do.
 fn mended(number: usize, finding: &Finding, report: &Audit) -> String {
     let about = &finding.about;
-    let alike = report.findings.iter().filter(|other| {
-        other.about.why == about.why && other.about.id != about.id && other.verdict.outcome == Verdict::Fail
-    });
+    let alike = report
+        .findings
+        .iter()
+        .filter(|other| other.about.why == about.why && other.about.id != about.id && other.counts());
     let alike: Vec<&str> = alike.map(|other| other.about.id.as_ref()).collect();
     let mut text =
         wrapped(&format!("{number:>2}. [{}] {} ({})", about.severity.name(), about.title, about.id), "  ");
@@ -137,7 +230,11 @@ fn listing(report: &Audit, all: bool) -> String {
         if !all && outcome != Verdict::Fail {
             continue;
         }
-        let severity = if outcome == Verdict::Fail { finding.about.severity.name() } else { "" };
+        let severity = match (outcome, &finding.exception) {
+            (Verdict::Fail, None) => finding.about.severity.name(),
+            (Verdict::Fail, Some(_)) => "excepted",
+            _ => "",
+        };
         let seen = shortened(&finding.verdict.summary());
         lines.push(format!("{}\t{severity}\t{}\t{seen}", outcome.name(), finding.about.id));
     }

@@ -8,7 +8,7 @@ use crate::tree::FileKind;
 const AREA: &str = "file permissions";
 
 /// One path that only root should own, with the most that its mode may allow.
-struct Line {
+pub(in crate::host::checks) struct Line {
     path: &'static str,
     most: u32,
     severity: Severity,
@@ -16,12 +16,22 @@ struct Line {
     references: &'static [(Body, &'static str)],
 }
 
-const fn line(path: &'static str, most: u32, severity: Severity, gain: Gain) -> Line {
+pub(in crate::host::checks) const fn line(
+    path: &'static str,
+    most: u32,
+    severity: Severity,
+    gain: Gain,
+) -> Line {
     Line { path, most, severity, gain, references: &[] }
 }
 
 impl Line {
-    const fn asked_by(self, references: &'static [(Body, &'static str)]) -> Self {
+    /// The path.
+    pub(in crate::host::checks) const fn path(&self) -> &'static str {
+        self.path
+    }
+
+    pub(in crate::host::checks) const fn asked_by(self, references: &'static [(Body, &'static str)]) -> Self {
         Self { references, ..self }
     }
 }
@@ -135,7 +145,7 @@ pub(super) fn controls() -> Vec<Control<HostFacts>> {
     controls
 }
 
-fn control(line: &'static Line) -> Control<HostFacts> {
+pub(in crate::host::checks) fn control(line: &'static Line) -> Control<HostFacts> {
     let Line { path, most, .. } = line;
     let about = About::new(AREA, format!("file.{path}"))
         .title(format!("{path} belongs to root, and its mode is {most:04o} or less"))

@@ -2,7 +2,7 @@
 
 mod accounts;
 mod authentication;
-mod files;
+pub(super) mod files;
 mod mounts;
 mod ports;
 mod privileges;

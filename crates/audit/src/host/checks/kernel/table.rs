@@ -51,7 +51,11 @@ impl Theme {
                 None => (true, line.strip_prefix('-').unwrap_or(line)),
             };
             let (name, condition) = match line.split_once(": ") {
-                Some((name, condition)) => (Some(name), condition),
+                Some((name, condition)) => {
+                    let name =
+                        name.strip_prefix("cmd:").or_else(|| name.strip_prefix("sys:")).unwrap_or(name);
+                    (Some(name), condition)
+                }
                 None => (None, line),
             };
             let condition: Result<Condition, _> = condition.parse();
