@@ -10,7 +10,7 @@ mod support;
 
 use std::process::Command;
 
-use support::faulty::{self, Recorded, recorded, steps_file};
+use support::faulty::{self, Recorded, assert_told, recorded, steps_file};
 use support::{Home, Ran, eventually, is_root, remains};
 
 /// Runs a command once to learn its steps.
@@ -27,14 +27,7 @@ fn fail(command: &mut Command, step: &Recorded, engine_failed: i32) {
     let ran = Ran::of(command.env("COFFERDAM_FAIL_AT", &step.fail_at));
     let expected = if step.name == "exec" { 126 } else { engine_failed };
     assert_eq!(ran.code, expected, "{}: {ran:?}", step.fail_at);
-    assert_named(&ran, step);
-}
-
-fn assert_named(ran: &Ran, step: &Recorded) {
-    // A limit is told by its own name, as a part of the making of the cgroup.
-    let name = if step.name == "set cgroup limit" { "make cgroup" } else { &step.name };
-    assert!(ran.err.contains(name), "{} is not named: {ran:?}", step.fail_at);
-    assert!(ran.err.contains("injected fault"), "{}: another failure came first: {ran:?}", step.fail_at);
+    assert_told(&ran, step);
 }
 
 /// The steps of a run with these flags.

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use super::Ran;
+
 /// Where it is: as `cargo xtask ci` says, or built now, in a target folder of its own so that the program that other tests
 /// run meanwhile stays as it is.
 pub fn program() -> &'static Path {
@@ -65,4 +67,12 @@ pub fn recorded(file: &Path, varying: &[&str]) -> Vec<Recorded> {
         }
     }
     steps
+}
+
+/// The failure names the step, and is the one that was injected.
+pub fn assert_told(ran: &Ran, step: &Recorded) {
+    // A limit is told by its own name, as a part of the making of the cgroup.
+    let name = if step.name == "set cgroup limit" { "make cgroup" } else { &step.name };
+    assert!(ran.err.contains(name), "{} is not named: {ran:?}", step.fail_at);
+    assert!(ran.err.contains("injected fault"), "{}: another failure came first: {ran:?}", step.fail_at);
 }

@@ -5,6 +5,9 @@ pub mod archive;
 pub mod debian;
 pub mod faulty;
 pub mod remains;
+pub mod user;
+
+use user::User;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -14,6 +17,7 @@ use std::time::{Duration, Instant};
 pub struct Home {
     folder: tempfile::TempDir,
     program: PathBuf,
+    user: Option<User>,
 }
 
 /// Says on standard error that a test did not run, and why; the test command counts these lines.
@@ -38,7 +42,22 @@ impl Home {
     /// With another build of the program.
     pub fn of(program: &Path) -> Self {
         let folder = tempfile::Builder::new().prefix("cofferdam-test-").tempdir().unwrap();
-        Self { folder, program: program.to_owned() }
+        Self { folder, program: program.to_owned(), user: None }
+    }
+
+    /// An ordinary user's, who runs a copy of the program that is in this folder.
+    pub fn of_user(program: &Path) -> Self {
+        let mut home = Self::of(program);
+        let user = User::new();
+        let copy = home.path().join("cofferdam");
+        place_program(program, &copy);
+        std::os::unix::fs::chown(home.path(), Some(user.0), Some(user.0)).unwrap();
+        (home.program, home.user) = (copy, Some(user));
+        home
+    }
+
+    pub fn user(&self) -> Option<User> {
+        self.user
     }
 
     pub fn path(&self) -> &Path {
@@ -48,6 +67,9 @@ impl Home {
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.arg("--root").arg(self.path()).env(remains::MARK, self.path()).stdin(Stdio::null());
+        if let Some(user) = self.user {
+            user.runs(&mut command);
+        }
         command
     }
 
@@ -107,6 +129,12 @@ impl Drop for Home {
             let _ = self.command().args(["rm", "-f", id]).output();
         }
     }
+}
+
+/// Puts a program where an ordinary user can run it, which the work tree may not be. It stays root's: a link to the file that
+/// other tests run, where that can be.
+fn place_program(program: &Path, at: &Path) {
+    std::fs::hard_link(program, at).or_else(|_| std::fs::copy(program, at).map(drop)).unwrap();
 }
 
 /// How a command ended.
@@ -205,12 +233,18 @@ pub fn busybox_home(test: &str) -> Option<Home> {
 pub struct Bundle {
     folder: tempfile::TempDir,
     program: PathBuf,
+    user: Option<User>,
     pub config: serde_json::Value,
 }
 
 impl Bundle {
     /// `None` without busybox on the host; says so.
     pub fn busybox(test: &str, args: &[&str]) -> Option<Self> {
+        Self::busybox_of(test, args, None)
+    }
+
+    /// An ordinary user's, whose configuration is the one for rootless containers.
+    pub fn busybox_of(test: &str, args: &[&str], user: Option<User>) -> Option<Self> {
         let busybox = Path::new("/usr/bin/busybox");
         if !busybox.exists() {
             skip(test, "busybox-static is not installed");
@@ -227,22 +261,30 @@ impl Bundle {
         ] {
             std::os::unix::fs::symlink("busybox", root.join("bin").join(name)).unwrap();
         }
-        let spec = Command::new(env!("CARGO_BIN_EXE_cofferdam"))
-            .args(["oci", "spec"])
-            .current_dir(folder.path())
-            .output()
-            .unwrap();
+        if let Some(user) = user {
+            user.owns(folder.path());
+        }
+        let program = folder.path().join("cofferdam");
+        place_program(Path::new(env!("CARGO_BIN_EXE_cofferdam")), &program);
+        let mut spec = Command::new(&program);
+        spec.args(["oci", "spec"]).current_dir(folder.path());
+        if let Some(user) = user {
+            user.runs(spec.arg("--rootless"));
+        }
+        let spec = spec.output().unwrap();
         assert!(spec.status.success(), "{}", String::from_utf8_lossy(&spec.stderr));
         let text = std::fs::read(folder.path().join("config.json")).unwrap();
         let mut config: serde_json::Value = serde_json::from_slice(&text).unwrap();
         config["process"]["args"] = serde_json::json!(args);
         config["process"]["terminal"] = serde_json::json!(false);
-        Some(Self { folder, program: env!("CARGO_BIN_EXE_cofferdam").into(), config })
+        Some(Self { folder, program, user, config })
     }
 
     /// Runs it with another build of the program.
     pub fn with_program(self, program: &Path) -> Self {
-        Self { program: program.to_owned(), ..self }
+        std::fs::remove_file(&self.program).unwrap();
+        place_program(program, &self.program);
+        self
     }
 
     pub fn path(&self) -> &Path {
@@ -253,9 +295,28 @@ impl Bundle {
         self.folder.path().join("rootfs")
     }
 
+    pub fn user(&self) -> Option<User> {
+        self.user
+    }
+
     /// Writes the configuration as it is now.
     pub fn write(&self) {
         std::fs::write(self.path().join("config.json"), self.config.to_string()).unwrap();
+    }
+
+    /// What is left of the containers with these ids, which are all removed; waits a little.
+    pub fn remains(&self, ids: &[&str]) -> Vec<String> {
+        let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+        let mut found = Vec::new();
+        eventually(|| {
+            found = remains::of(self.path(), &ids);
+            let records = std::fs::read_dir(self.path().join("state"));
+            let records = records.into_iter().flatten().flatten().map(|it| it.path().display().to_string());
+            // The host key that receipts are signed with stays.
+            found.extend(records.filter(|path| !path.ends_with("/@keys")));
+            found.is_empty()
+        });
+        found
     }
 
     /// `cofferdam oci ARGS`, with a state folder inside the bundle's.
@@ -263,6 +324,9 @@ impl Bundle {
         let mut command = Command::new(&self.program);
         command.args(["oci", "--root"]).arg(self.path().join("state")).args(args).stdin(Stdio::null());
         command.current_dir(self.path()).env(remains::MARK, self.path());
+        if let Some(user) = self.user {
+            user.runs(&mut command);
+        }
         command
     }
 
