@@ -12,6 +12,7 @@
 mod bench;
 mod ci;
 mod command;
+mod heavy;
 mod layers;
 mod runc_suite;
 mod tidy;
@@ -26,6 +27,8 @@ usage: cargo xtask TOOL
 
   layers      fail when a crate depends on one below it in the house's list
   tidy        fail on what the house rules forbid in source files
+  crowd       many containers at once, verified and removed: [COUNT] (500)
+  kills       kill -9 at random moments: [COUNT] (200)
   ci          install what the tests need, check everything, run every test, count and report
   runc-suite  run runc's own tests: [--runtime cofferdam|runc|PATH] [--file NAME]... [--filter REGEX] [--output FILE]
   bench       measure starts beside the peers: start [--engines A,B] [--runs N] [--row N] [--crowd N] [--output FILE]
@@ -49,6 +52,10 @@ fn run(tool: Option<&str>, arguments: &[String]) -> Result<ExitCode> {
         (Some("layers"), []) => layers::run(),
         (Some("tidy"), []) => tidy::run(),
         (Some("ci"), []) => ci::run(),
+        (Some("crowd"), []) => heavy::crowd(None),
+        (Some("crowd"), [count]) => heavy::crowd(Some(count)),
+        (Some("kills"), []) => heavy::kills(None),
+        (Some("kills"), [count]) => heavy::kills(Some(count)),
         (Some("bench"), arguments) => bench::run(arguments),
         (Some("bench-worker"), []) => bench::worker::serve().map(|()| ExitCode::SUCCESS),
         (Some("runc-suite"), arguments) => runc_suite::run(arguments),

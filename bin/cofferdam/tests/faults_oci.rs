@@ -136,14 +136,10 @@ fn every_step_of_oci_create_start_and_exec_fails_in_turn() {
     bundle.write();
     let id = id_of(&bundle);
     let delete = || assert_eq!(Ran::of(&mut bundle.oci(&["delete", "-f", &id])).code, 0);
-    let create = || assert_eq!(quiet(&bundle, &["create", &id]), 0);
+    let null = std::process::Stdio::null;
 
     let file = steps_file(bundle.path());
-    let status = bundle
-        .oci(&["create", &id])
-        .env("COFFERDAM_STEPS", &file)
-        .stdout(std::process::Stdio::null())
-        .status();
+    let status = bundle.oci(&["create", &id]).env("COFFERDAM_STEPS", &file).stdout(null()).status();
     assert!(status.unwrap().success());
     let created = recorded(&file, &[&id]);
     let started = learn(&bundle, &["start", &id], &id);
@@ -164,8 +160,11 @@ fn every_step_of_oci_create_start_and_exec_fails_in_turn() {
         assert!(!status.status.success(), "{}", step.fail_at);
         assert_eq!(bundle.remains(&[&id]), NOTHING, "{}", step.fail_at);
     }
-    for step in &started {
-        create();
+    for step in started.iter().filter(|step| !created.contains(step)) {
+        // Init, which carries out some of them, has the environment of the creation.
+        let create =
+            bundle.oci(&["create", &id]).env("COFFERDAM_FAIL_AT", &step.fail_at).stdout(null()).status();
+        assert!(create.unwrap().success(), "{}", step.fail_at);
         fail(&bundle, &["start", &id], step);
         let state = Ran::of(&mut bundle.oci(&["state", &id]));
         assert!(state.out.contains("stopped"), "{}: {state:?}", step.fail_at);
@@ -173,11 +172,6 @@ fn every_step_of_oci_create_start_and_exec_fails_in_turn() {
         assert_eq!(bundle.remains(&[&id]), NOTHING, "{}", step.fail_at);
     }
     println!("{} steps of exec, {} of start failed in turn", entered.len(), started.len());
-}
-
-fn quiet(bundle: &Bundle, args: &[&str]) -> i32 {
-    let null = std::process::Stdio::null;
-    bundle.oci(args).stdout(null()).stderr(null()).status().unwrap().code().unwrap()
 }
 
 fn processes(bundle: &Bundle, id: &str) -> Vec<i32> {

@@ -333,8 +333,15 @@ impl Bundle {
     /// `cofferdam oci run` to its end, under an id of its own.
     pub fn run(&self, id: &str) -> Ran {
         self.write();
-        let ran = Ran::of(&mut self.oci(&["run", id]));
-        let _ = self.oci(&["delete", "-f", id]).output();
+        let id = self.id(id);
+        let ran = Ran::of(&mut self.oci(&["run", &id]));
+        let _ = self.oci(&["delete", "-f", &id]).output();
         ran
+    }
+
+    /// An id that no other run of the same test has: the cgroup is named after it.
+    pub fn id(&self, id: &str) -> String {
+        let folder = self.path().file_name().unwrap().to_string_lossy();
+        format!("{id}-{}", folder.rsplit('-').next().unwrap())
     }
 }

@@ -1,0 +1,28 @@
+//! The heavy forms of tests that CI runs in a light one: `cargo xtask crowd` and `cargo xtask kills`.
+
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result};
+
+use crate::workspace::cargo;
+
+/// Starts `count` containers at once (500 unless told), with the program as people get it.
+pub(crate) fn crowd(count: Option<&str>) -> Result<ExitCode> {
+    test("crowd", &["--release"], "COFFERDAM_CROWD", count.unwrap_or("500"))
+}
+
+/// Kills at `count` random moments (200 unless told), as root and as an ordinary user.
+pub(crate) fn kills(count: Option<&str>) -> Result<ExitCode> {
+    test("kills", &[], "COFFERDAM_KILLS", count.unwrap_or("200"))
+}
+
+fn test(name: &str, flags: &[&str], variable: &str, value: &str) -> Result<ExitCode> {
+    let status = Command::new(cargo())
+        .args(["test", "--package", "cofferdam", "--test", name])
+        .args(flags)
+        .args(["--", "--nocapture", "--test-threads=1"])
+        .env(variable, value)
+        .status()
+        .with_context(|| format!("run cargo test --test {name}"))?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
