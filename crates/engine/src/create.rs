@@ -292,8 +292,8 @@ pub(crate) fn attributes(request: &ContainerRequest, name: &ContainerName) -> BT
     attributes
 }
 
-/// Makes the container's folder with its plan and the files below /etc that are its own. A container without a status was
-/// never started.
+/// Makes the container's folder with its plan and the files below /etc that are its own. The plan comes last and whole: a
+/// folder without one is no container yet. One without a status was never started.
 fn write_folder(dir: &ContainerDir, plan: &Plan, request: &ContainerRequest) -> Result<()> {
     make_private_folder(dir.path())?;
     make_private_folder(dir.small())?;
@@ -303,14 +303,15 @@ fn write_folder(dir: &ContainerDir, plan: &Plan, request: &ContainerRequest) -> 
     }
     let files = EtcFiles::new(plan, request)?;
     let text = serde_json::to_vec(plan).map_err(|error| Error::io("write", "the plan", error.into()))?;
+    let draft = dir.plan().with_extension("next");
     let texts: [(PathBuf, &[u8]); 4] = [
-        (dir.plan(), &text),
         (dir.small().join("hostname"), files.hostname.as_bytes()),
         (dir.small().join("hosts"), files.hosts.as_bytes()),
         (dir.small().join("resolv.conf"), files.resolv_conf.as_bytes()),
+        (draft.clone(), &text),
     ];
     for (path, text) in texts {
         std::fs::write(&path, text).map_err(|source| Error::io("write", path.display(), source))?;
     }
-    Ok(())
+    std::fs::rename(&draft, dir.plan()).map_err(|source| Error::io("write", dir.plan().display(), source))
 }

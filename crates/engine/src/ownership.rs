@@ -52,12 +52,13 @@ pub(crate) fn try_take(paths: &Paths, id: &ContainerId) -> Result<Option<Lock>> 
     Ok(lock)
 }
 
-/// A container's status as its owner wrote it. One that has none yet was never started.
+/// A container's status as its owner wrote it. One that has none yet was never started; one without a plan is half made, by a
+/// command that is still at it or was killed, or was to be removed at its end and is of before this boot.
 pub(crate) fn status(dir: &ContainerDir, id: &ContainerId) -> Result<Status> {
     match Status::read(&dir.status()) {
         Ok(status) => Ok(status),
         Err(StatusError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            if dir.path().exists() { Ok(Status::default()) } else { Err(gone(id)) }
+            if dir.plan().exists() { Ok(Status::default()) } else { Err(gone(id)) }
         }
         Err(source) => Err(Error::Status { source }),
     }

@@ -11,7 +11,6 @@ use cofferdam_shim::{ContainerState, ExitStatus, Lock, Status};
 use crate::definition::Definition;
 use crate::error::{Error, Result};
 use crate::removal::{REMOVING, end_group, remove_ended, remove_files, remove_tree};
-use crate::store::Record;
 use crate::{Engine, ownership, volume};
 
 /// How old a half-made or half-removed container is at least before it counts as abandoned: its maker, if it still lives, has
@@ -27,7 +26,9 @@ impl Engine {
             Lock::is_held(&self.paths.run_dir(id))
                 .map_err(|source| Error::io("look for the shim of", id.short(), source))
         };
-        if !status.state.has_shim() || held()? {
+        // A shim listens from before its start to its end in good order.
+        let socket = self.paths.run_dir(id).socket();
+        if !(status.state.has_shim() || socket.exists()) || held()? {
             return Ok(status);
         }
         let Some(lock) = ownership::try_take(&self.paths, id)? else {
@@ -35,10 +36,15 @@ impl Engine {
         };
         // Read again by its only owner: the shim may have ended in good order between the two looks.
         let status = ownership::status(&dir, id)?;
-        if !status.state.has_shim() {
-            return Ok(status);
+        if status.state.has_shim() {
+            return self.bury(id, status, lock);
         }
-        self.bury(id, status, lock)
+        if socket.exists() {
+            // Lost in the middle of a start, before it could write that the container runs.
+            end_group(&dir, id)?;
+            let _ = std::fs::remove_file(socket);
+        }
+        Ok(status)
     }
 
     /// Ends what a lost shim has left. The kernel has killed the first process (`PR_SET_PDEATHSIG`), and with it its pid
@@ -79,24 +85,13 @@ impl Engine {
         let records = self.with_store(|store| Ok(store.containers()?))?;
         for id in ids.iter().filter(|id| !records.iter().any(|record| record.id == **id)) {
             // Removed meanwhile, or left empty by a power cut, which no shim has survived.
-            let _ = match ownership::try_take(&self.paths, id) {
-                Ok(Some(_lock)) => remove_ended(&self.paths, id),
-                Err(Error::NoContainer { .. }) => self.with_store(|store| Ok(store.delete(id)?)).map(drop),
-                other => other.map(drop),
-            };
+            let _ = self.remove_half(id);
         }
         for record in &records {
             let settled = self.settle(&record.id);
             let age = Timestamp::from(SystemTime::now()).since(record.created);
-            if age <= ABANDONED {
-                continue;
-            }
-            if matches!(settled, Err(Error::NoContainer { .. })) {
-                let _ = self.with_store(|store| Ok(store.delete(&record.id)?));
-            } else if self.ended_with_the_boot(record)
-                && let Ok(Some(_lock)) = ownership::try_take(&self.paths, &record.id)
-            {
-                let _ = remove_ended(&self.paths, &record.id);
+            if matches!(settled, Err(Error::NoContainer { .. })) && age > ABANDONED {
+                let _ = self.remove_half(&record.id);
             }
         }
         // An image that cannot be removed now is no reason to show no containers.
@@ -117,10 +112,14 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether it was to be removed at its end, which the machine's was: its run folder is gone.
-    fn ended_with_the_boot(&self, record: &Record) -> bool {
-        let fleeting = Definition::new(record.clone()).is_ok_and(|definition| definition.request.rm);
-        fleeting && !self.paths.container(&record.id).plan().exists()
+    /// Removes what there is of a container that was never wholly made, or is not wholly removed, unless it has an owner.
+    pub(crate) fn remove_half(&self, id: &ContainerId) -> Result<()> {
+        match ownership::try_take(&self.paths, id) {
+            Ok(Some(_lock)) => remove_ended(&self.paths, id),
+            Ok(None) => Ok(()),
+            Err(Error::NoContainer { .. }) => self.with_store(|store| Ok(store.delete(id)?)).map(drop),
+            Err(error) => Err(error),
+        }
     }
 
     /// Removes the folders of a container that has no definition, unless it has an owner.

@@ -28,8 +28,8 @@ impl Engine {
     pub fn remove(&self, id: &ContainerId, options: &RemoveOptions) -> Result<()> {
         match self.remove_now(id, *options) {
             Err(Error::NoContainer { .. }) => {
-                // Its folder is gone; its definition may be what an interrupted removal left.
-                self.with_store(|store| Ok(store.delete(id)?)).map(drop)
+                // What there is of it may be what an interrupted removal, or creation, left.
+                self.remove_half(id)
             }
             other => other,
         }
@@ -37,13 +37,19 @@ impl Engine {
 
     fn remove_now(&self, id: &ContainerId, options: RemoveOptions) -> Result<()> {
         let definition = self.definition(id)?;
-        if self.settle(id)?.state.has_shim() {
-            if !options.force {
-                return Err(Error::Running { id: id.clone() });
+        let lock = loop {
+            if self.settle(id)?.state.has_shim() {
+                if !options.force {
+                    return Err(Error::Running { id: id.clone() });
+                }
+                self.kill_for_good(id)?;
             }
-            self.kill_for_good(id)?;
-        }
-        let lock = ownership::take(&self.paths, id)?;
+            match ownership::take(&self.paths, id) {
+                // Started meanwhile, by another command or what one that was killed has left.
+                Err(Error::Running { .. }) if options.force => {}
+                other => break other?,
+            }
+        };
         end_group(&self.paths.container(id), id)?;
         remove_files(&self.paths, id)?;
         self.with_store(|store| Ok(store.delete(id)?))?;

@@ -80,6 +80,17 @@ pub fn close_all_but(keep: &[RawFd]) -> io::Result<()> {
     Ok(())
 }
 
+/// Closes this process's copy of a descriptor that belongs to the process it was cloned from.
+///
+/// Only for a fresh clone that never returns to the frames of that process, whose owner of the descriptor must not be used or
+/// dropped here.
+///
+/// # Errors
+/// Those of close_range(2).
+pub fn close_copy(fd: RawFd) -> io::Result<()> {
+    close_range(fd, fd)
+}
+
 fn close_range(first: RawFd, last: RawFd) -> io::Result<()> {
     // SAFETY: no pointer is passed. Owners of the closed descriptors exist only in frames that this process never
     // returns to: it runs the caller's closure, which borrows none of them (documented), and then ends at once.

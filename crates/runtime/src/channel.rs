@@ -2,8 +2,10 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use cofferdam_kernel::clone::exit_now;
+use cofferdam_kernel::fork::close_copy;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
@@ -104,6 +106,14 @@ impl Channel {
     #[must_use]
     pub fn from_socket(socket: OwnedFd) -> Self {
         Self(socket)
+    }
+
+    /// Closes the copy of the parent's end that a fresh clone has. While it is open the clone is never told of the parent's
+    /// death: the end of the channel would not come, and it would wait for a message for ever. To be called first.
+    pub(crate) fn leave_to_parent(&self) {
+        if close_copy(self.0.as_raw_fd()).is_err() {
+            exit_now(1);
+        }
     }
 
     /// Sends one message with descriptors (at most [`MAX_FDS`]).

@@ -111,7 +111,8 @@ fn begin<'k, K: Keeper>(
     set_child_subreaper(Some(rustix::process::getpid()))
         .map_err(|error| Failure::during("become a subreaper", &error))?;
     let listener = Listener::bind(&spec.run().socket()).map_err(during("listen for clients"))?;
-    let launched = launch(plan, &spec)?;
+    // What stays listening is the sign of a shim that was lost in its start.
+    let launched = launch(plan, &spec).inspect_err(|_| drop(std::fs::remove_file(spec.run().socket())))?;
     let mut shim = Supervisor::new(spec, status, lock, listener, signals, keeper);
     if let Err(error) = shim.adopt(launched) {
         shim.abandon();

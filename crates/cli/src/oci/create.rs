@@ -103,10 +103,8 @@ fn prepare(call: &Call, command: &'static str, detached: bool) -> Result<Prepara
         call.global.log.warning(warning);
     }
     let mut plan = converted.plan;
-    // Root of the container is the host's root, and could write to this program's file (CVE-2019-5736).
-    if !plan.namespaces.user.is_new() {
-        start::protect().map_err(CommandError::system("cannot protect the runtime's own program"))?;
-    }
+    // The container's root may be the one that this program's file belongs to (CVE-2019-5736).
+    start::protect_from(&plan).map_err(CommandError::system("cannot protect the runtime's own program"))?;
     if let Some(profile) = &plan.process.seccomp {
         call.global.log.debug(&format!("seccomp filter flags: {}", flag_bits(profile.flags)));
     }

@@ -99,9 +99,7 @@ fn run(call: &Call) -> Outcome {
     let plan = &container.record().plan;
     // This may execute the program anew: before anything is read that can be read once only, such as a document from a
     // pipe.
-    if !plan.namespaces.user.is_new() {
-        start::protect().map_err(CommandError::system("cannot protect the runtime's own program"))?;
-    }
+    start::protect_from(plan).map_err(CommandError::system("cannot protect the runtime's own program"))?;
     let process = match arguments.value("process") {
         Some(path) => from_document(call, plan, Path::new(path))?,
         None => from_flags(arguments, plan, words)?,

@@ -124,7 +124,10 @@ fn clone_entrant(
     entrant: Entrant<'_>,
 ) -> Result<(Pid, OwnedFd), StepError> {
     match Step::Clone.run("joiner", || clone3(&CloneRequest::default()))? {
-        Cloned::Child => joiner(target, kinds, entrant),
+        Cloned::Child => {
+            channel.leave_to_parent();
+            joiner(target, kinds, entrant)
+        }
         Cloned::Parent { pidfd, .. } => {
             drop(entrant);
             let told = receive_cloned(channel);

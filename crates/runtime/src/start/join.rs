@@ -66,12 +66,18 @@ pub(super) fn clone_init(
         let request =
             CloneRequest { namespaces, into_cgroup: init.group.clone_into(), ..CloneRequest::default() };
         return match Step::Clone.run("init", || clone3(&request))? {
-            Cloned::Child => init::run(init),
+            Cloned::Child => {
+                channel.leave_to_parent();
+                init::run(init)
+            }
             Cloned::Parent { pid, pidfd } => Ok((pid, pidfd)),
         };
     }
     match Step::Clone.run("joiner", || clone3(&CloneRequest::default()))? {
-        Cloned::Child => joiner(joined, namespaces, init),
+        Cloned::Child => {
+            channel.leave_to_parent();
+            joiner(joined, namespaces, init)
+        }
         Cloned::Parent { pidfd, .. } => {
             drop(init);
             let told = receive_cloned(channel);

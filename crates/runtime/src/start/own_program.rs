@@ -83,6 +83,11 @@ pub fn protect() -> io::Result<()> {
     Err(fexecve(copy.as_fd(), &args, &env))
 }
 
+/// Where a container by this plan could write to the program.
+pub fn protect_from(plan: &Plan) -> io::Result<()> {
+    if is_in_reach(plan)? { protect() } else { Ok(()) }
+}
+
 /// [`protect`] where the file of this program belongs to the calling user, whose container could write to it.
 pub fn protect_own_file() -> io::Result<()> {
     let file = rustix::fs::stat(OWN_PROGRAM)?;
