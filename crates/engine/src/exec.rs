@@ -92,7 +92,7 @@ impl Prover {
             preserved_fds: 0,
             rule: Rule::Strict,
         };
-        gate(&self.proc, gated, &terms).map_err(|error| self.failed(error))
+        gate(&self.proc, gated, &terms, None).map_err(|error| self.failed(error))
     }
 
     /// Signs what was found: the process runs meanwhile.

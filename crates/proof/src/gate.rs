@@ -16,7 +16,9 @@ use crate::controls::compare_with;
 use crate::envelope::Envelope;
 use crate::finding::{Finding, Verdict};
 use crate::host_key::HostKey;
-use crate::observation::{FilterWitness, Moment, ObserveError, PrepareError, Prepared, Subject, observe};
+use crate::observation::{
+    ContainerReading, FilterWitness, Moment, ObserveError, PrepareError, Prepared, Subject, observe_with,
+};
 use crate::receipt::Statement;
 
 /// A statement and its signed envelope.
@@ -142,7 +144,16 @@ impl fmt::Display for Refusal<'_> {
 /// # Errors
 /// It cannot be looked at.
 pub fn examine(proc: &ProcFs, subject: &Subject<'_>, prepared: &Prepared) -> Result<Statement, ObserveError> {
-    let observation = observe(proc, subject, prepared)?;
+    examine_with(proc, subject, prepared, None)
+}
+
+fn examine_with(
+    proc: &ProcFs,
+    subject: &Subject<'_>,
+    prepared: &Prepared,
+    ahead: Option<ContainerReading>,
+) -> Result<Statement, ObserveError> {
+    let observation = observe_with(proc, subject, prepared, ahead)?;
     let findings = compare_with(subject.plan, &observation, prepared.filter.as_ref());
     Ok(Statement::new(subject.plan, &observation, findings, prepared))
 }
@@ -175,7 +186,15 @@ pub struct Passed {
 ///
 /// # Errors
 /// It cannot be looked at, or a control keeps the gate shut: then the process is to be killed, which dropping it does.
-pub fn gate(proc: &ProcFs, gated: &Gated, terms: &Terms<'_>) -> Result<Passed, GateError> {
+///
+/// `ahead` is what was read of the container while its first process was becoming the program, if it was: what is the
+/// process's own is read here and now.
+pub fn gate(
+    proc: &ProcFs,
+    gated: &Gated,
+    terms: &Terms<'_>,
+    ahead: Option<ContainerReading>,
+) -> Result<Passed, GateError> {
     let filter_witness = match gated.witnessed() {
         [program] => witness(program, proc, gated.pid())?,
         _ => None,
@@ -189,7 +208,7 @@ pub fn gate(proc: &ProcFs, gated: &Gated, terms: &Terms<'_>) -> Result<Passed, G
         filter_witness,
         strangers: None,
     };
-    let statement = examine(proc, &subject, terms.prepared)?;
+    let statement = examine_with(proc, &subject, terms.prepared, ahead)?;
     // A statement without findings has compared nothing.
     let refused: Vec<Finding> = statement
         .findings

@@ -2,7 +2,10 @@
 
 use cofferdam_confinement::Plan;
 use cofferdam_kernel::proc::ProcFs;
-use cofferdam_proof::{GateError, HostKey, Prepared, Receipt, Rule, Statement, Terms, gate};
+use cofferdam_proof::{
+    ContainerReading, GateError, HostKey, Prepared, Receipt, Rule, Statement, Terms, gate,
+};
+use cofferdam_runtime::cgroup::Group;
 use cofferdam_runtime::start::{Gated, OwnedGroup, Permit, Released, StartIo, Supervision, begin};
 use rustix::process::{Pid, Signal, pidfd_send_signal};
 
@@ -51,8 +54,9 @@ pub(crate) fn launch(plan: &Plan, spec: &ShimSpec) -> Result<Launched, Failure> 
                 .map_err(|error| Failure::during("use the container's terminal", &error))?
         }
     };
-    let gated = created.exec_to_gate()?;
-    let (permit, statement) = prover.prove(&gated)?;
+    let mut ahead = None;
+    let gated = created.exec_to_gate_meanwhile(|pid, group| ahead = Some(prover.look_ahead(pid, group)))?;
+    let (permit, statement) = prover.prove(&gated, ahead.transpose()?.flatten())?;
     let released = gated.release(permit)?;
     if let Err(failure) = prover.keep(statement) {
         end(released);
@@ -79,9 +83,15 @@ impl<'a> Prover<'a> {
         Ok(Self { plan, spec, key, proc, prepared })
     }
 
+    /// What of the container can be read while its first process executes its program.
+    fn look_ahead(&self, pid: Pid, group: Option<&Group>) -> Result<Option<ContainerReading>, Failure> {
+        let read = ContainerReading::ahead(&self.proc, self.plan, pid, group, &self.prepared);
+        Ok(read.map_err(GateError::Observe)?)
+    }
+
     /// Reads the kernel back while the program waits for its first instruction. The receipt of a start that is refused is
     /// kept as well: it says why.
-    fn prove(&self, gated: &Gated) -> Result<(Permit, Statement), Failure> {
+    fn prove(&self, gated: &Gated, ahead: Option<ContainerReading>) -> Result<(Permit, Statement), Failure> {
         let terms = Terms {
             plan: self.plan,
             prepared: &self.prepared,
@@ -89,7 +99,7 @@ impl<'a> Prover<'a> {
             preserved_fds: 0,
             rule: Rule::Strict,
         };
-        match gate(&self.proc, gated, &terms) {
+        match gate(&self.proc, gated, &terms, ahead) {
             Ok(passed) => Ok((passed.permit, passed.statement)),
             Err(error) => {
                 if let GateError::Refused { statement, .. } = &error {

@@ -232,7 +232,7 @@ fn run(call: &Call) -> Outcome {
     let supervisor = if detached { None } else { Some(Supervisor::prepare()?) };
     let (mut fresh, mut prover) = preparation.make(call)?;
     let terminal = preparation.hand_out(&mut fresh)?;
-    let (container, released) = fresh.start(&mut prover.keeper())?;
+    let (container, released) = fresh.start(&mut prover)?;
     let handed = prover
         .keep(&call.global.root, container.path())
         .and_then(|()| preparation.hand_out_pid(released.pid.as_raw_nonzero().get()))

@@ -161,7 +161,7 @@ fn execute(call: &Call, container: &Container, process: &Process) -> Outcome {
     if let (Some(socket), Some(pidfd)) = (path("pidfd-socket"), gated.pidfd()) {
         console::send_fd(&socket, "pidfd", pidfd)?;
     }
-    let permit = prover.look(&planned, &gated).map_err(|error| LifecycleError::Gate(error.into()))?;
+    let permit = prover.examine(&planned, &gated).map_err(|error| LifecycleError::Gate(error.into()))?;
     let released = gated.release(permit)?;
     prover.keep_entrant(&call.global.root, container, process).inspect_err(|_| end_unreceipted(&released))?;
     match supervisor {

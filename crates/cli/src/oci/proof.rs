@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 use cofferdam_confinement::{NamespaceSource, Plan, Process};
 use cofferdam_kernel::proc::ProcFs;
 use cofferdam_proof::{
-    Entrants, GateError, HostKey, Passed, Prepared, Receipt, Rule, Running, Statement, Terms, gate,
-    verify_all,
+    ContainerReading, Entrants, GateError, HostKey, ObserveError, Passed, Prepared, Receipt, Rule, Running,
+    Statement, Terms, gate, verify_all,
 };
-use cofferdam_runtime::lifecycle::{Container, Lookup, Refusal, StateRoot};
+use cofferdam_runtime::cgroup::Group;
+use cofferdam_runtime::lifecycle::{Container, Gatekeeper, Lookup, Refusal, StateRoot};
 use cofferdam_runtime::start::{Gated, Permit, Released};
 use rustix::process::{Pid, Signal, pidfd_send_signal};
 
@@ -50,6 +51,8 @@ pub(super) struct Prover {
     proc: ProcFs,
     prepared: Prepared,
     preserved_fds: u32,
+    /// What was read while the process executed its program.
+    ahead: Option<Result<Option<ContainerReading>, ObserveError>>,
     /// What was found of the process that the gate let pass.
     found: Option<Statement>,
 }
@@ -59,7 +62,7 @@ impl Prover {
     pub(super) fn prepare(plan: &Plan, preserved_fds: u32) -> Result<Self, CommandError> {
         let proc = open_proc()?;
         let prepared = Prepared::new(&proc, plan).map_err(|error| cannot_prove(GateError::Prepare(error)))?;
-        Ok(Self { proc, prepared, preserved_fds, found: None })
+        Ok(Self { proc, prepared, preserved_fds, ahead: None, found: None })
     }
 
     /// For a process that enters a container.
@@ -67,7 +70,7 @@ impl Prover {
         let proc = open_proc()?;
         let prepared = Prepared::entering(&proc, plan, first)
             .map_err(|error| cannot_prove(GateError::Prepare(error)))?;
-        Ok(Self { proc, prepared, preserved_fds, found: None })
+        Ok(Self { proc, prepared, preserved_fds, ahead: None, found: None })
     }
 
     /// For a container that an earlier command made: what that command prepared, since the host's folders and namespaces may
@@ -77,7 +80,7 @@ impl Prover {
         match read_prepared(container.path())? {
             Some(prepared) => {
                 let proc = open_proc()?;
-                Ok(Self { proc, prepared, preserved_fds: record.preserved_fds, found: None })
+                Ok(Self { proc, prepared, preserved_fds: record.preserved_fds, ahead: None, found: None })
             }
             None => Self::prepare(&record.plan, record.preserved_fds),
         }
@@ -91,7 +94,7 @@ impl Prover {
     }
 
     /// Reads the process back that is held at the gate; gives the permit if nothing keeps the gate shut.
-    pub(super) fn look(&mut self, plan: &Plan, gated: &Gated) -> Result<Permit, GateError> {
+    pub(super) fn examine(&mut self, plan: &Plan, gated: &Gated) -> Result<Permit, GateError> {
         let terms = Terms {
             plan,
             prepared: &self.prepared,
@@ -99,7 +102,8 @@ impl Prover {
             preserved_fds: self.preserved_fds,
             rule: Rule::Foreign,
         };
-        match gate(&self.proc, gated, &terms) {
+        let ahead = self.ahead.take().transpose()?.flatten();
+        match gate(&self.proc, gated, &terms, ahead) {
             Ok(Passed { permit, statement }) => {
                 self.found = Some(statement);
                 Ok(permit)
@@ -111,11 +115,6 @@ impl Prover {
                 Err(error)
             }
         }
-    }
-
-    /// The same for the commands of a container's life.
-    pub(super) fn keeper(&mut self) -> impl FnMut(&Plan, &Gated) -> Result<Permit, Refusal> {
-        |plan, gated| Ok(self.look(plan, gated)?)
     }
 
     fn receipt(&mut self, root: &StateRoot) -> Result<Option<Receipt>, CommandError> {
@@ -140,6 +139,16 @@ impl Prover {
         let Some(receipt) = self.receipt(root)? else { return Ok(()) };
         let kept = Entrants::of(container.path()).keep(process, &receipt, &self.proc);
         kept.map_err(CommandError::system("cannot keep the receipt"))
+    }
+}
+
+impl Gatekeeper for Prover {
+    fn look_ahead(&mut self, plan: &Plan, pid: Pid, group: Option<&Group>) {
+        self.ahead = Some(ContainerReading::ahead(&self.proc, plan, pid, group, &self.prepared));
+    }
+
+    fn look(&mut self, plan: &Plan, gated: &Gated) -> Result<Permit, Refusal> {
+        Ok(self.examine(plan, gated)?)
     }
 }
 

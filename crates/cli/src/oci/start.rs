@@ -21,7 +21,7 @@ fn run(call: &Call) -> Outcome {
     let id = call.arguments.only_id("start")?;
     let mut container = Container::find(&call.global.root, &id, Lookup::Change)?;
     let mut prover = Prover::of_created(&container)?;
-    let started = container.start(&mut prover.keeper());
+    let started = container.start(&mut prover);
     // That of a start that was refused too: it says why.
     let kept = prover.keep(&call.global.root, container.path());
     let released = started?;

@@ -7,7 +7,7 @@ use rustix::process::Pid;
 use super::View;
 use crate::finding::Finding;
 use crate::judge::Judge;
-use crate::observation::{Reading, Scope, read_group};
+use crate::observation::{Reading, read_limits, read_membership};
 
 fn each(values: &Reading<Vec<Value>>, judge: &mut Judge) {
     match values {
@@ -59,11 +59,11 @@ pub(super) fn entered(view: &View<'_>, judge: &mut Judge) {
 /// The findings of both for a group and the process `pid` alone. `group` is none where it could not be opened.
 #[must_use]
 pub fn compare_group(planned: &Cgroup, group: Option<&Group>, pid: Pid) -> Vec<Finding> {
-    let read = read_group(planned, group, Scope::Container, pid);
     let findings = |control, values: &Reading<Vec<Value>>| {
         let mut judge = Judge::new(control);
         each(values, &mut judge);
         judge.into_findings()
     };
-    [findings("cgroup-limits", &read.limits), findings("cgroup", &read.membership)].concat()
+    let (limits, membership) = (read_limits(planned, group), read_membership(planned, group, pid));
+    [findings("cgroup-limits", &limits), findings("cgroup", &membership)].concat()
 }

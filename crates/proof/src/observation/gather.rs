@@ -2,24 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use cofferdam_confinement::{MountKind, NamespaceSource, Plan};
+use cofferdam_confinement::Plan;
 use cofferdam_kernel::namespace::Namespace;
-use cofferdam_kernel::proc::{FileId, MountEntry, ProcDir, ProcError, ProcFs, SetgroupsState};
-use cofferdam_names::ContainerPath;
+use cofferdam_kernel::proc::{ProcDir, ProcError, ProcFs};
 use cofferdam_runtime::cgroup::Group;
 use rustix::process::Pid;
 use rustix::thread::CpuSet;
 use thiserror::Error;
 
+use super::container::{ContainerReading, look_up_in_root};
 use super::filter::read_filters;
 use super::group::Stranger;
-use super::group::read_group;
-use super::paths::{ContainerRoot, PathState};
+use super::group::{GroupReading, read_membership};
 use super::prepare::Prepared;
-use super::visit::read_inside;
 use super::{
-    FilterWitness, Filters, Inside, Moment, NamespaceIds, Observation, Reading, Scope, Unreadable,
-    descriptors,
+    FilterWitness, Filters, Moment, NamespaceIds, Observation, Reading, Scope, Unreadable, descriptors,
 };
 
 /// Which process is looked at, and against what.
@@ -71,7 +68,7 @@ pub(super) fn reading<T, E: std::error::Error + 'static>(result: Result<T, E>) -
 }
 
 /// A reading that the plan gives no reason for.
-fn not_planned<T: Default>(planned: bool, read: impl FnOnce() -> Reading<T>) -> Reading<T> {
+pub(super) fn not_planned<T: Default>(planned: bool, read: impl FnOnce() -> Reading<T>) -> Reading<T> {
     if planned { read() } else { Ok(T::default()) }
 }
 
@@ -86,42 +83,53 @@ pub fn observe(
     subject: &Subject<'_>,
     prepared: &Prepared,
 ) -> Result<Observation, ObserveError> {
+    observe_with(proc, subject, prepared, None)
+}
+
+/// [`observe`] with what was read of the container ahead.
+///
+/// # Errors
+/// As [`observe`].
+pub(crate) fn observe_with(
+    proc: &ProcFs,
+    subject: &Subject<'_>,
+    prepared: &Prepared,
+    ahead: Option<ContainerReading>,
+) -> Result<Observation, ObserveError> {
     let pid = subject.pid.as_raw_nonzero().get();
     let process = proc.process(subject.pid).map_err(|source| ObserveError::Process { pid, source })?;
     let plan = subject.plan;
     let wanted = &plan.process;
     let scope = prepared.scope();
     let whole = scope == Scope::Container;
-    let namespaces = read_namespaces(&process, prepared);
-    let inside = if whole && needs_visit(plan) {
-        read_inside(proc, subject.pid, plan, &namespaces)?
-    } else {
-        Ok(Inside::default())
+    let container = match ahead {
+        Some(container) => container,
+        None => ContainerReading::read(proc, &process, subject, prepared)?,
     };
-    let mounts = reading(process.mountinfo());
-    let root = open_root(&process, plan, subject.moment, &mounts);
+    let mut paths = container.paths;
+    // Also where the rest was read ahead: the folder may have been made since.
+    paths.insert(wanted.cwd.clone(), look_up_in_root(&process, &container.root, &wanted.cwd));
     let scheduling = wanted.scheduler.is_some();
-    let new_user = whole && plan.namespaces.user != NamespaceSource::Host;
     Ok(Observation {
         moment: subject.moment,
         scope,
         status: reading(process.status()),
         stat: reading(process.stat()),
-        uid_map: reading(process.uid_map()),
-        gid_map: reading(process.gid_map()),
-        setgroups: if new_user { reading(process.setgroups()) } else { Ok(SetgroupsState::Allow) },
+        uid_map: container.uid_map,
+        gid_map: container.gid_map,
+        setgroups: container.setgroups,
         observer: prepared.observer.clone(),
-        namespaces,
+        namespaces: read_namespaces(&process, prepared),
         timens_offsets: not_planned(whole && plan.namespaces.time.is_new(), || {
             reading(process.timens_offsets())
         }),
         host_mounts: prepared.host_mounts.clone(),
-        paths: read_paths(&root, plan, scope),
-        sources: read_sources(prepared, &root, plan),
+        paths,
+        sources: container.sources,
         root_source: prepared.root_source.clone(),
         container_root: prepared.container_root.clone(),
-        device_nodes: not_planned(whole, || root.as_ref().map_err(Clone::clone)?.device_nodes()),
-        mounts,
+        device_nodes: container.device_nodes,
+        mounts: container.mounts,
         limits: not_planned(!wanted.rlimits.is_empty(), || reading(process.limits())),
         oom_score_adj: not_planned(wanted.oom_score_adj.is_some(), || reading(process.oom_score_adj())),
         personality: not_planned(plan.personality.is_some(), || reading(process.personality())),
@@ -135,18 +143,21 @@ pub fn observe(
             installed: not_planned(wanted.seccomp.is_some(), || read_filters(subject.pid, subject.moment)),
             witnessed: subject.filter_witness.clone(),
         },
-        group: read_group(&plan.cgroup, subject.group, scope, subject.pid),
+        group: GroupReading {
+            limits: container.limits,
+            membership: read_membership(&plan.cgroup, subject.group, subject.pid),
+        },
         affinity: not_planned(wanted.cpu_affinity.is_some() && !whole, || read_affinity(subject.pid)),
         files: Ok(descriptors::read_files(&process)),
-        inside,
-        net_links: not_planned(whole && !plan.net_devices.is_empty(), || read_net_links(&process)),
-        loopback_up: not_planned(whole && plan.loopback_up, || read_loopback(&process)),
+        inside: container.inside,
+        net_links: container.net_links,
+        loopback_up: container.loopback_up,
         preserved_fds: subject.preserved_fds,
         strangers: subject.strangers.clone(),
     })
 }
 
-fn read_namespaces(process: &ProcDir, prepared: &Prepared) -> BTreeMap<Namespace, NamespaceIds> {
+pub(super) fn read_namespaces(process: &ProcDir, prepared: &Prepared) -> BTreeMap<Namespace, NamespaceIds> {
     let unread = || Err(Unreadable("not read".to_owned()));
     let ids = |kind| NamespaceIds {
         own: reading(process.namespace_number(kind)),
@@ -156,86 +167,8 @@ fn read_namespaces(process: &ProcDir, prepared: &Prepared) -> BTreeMap<Namespace
     Namespace::ALL.into_iter().map(|kind| (kind, ids(kind))).collect()
 }
 
-/// Whether the plan says anything that can only be read from inside the namespaces.
-fn needs_visit(plan: &Plan) -> bool {
-    plan.hostname.is_some() || plan.domainname.is_some() || !plan.sysctls.is_empty()
-}
-
-fn open_root(
-    process: &ProcDir,
-    plan: &Plan,
-    moment: Moment,
-    mounts: &Reading<Vec<MountEntry>>,
-) -> Reading<ContainerRoot> {
-    let planned_fuse = plan.mounts.iter().any(
-        |mount| matches!(&mount.kind, MountKind::Filesystem { fstype, .. } if fstype.starts_with("fuse")),
-    );
-    let fuse = |mounts: &Vec<MountEntry>| mounts.iter().any(|mount| mount.fstype.starts_with("fuse"));
-    // A FUSE server that the container runs answers path look-ups when it likes, or never.
-    if moment == Moment::Verify && !planned_fuse && mounts.as_ref().is_ok_and(fuse) {
-        let why =
-            "the container has mounted a FUSE file system, which could hold a look at its paths up for ever";
-        return Err(Unreadable(why.to_owned()));
-    }
-    reading(process.open_link("root")).map(ContainerRoot::new)
-}
-
 /// The processors that the process may run on, in ascending order.
 fn read_affinity(pid: Pid) -> Reading<Vec<usize>> {
     let set = reading(rustix::thread::sched_getaffinity(Some(pid)))?;
     Ok((0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect())
-}
-
-/// The host's files were looked at before; what is bound from the container's own root is looked at there.
-fn read_sources(
-    prepared: &Prepared,
-    root: &Reading<ContainerRoot>,
-    plan: &Plan,
-) -> BTreeMap<usize, Reading<FileId>> {
-    let look_up = |path: ContainerPath| match root.as_ref().map_err(Clone::clone)?.look_up(&path)? {
-        PathState::Present { file, .. } => Ok(file),
-        PathState::Absent => Err(Unreadable(format!("{path} is not in the container"))),
-    };
-    let mut sources = prepared.sources.clone();
-    for (place, mount) in plan.mounts.iter().enumerate() {
-        let MountKind::Bind { source, .. } = &mount.kind else { continue };
-        if let (Some(inside), true) = (plan.root.inside(source), prepared.scope() == Scope::Container) {
-            sources.insert(place, look_up(inside));
-        }
-    }
-    sources
-}
-
-fn read_paths(
-    root: &Reading<ContainerRoot>,
-    plan: &Plan,
-    scope: Scope,
-) -> BTreeMap<ContainerPath, Reading<PathState>> {
-    let look_up = |path: &ContainerPath| {
-        let state = root.as_ref().map_err(Clone::clone).and_then(|root| root.look_up(path));
-        (path.clone(), state)
-    };
-    if scope == Scope::Entered {
-        return BTreeMap::from([look_up(&plan.process.cwd)]);
-    }
-    let targets = plan.mounts.iter().map(|mount| &mount.target);
-    let devices = plan.devices.iter().map(|device| &device.path);
-    let others = [&plan.process.cwd];
-    let all = targets.chain(devices).chain(&plan.masked_paths).chain(&plan.readonly_paths).chain(others);
-    all.map(look_up).collect()
-}
-
-/// The names before the colons of `net/dev`, after its two lines of headings.
-fn read_net_links(process: &ProcDir) -> Reading<Vec<String>> {
-    let text = reading(process.read("net/dev"))?;
-    let text = String::from_utf8_lossy(&text);
-    Ok(text.lines().skip(2).filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned())).collect())
-}
-
-/// The kernel lists 127.0.0.1 as a local address exactly while the loopback link is up and has it.
-fn read_loopback(process: &ProcDir) -> Reading<bool> {
-    let text = reading(process.read("net/fib_trie"))?;
-    let text = String::from_utf8_lossy(&text);
-    let mut lines = text.lines().map(str::trim);
-    Ok(lines.any(|line| line == "|-- 127.0.0.1"))
 }

@@ -10,7 +10,7 @@ use cofferdam_runtime::cgroup::{Group, Observation};
 use rustix::process::Pid;
 
 use super::gather::reading;
-use super::{Reading, Scope, Unreadable};
+use super::{Reading, Unreadable};
 
 /// What was read of a control group: the kernel's spelling of each planned value beside what it says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,26 +21,31 @@ pub struct GroupReading {
     pub membership: Reading<Vec<Observation>>,
 }
 
-/// Reads what the plan asks for. `group` is the container's group, none where it could not be opened.
-pub(crate) fn read_group(planned: &Cgroup, group: Option<&Group>, scope: Scope, pid: Pid) -> GroupReading {
-    let Some(group) = group else {
-        let why = match &planned.path {
-            Some(path) => Unreadable(format!("its group {} cannot be opened", path.as_str())),
-            None if planned.resources == Resources::default() => {
-                return GroupReading { limits: Ok(Vec::new()), membership: Ok(Vec::new()) };
-            }
-            None => Unreadable("it has no group of its own".to_owned()),
-        };
-        return GroupReading { limits: Err(why.clone()), membership: Err(why) };
-    };
-    let limits = match scope {
-        Scope::Entered => Ok(Vec::new()),
-        Scope::Container => reading(group.observe(&planned.resources)).map(|mut limits| {
-            limits.extend(planned.owner.and_then(|uid| group.observe_owner(uid)));
-            limits
-        }),
-    };
-    GroupReading { limits, membership: reading(group.observe_membership(pid)) }
+/// Why there is nothing to read, if there is not: none where the plan asks for no group.
+fn without_group(planned: &Cgroup) -> Reading<Vec<Observation>> {
+    match &planned.path {
+        Some(path) => Err(Unreadable(format!("its group {} cannot be opened", path.as_str()))),
+        None if planned.resources == Resources::default() => Ok(Vec::new()),
+        None => Err(Unreadable("it has no group of its own".to_owned())),
+    }
+}
+
+/// Reads the limits that the plan asks for. `group` is the container's group, none where it could not be opened.
+pub(crate) fn read_limits(planned: &Cgroup, group: Option<&Group>) -> Reading<Vec<Observation>> {
+    let Some(group) = group else { return without_group(planned) };
+    let mut limits = reading(group.observe(&planned.resources))?;
+    limits.extend(planned.owner.and_then(|uid| group.observe_owner(uid)));
+    Ok(limits)
+}
+
+/// Reads which groups the process is in.
+pub(crate) fn read_membership(
+    planned: &Cgroup,
+    group: Option<&Group>,
+    pid: Pid,
+) -> Reading<Vec<Observation>> {
+    let Some(group) = group else { return without_group(planned) };
+    reading(group.observe_membership(pid))
 }
 
 /// A process of the container that nothing is known of.

@@ -1,5 +1,6 @@
 //! What the kernel says about one process: gathered once ([`observe`]), then compared without any further I/O.
 
+mod container;
 mod descriptors;
 mod filter;
 mod gather;
@@ -20,10 +21,12 @@ use cofferdam_kernel::task::SchedAttr;
 use cofferdam_names::{ContainerPath, Digest};
 use serde::{Deserialize, Serialize};
 
+pub use container::ContainerReading;
 pub use descriptors::{OpenFile, OpenFiles};
+pub(crate) use gather::observe_with;
 pub use gather::{ObserveError, Subject, observe};
-pub(crate) use group::read_group;
 pub use group::{GroupReading, Stranger, strangers};
+pub(crate) use group::{read_limits, read_membership};
 pub use paths::{DeviceNode, PathState};
 pub use prepare::{HostMount, PrepareError, Prepared};
 

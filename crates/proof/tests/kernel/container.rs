@@ -86,7 +86,7 @@ pub fn gate(
     let prepared = Prepared::new(&bench.proc, plan).unwrap();
     let group = gated.group().group();
     let terms = Terms { plan, prepared: &prepared, group, preserved_fds: 0, rule };
-    cofferdam_proof::gate(&bench.proc, gated, &terms)
+    cofferdam_proof::gate(&bench.proc, gated, &terms, None)
 }
 
 fn filesystem(target: &str, fstype: &str, options: &[&str], flags: MountFlags) -> Mount {

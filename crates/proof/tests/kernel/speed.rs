@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use cofferdam_proof::{Moment, Prepared, Rule, compare, examine, observe, plan_digest};
+use cofferdam_proof::{
+    ContainerReading, Moment, Prepared, Rule, Terms, compare, examine, observe, plan_digest,
+};
 
 use crate::container::{Bench, gate, subject};
 
@@ -20,6 +22,16 @@ pub fn the_gate_is_fast() {
     let observation = observe(&bench.proc, &subject, &prepared).unwrap();
     let judge = median(|| drop(compare(&plan, &observation)));
     let digest = median(|| drop(plan_digest(&plan).unwrap()));
+    let group = gated.group().group();
+    let ahead = || ContainerReading::ahead(&bench.proc, &plan, gated.pid(), group, &prepared).unwrap();
+    let reading_ahead = median(|| drop(ahead()));
+    let terms = Terms { plan: &plan, prepared: &prepared, group, preserved_fds: 0, rule: Rule::Strict };
+    let mut read_ahead: Vec<_> = (0..101).map(|_| ahead()).collect();
+    let keeping_waiting = median(|| {
+        let ahead = read_ahead.pop().flatten();
+        drop(cofferdam_proof::gate(&bench.proc, &gated, &terms, ahead).unwrap());
+    });
+    println!("while the program is executed {reading_ahead:?}, then while it waits {keeping_waiting:?}");
     println!("preparing {preparing:?}, examining {examining:?}");
     println!("gate {whole:?}: reading {read:?}, comparing {judge:?}, digest of the plan {digest:?}");
     assert!(whole < Duration::from_millis(20), "{whole:?}");

@@ -13,15 +13,28 @@ use rustix::net::{
     SocketType, connect, sendmsg, socket_with,
 };
 
+use rustix::process::Pid;
+
 use super::container::Container;
 use super::create::Fresh;
 use super::error::LifecycleError;
+use crate::cgroup::Group;
 use crate::start::{
     self, ContainerState, Created, Gated, HookFolder, OwnedGroup, Permit, Released, run_hooks,
 };
 
-/// Looks at the stopped program and everything that confines it, and permits it to run or refuses.
-pub type Gatekeeper<'a> = dyn FnMut(&Plan, &Gated) -> Result<Permit, Refusal> + 'a;
+/// Who decides whether a program may run.
+pub trait Gatekeeper {
+    /// A look at the container, with its first process and its cgroup, while that process executes its program. Not always
+    /// called.
+    fn look_ahead(&mut self, plan: &Plan, pid: Pid, group: Option<&Group>);
+
+    /// Looks at the stopped program and everything that confines it, and permits it to run.
+    ///
+    /// # Errors
+    /// It is refused.
+    fn look(&mut self, plan: &Plan, gated: &Gated) -> Result<Permit, Refusal>;
+}
 
 /// Why a keeper refuses.
 pub type Refusal = Box<dyn std::error::Error + Send + Sync>;
@@ -31,7 +44,7 @@ impl Container {
     ///
     /// # Errors
     /// If it does not wait to be started, its program cannot be executed or the keeper refuses; then it has stopped.
-    pub fn start(&mut self, keeper: &mut Gatekeeper<'_>) -> Result<Released, LifecycleError> {
+    pub fn start(&mut self, keeper: &mut dyn Gatekeeper) -> Result<Released, LifecycleError> {
         match self.status()? {
             Status::Created => {}
             Status::Stopped | Status::Creating => return Err(LifecycleError::HasStopped),
@@ -48,7 +61,7 @@ impl Container {
     fn open_gate(
         &mut self,
         created: Created,
-        keeper: &mut Gatekeeper<'_>,
+        keeper: &mut dyn Gatekeeper,
     ) -> Result<Released, LifecycleError> {
         let asks = self.record.plan.process.seccomp.as_ref().is_some_and(Profile::notifies);
         let gated = if asks {
@@ -57,11 +70,14 @@ impl Container {
             let plan = &self.record.plan;
             created.exec_to_gate_asking(|listener| send_seccomp_listener(plan, state, listener))
         } else {
-            created.exec_to_gate().map_err(LifecycleError::from)
+            let plan = &self.record.plan;
+            created
+                .exec_to_gate_meanwhile(|pid, group| keeper.look_ahead(plan, pid, group))
+                .map_err(LifecycleError::from)
         };
         self.folder.end_waiting()?;
         let gated = gated?;
-        let permit = keeper(&self.record.plan, &gated).map_err(LifecycleError::Gate)?;
+        let permit = keeper.look(&self.record.plan, &gated).map_err(LifecycleError::Gate)?;
         let released = gated.release(permit)?;
         let plan = &self.record.plan;
         if !plan.hooks.poststart.is_empty() {
@@ -82,7 +98,7 @@ impl Fresh {
     ///
     /// # Errors
     /// If its program cannot be executed or the keeper refuses; then nothing is left of it.
-    pub fn start(self, keeper: &mut Gatekeeper<'_>) -> Result<(Container, Released), LifecycleError> {
+    pub fn start(self, keeper: &mut dyn Gatekeeper) -> Result<(Container, Released), LifecycleError> {
         let (created, mut container) = self.into_parts().ok_or(LifecycleError::HasStopped)?;
         match container.open_gate(created, keeper) {
             Ok(released) => Ok((container, released)),

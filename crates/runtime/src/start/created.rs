@@ -16,6 +16,7 @@ use super::has_host_rights;
 use super::hooks::{ContainerState, HookFolder, Status, run_hooks};
 use super::owned_group::OwnedGroup;
 use super::permit::Permit;
+use crate::cgroup::Group;
 use crate::channel::{Channel, Message};
 use crate::rootfs::{Maker, map_ids_inside};
 use crate::step::{Step, StepError};
@@ -139,11 +140,21 @@ impl Created {
     /// Lets init take on its credentials and execute its program, and holds it there: no instruction of the program
     /// has run when this returns. If the program cannot be executed the error says why. A filter that asks an agent is refused:
     /// [`Created::exec_to_gate_asking`] is for it.
-    pub fn exec_to_gate(mut self) -> Result<Gated, StepError> {
+    pub fn exec_to_gate(self) -> Result<Gated, StepError> {
+        self.exec_to_gate_meanwhile(|_, _| ())
+    }
+
+    /// As [`Created::exec_to_gate`]; `meanwhile` is done while init executes its program, with its number and its cgroup. Not
+    /// done where this process has to follow each of init's calls.
+    pub fn exec_to_gate_meanwhile(
+        mut self,
+        meanwhile: impl FnOnce(Pid, Option<&Group>),
+    ) -> Result<Gated, StepError> {
         if !has_host_rights() {
             return self.exec_to_gate_witnessing();
         }
         let tracee = self.begin_exec()?;
+        meanwhile(self.held.pid, self.group.group());
         self.wait_for_exec(&tracee)?;
         self.check_silence()?;
         Ok(Gated { created: self, tracee, witnessed: Vec::new() })
