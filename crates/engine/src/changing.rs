@@ -40,7 +40,7 @@ impl Engine {
         let dir = self.paths.container(id);
         let mut plan = read_plan(&dir)?;
         let zone = self.zones().load(&definition.record.zone)?;
-        let devices = host_devices(&definition.request);
+        let devices = host_devices(&definition.request, &zone);
         let planned = plan_limits(&zone, &definition.request, &facts::gather()?, &devices, &plan.cgroup)?;
         if running && planned != plan.cgroup {
             self.limit_live(id, &planned)?;

@@ -154,7 +154,7 @@ impl Engine {
             init_program: if request.init { own_program::path() } else { None },
             bind_sources: bind_sources(request),
             volumes: self.volume_sources(request, &parts.zone)?,
-            host_devices: host_devices(request),
+            host_devices: host_devices(request, &parts.zone),
             joined: parts.joined.clone(),
             window,
         };
@@ -269,7 +269,7 @@ fn bind_sources(request: &ContainerRequest) -> BTreeMap<PathBuf, BindSource> {
     request.bind_sources().filter_map(look).collect()
 }
 
-pub(crate) fn host_devices(request: &ContainerRequest) -> BTreeMap<PathBuf, HostDevice> {
+pub(crate) fn host_devices(request: &ContainerRequest, zone: &Zone) -> BTreeMap<PathBuf, HostDevice> {
     let look = |path: &Path| {
         let metadata = std::fs::metadata(path).ok()?;
         let kind = match metadata.file_type() {
@@ -281,7 +281,7 @@ pub(crate) fn host_devices(request: &ContainerRequest) -> BTreeMap<PathBuf, Host
         let (major, minor) = (rustix::fs::major(metadata.rdev()), rustix::fs::minor(metadata.rdev()));
         Some((path.to_owned(), HostDevice { kind, major, minor, mode: metadata.mode() & 0o7777 }))
     };
-    request.device_sources().filter_map(look).collect()
+    request.device_sources(zone).filter_map(look).collect()
 }
 
 /// What the container's events carry.

@@ -14,10 +14,10 @@ pub use context::{
 pub use plan::{Admitted, EtcFiles, ExecOptions, PolicyError, plan, plan_exec, plan_limits};
 pub use quantity::{ByteSize, Ceiling, CpuCount};
 pub use request::{
-    BindRecursion, CapabilityWord, ContainerRequest, DeviceRate, DeviceRequest, DeviceWeight, EnvEntry,
-    HOST_IMAGE, InvalidOption, LabelOption, NamespaceMode, NamespaceRequest, NetworkMode, NetworkRequest,
-    ResourceRequest, RestartPolicy, SeccompChoice, SecurityOption, TmpfsOptions, TmpfsRequest, Ulimit,
-    VolumeKind, VolumeRequest, is_volume_name, key_value,
+    BindRecursion, CapabilityWord, ContainerRequest, DeviceRate, DeviceRequest, DeviceRuleRequest,
+    DeviceWeight, EnvEntry, HOST_IMAGE, InvalidOption, LabelOption, NamespaceMode, NamespaceRequest,
+    NetworkMode, NetworkRequest, ResourceRequest, RestartPolicy, SeccompChoice, SecurityOption, TmpfsOptions,
+    TmpfsRequest, Ulimit, VolumeKind, VolumeRequest, is_volume_name, key_value,
 };
 pub use zone::{
     BUILTIN_ZONES, IdScope, Isolation, LimitRules, LsmRules, MountAccess, MountRules, NamespaceRules,

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use cofferdam_policy::{
-    ByteSize, ContainerRequest, DeviceRequest, InvalidOption, TmpfsRequest, VolumeRequest,
+    ByteSize, ContainerRequest, DeviceRequest, DeviceRuleRequest, InvalidOption, TmpfsRequest, VolumeRequest,
 };
 
 /// What it sees of files.
@@ -34,7 +34,7 @@ pub(super) struct FileFlags {
     device: Vec<DeviceRequest>,
     /// Add a rule to the list of allowed devices
     #[arg(long, value_name = "RULE")]
-    device_cgroup_rule: Vec<String>,
+    device_cgroup_rule: Vec<DeviceRuleRequest>,
 }
 
 impl FileFlags {

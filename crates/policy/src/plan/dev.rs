@@ -1,20 +1,10 @@
 //! Device nodes, and the paths of /proc and /sys that are hidden or read-only.
 
-use cofferdam_confinement::{Device, DeviceKind};
+use cofferdam_confinement::Device;
 use cofferdam_names::ContainerPath;
 
 use super::{Planner, PolicyError, mounts, path};
 use crate::DeviceRequest;
-
-/// The nodes that every container has: name, minor number (major 1, but for tty).
-const NODES: [(&str, u32, u32); 6] = [
-    ("/dev/null", 1, 3),
-    ("/dev/zero", 1, 5),
-    ("/dev/full", 1, 7),
-    ("/dev/random", 1, 8),
-    ("/dev/urandom", 1, 9),
-    ("/dev/tty", 5, 0),
-];
 
 /// What tells of the host or reaches it: Docker 28's list.
 const MASKED: [&str; 12] = [
@@ -47,19 +37,7 @@ pub(super) fn readonly_paths() -> Result<Vec<ContainerPath>, PolicyError> {
 
 impl Planner<'_> {
     pub(super) fn devices(&self) -> Result<Vec<Device>, PolicyError> {
-        let mut devices = Vec::new();
-        for (name, major, minor) in NODES {
-            devices.push(Device {
-                path: path(name)?,
-                host_path: name.into(),
-                kind: DeviceKind::Character,
-                major,
-                minor,
-                mode: 0o666,
-                uid: 0,
-                gid: 0,
-            });
-        }
+        let mut devices: Vec<Device> = Device::defaults().collect();
         for request in &self.request.devices {
             let device = self.host_device(request)?;
             devices.retain(|known| known.path != device.path);

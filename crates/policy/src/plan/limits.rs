@@ -8,9 +8,10 @@ use cofferdam_confinement::resources::{
 };
 
 use super::{PolicyError, beyond};
-use crate::zone::Setting;
+use crate::zone::{Place, Setting};
 use crate::{
-    ByteSize, Ceiling, CgroupMode, ContainerRequest, CpuCount, HostDevices, HostFacts, ResourceRequest, Zone,
+    ByteSize, Ceiling, CgroupMode, ContainerRequest, CpuCount, DeviceRuleRequest, HostDevices, HostFacts,
+    ResourceRequest, Zone,
 };
 
 /// The length of a period for `--cpus`, in microseconds: the kernel's own.
@@ -19,7 +20,7 @@ const PERIOD: u64 = 100_000;
 /// Docker's least memory limit: below it, no program can be loaded.
 const MEMORY_MIN: u64 = 6 << 20;
 
-const NO_CGROUP: &str =
+pub(super) const NO_CGROUP: &str =
     "run as root, or let systemd delegate cgroup v2 controllers to your user (Delegate=yes)";
 
 /// What limits are made from.
@@ -279,6 +280,10 @@ impl LimitPlanner<'_> {
     /// What the devices controller lets through. An ordinary user cannot load such rules, and cannot make nodes either.
     fn device_rules(&self) -> Result<Vec<DeviceRule>, PolicyError> {
         if self.host.rootless {
+            if let Some(DeviceRuleRequest(rule)) = self.request.device_cgroup_rules.first() {
+                let lack = "an ordinary user cannot load a device filter";
+                return Err(PolicyError::lacks(format!("--device-cgroup-rule {rule}"), lack, "leave it out"));
+            }
             return Ok(Vec::new());
         }
         let mut rules = default_rules();
@@ -302,7 +307,49 @@ impl LimitPlanner<'_> {
                 access: request.access,
             });
         }
+        for DeviceRuleRequest(rule) in &self.request.device_cgroup_rules {
+            self.admit_device_rule(rule)?;
+            rules.push(*rule);
+        }
         Ok(rules)
+    }
+
+    /// A rule may let through what `--device` could: one device that the zone names, with no more than the access there.
+    fn admit_device_rule(&self, rule: &DeviceRule) -> Result<(), PolicyError> {
+        let rules = &self.zone.devices;
+        let refuse = |place: &Place, ceiling: &str| {
+            let asked = rule.to_string();
+            let asked = asked.trim_start_matches("allow ");
+            Err(beyond(self.zone, format!("--device-cgroup-rule {asked:?}"), place, ceiling))
+        };
+        let (Some(major), Some(minor)) = (rule.major, rule.minor) else {
+            return refuse(
+                &rules.place,
+                "devices.access names devices one by one, and the rule many at once",
+            );
+        };
+        let kind = match rule.kind {
+            DeviceRuleKind::Character => DeviceKind::Character,
+            DeviceRuleKind::Block => DeviceKind::Block,
+            DeviceRuleKind::All => {
+                return refuse(
+                    &rules.place,
+                    "devices.access names devices one by one, and the rule two at once",
+                );
+            }
+        };
+        let mut named = rules.value.iter().filter(|(path, _)| {
+            let device = self.devices.get(*path);
+            device.is_some_and(|device| (device.kind, device.major, device.minor) == (kind, major, minor))
+        });
+        match named.clone().find(|(_, access)| access.value.contains(rule.access)).or_else(|| named.next()) {
+            None => refuse(&rules.place, "devices.access names no device of this number that the host has"),
+            Some((_, access)) if access.value.contains(rule.access) => Ok(()),
+            Some((path, access)) => refuse(
+                &access.place,
+                &format!("devices.access allows {:?} for {}", access.value.to_string(), path.display()),
+            ),
+        }
     }
 
     /// Every limit needs its controller.

@@ -17,14 +17,14 @@ mod sysctls;
 mod unbuilt;
 mod volumes;
 
-use cofferdam_confinement::{Cgroup, Hooks, Plan, Process, SCHEMA_VERSION};
+use cofferdam_confinement::{Cgroup, CgroupPath, Hooks, Plan, Process, SCHEMA_VERSION};
 use cofferdam_names::ContainerPath;
 
 pub use error::PolicyError;
 pub use etc_files::EtcFiles;
 pub use process::{ExecOptions, plan_exec};
 
-use crate::zone::{Place, Setting};
+use crate::zone::{Place, Setting, matches_pattern};
 use crate::{ContainerRequest, HostDevices, HostFacts, PlanContext, Zone};
 
 /// A plan that a zone allows. Only [`plan()`] makes one, so whoever demands it knows that policy was asked.
@@ -157,12 +157,7 @@ impl Planner<'_> {
     /// cgroup can hold it.
     fn cgroup(&self) -> Result<(Cgroup, Option<u64>), PolicyError> {
         let host = &self.context.host;
-        let path = if host.cgroup_delegated {
-            let path = format!("cofferdam/{}", self.context.container);
-            Some(path.try_into().map_err(|error| PolicyError::invalid("cgroup", format!("{error}")))?)
-        } else {
-            None
-        };
+        let path = self.cgroup_path()?;
         let rules = limits::LimitPlanner {
             zone: self.zone,
             request: self.request,
@@ -171,6 +166,42 @@ impl Planner<'_> {
         };
         let (resources, task_limit) = rules.resources(path.is_some())?;
         Ok((Cgroup { path, owner: None, resources }, task_limit))
+    }
+}
+
+impl Planner<'_> {
+    /// Its group: below Cofferdam's own, or below the one that was asked for, if the zone has it. The zone's limits hold for
+    /// the container's own group wherever that is; a parent can only add others.
+    fn cgroup_path(&self) -> Result<Option<CgroupPath>, PolicyError> {
+        let asked = self.request.cgroup_parent.as_deref().filter(|parent| !parent.is_empty());
+        let flag = |parent: &str| format!("--cgroup-parent {parent}");
+        if !self.context.host.cgroup_delegated {
+            return match asked {
+                Some(parent) => Err(PolicyError::lacks(
+                    flag(parent),
+                    "the engine may not make cgroups here",
+                    limits::NO_CGROUP,
+                )),
+                None => Ok(None),
+            };
+        }
+        let invalid = |parent: &str, error: &dyn std::fmt::Display| {
+            PolicyError::invalid(flag(parent), error.to_string())
+        };
+        let parent = match asked {
+            None => CgroupPath::OWN_PARENT.to_owned(),
+            Some(text) => {
+                let parent = CgroupPath::try_from(text.to_owned()).map_err(|error| invalid(text, &error))?;
+                let allowed = &self.zone.limits.cgroup_parents;
+                if !allowed.value.iter().any(|pattern| matches_pattern(pattern, parent.as_str())) {
+                    let ceiling = format!("limits.cgroup_parents is [{}]", allowed.value.join(", "));
+                    return Err(self.beyond(flag(text), &allowed.place, ceiling));
+                }
+                parent.as_str().to_owned()
+            }
+        };
+        let path = format!("{parent}/{}", self.context.container);
+        CgroupPath::try_from(path).map(Some).map_err(|error| invalid(&parent, &error))
     }
 }
 

@@ -24,14 +24,6 @@ impl Planner<'_> {
                 return Err(PolicyError::not_built(format!("{flag} {value}").trim_end(), NETWORK));
             }
         }
-        if let Some(parent) = &request.cgroup_parent {
-            let why = "every container has its group below `cofferdam`";
-            return Err(PolicyError::not_built(format!("--cgroup-parent {parent}"), why));
-        }
-        if let Some(rule) = request.device_cgroup_rules.first() {
-            let why = "name the device with --device";
-            return Err(PolicyError::not_built(format!("--device-cgroup-rule {rule:?}"), why));
-        }
         if request.rm && request.restart != RestartPolicy::No {
             let rule = "a container that is removed when it ends cannot be started again";
             return Err(PolicyError::invalid("--rm with --restart", rule));

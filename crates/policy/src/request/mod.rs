@@ -16,14 +16,16 @@ mod security_option;
 mod volume;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cofferdam_names::{ContainerName, ContainerPath, ZoneName};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::Zone;
+
 pub use capability_word::CapabilityWord;
-pub use device::DeviceRequest;
+pub use device::{DeviceRequest, DeviceRuleRequest};
 pub use environment::EnvEntry;
 pub use namespace_mode::{NamespaceMode, NamespaceRequest};
 pub use network::{NetworkMode, NetworkRequest};
@@ -105,8 +107,8 @@ pub struct ContainerRequest {
     pub security_options: Vec<SecurityOption>,
     /// `--device`
     pub devices: Vec<DeviceRequest>,
-    /// `--device-cgroup-rule`, as typed.
-    pub device_cgroup_rules: Vec<String>,
+    /// `--device-cgroup-rule`
+    pub device_cgroup_rules: Vec<DeviceRuleRequest>,
     /// `--pid`, `--ipc`, `--uts`, `--userns`, `--cgroupns`
     pub namespaces: NamespaceRequest,
     /// `--network`, `-p`, `--dns`, ...
@@ -189,12 +191,14 @@ impl ContainerRequest {
         })
     }
 
-    /// The host's device files that the request names: the engine stats each for
-    /// [`crate::PlanContext::host_devices`].
-    pub fn device_sources(&self) -> impl Iterator<Item = &Path> {
+    /// The host's device files that the request names, and where it names devices by their numbers, those of the zone: the
+    /// engine stats each for [`crate::PlanContext::host_devices`].
+    pub fn device_sources<'a>(&'a self, zone: &'a Zone) -> impl Iterator<Item = &'a Path> {
+        let by_number = !self.device_cgroup_rules.is_empty();
+        let of_zone = zone.devices.value.keys().map(PathBuf::as_path).filter(move |_| by_number);
         let rates = self.resources.rates().map(|rate| rate.device.as_path());
         let weights = self.resources.blkio_weight_devices.iter().map(|weight| weight.device.as_path());
-        self.devices.iter().map(|device| device.host.as_path()).chain(rates).chain(weights)
+        self.devices.iter().map(|device| device.host.as_path()).chain(rates).chain(weights).chain(of_zone)
     }
 
     /// The containers, by name or id as typed, whose namespaces it wants to share: the engine finds each for

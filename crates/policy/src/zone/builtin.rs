@@ -74,6 +74,7 @@ mod tests {
             "cpus_max =",
             "pids =",
             "pids_max =",
+            "cgroup_parents =",
             "oom_score_adj_min =",
             "[limits.ulimits]",
             "[limits.ulimits_max]",

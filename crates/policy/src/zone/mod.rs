@@ -143,6 +143,8 @@ pub struct LimitRules {
     pub pids: Setting<Limit>,
     /// Tasks.
     pub pids_max: Setting<Limit>,
+    /// Below which groups a container may ask for its own: patterns of paths below the hierarchies' roots.
+    pub cgroup_parents: Setting<Vec<String>>,
     /// The lowest `oom_score_adj` that a container may have.
     pub oom_score_adj_min: Setting<i32>,
     /// Resource limits of the first process.
@@ -203,7 +205,7 @@ impl Zone {
 }
 
 /// Whether a text fits a pattern in which `*` stands for any text.
-fn matches_pattern(pattern: &str, text: &str) -> bool {
+pub(crate) fn matches_pattern(pattern: &str, text: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut left) = text.strip_prefix(head) else { return false };
     let mut parts = rest.split('*').peekable();

@@ -131,6 +131,7 @@ impl Zone {
                 cpus_max: at(&place, Limit::Max),
                 pids: at(&place, Limit::Max),
                 pids_max: at(&place, Limit::Max),
+                cgroup_parents: at(&place, Vec::new()),
                 oom_score_adj_min: at(&place, 0),
                 ulimits: at(&place, BTreeMap::new()),
                 ulimits_max: at(&place, BTreeMap::new()),

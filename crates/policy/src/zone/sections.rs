@@ -150,6 +150,11 @@ fn limits<'i>(reader: &mut Reader<'i>, mut section: Section<'i>, rules: &mut Lim
         (-1000..=1000).contains(&number).then_some(number)
     });
     replace(&mut rules.oom_score_adj_min, score);
+    let rule = "it is a pattern of paths below the cgroup hierarchies' roots, without a leading slash, such as \"batch/*\"";
+    let parents = reader.list(&mut section, "cgroup_parents", rule, |word| {
+        (!word.is_empty() && !word.starts_with('/')).then(|| word.to_owned())
+    });
+    replace(&mut rules.cgroup_parents, parents);
     ulimits(reader, &mut section, rules);
     reader.finish(section);
 }

@@ -155,6 +155,11 @@ fn limits(sheet: &mut Sheet, rules: &LimitRules) {
     sheet.line("cpus_max", limit(rules.cpus_max.value, cpus), &rules.cpus_max.place);
     sheet.line("pids", limit(rules.pids.value, count), &rules.pids.place);
     sheet.line("pids_max", limit(rules.pids_max.value, count), &rules.pids_max.place);
+    sheet.line(
+        "cgroup_parents",
+        list(rules.cgroup_parents.value.iter().cloned()),
+        &rules.cgroup_parents.place,
+    );
     sheet.line("oom_score_adj_min", rules.oom_score_adj_min.value, &rules.oom_score_adj_min.place);
     sheet.section("limits.ulimits");
     let write = |limit: &SoftHard| format!("{}:{}", amount(limit.soft), amount(limit.hard));

@@ -180,6 +180,58 @@ fn a_device_of_the_zone() {
 }
 
 #[test]
+fn a_device_rule_reaches_as_far_as_the_zones_devices() {
+    let zone = zone_file("zone = \"z\"\n[devices.access]\n\"/dev/fuse\" = \"rw\"\n");
+    let asking = |rule: &str| {
+        let mut request = request();
+        request.device_cgroup_rules = vec![rule.parse().unwrap()];
+        request
+    };
+    let plan = planned(&zone, &asking("c 10:229 r"));
+    assert_eq!(plan.cgroup.resources.devices.last().unwrap().to_string(), "allow c 10:229 r");
+    assert_eq!(plan.devices.len(), 6, "a rule brings no node");
+    for (rule, ceiling) in [
+        ("c 10:229 rwm", "allows \"rw\" for /dev/fuse"),
+        ("b 10:229 r", "no device of this number"),
+        ("c 10:200 rw", "no device of this number"),
+        ("c 10:* r", "one by one"),
+        ("c *:* rwm", "one by one"),
+        ("a 10:229 r", "one by one"),
+    ] {
+        let text = refused(&zone, &asking(rule));
+        assert!(text.contains(ceiling) && text.contains("zone `z`"), "{rule}: {text}");
+    }
+    assert!(refused(&crate::fixture::zone("default"), &asking("c 1:1 r")).contains("devices.access"));
+}
+
+#[test]
+fn the_group_is_below_a_parent_that_the_zone_has() {
+    let asking = |parent: &str| {
+        let mut request = request();
+        request.cgroup_parent = Some(parent.to_owned());
+        request
+    };
+    let path = |zone: &cofferdam_policy::Zone, request: &cofferdam_policy::ContainerRequest| {
+        planned(zone, request).cgroup.path.unwrap().as_str().to_owned()
+    };
+    let anywhere = zone("default");
+    assert_eq!(path(&anywhere, &request()), "cofferdam/0123456789abcdef");
+    assert_eq!(path(&anywhere, &asking("")), "cofferdam/0123456789abcdef");
+    assert_eq!(path(&anywhere, &asking("/batch.slice/")), "batch.slice/0123456789abcdef");
+    for bad in ["/", "a/../b", "..", "a//b"] {
+        assert!(refused(&anywhere, &asking(bad)).contains("--cgroup-parent"), "{bad}");
+    }
+    let some = zone_file("zone = \"z\"\n[limits]\ncgroup_parents = [\"batch/*\"]\n");
+    assert_eq!(path(&some, &asking("/batch/night")), "batch/night/0123456789abcdef");
+    assert_eq!(path(&some, &request()), "cofferdam/0123456789abcdef");
+    for beyond in ["batch", "other", "/x/batch/y"] {
+        let text = refused(&some, &asking(beyond));
+        assert!(text.contains("limits.cgroup_parents is [batch/*]"), "{text}");
+    }
+    assert!(refused(&zone("strict"), &asking("x")).contains("limits.cgroup_parents"));
+}
+
+#[test]
 fn a_mount_option_is_a_volume() {
     let mut request = request();
     request.volumes = vec![

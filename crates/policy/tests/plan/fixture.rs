@@ -61,15 +61,20 @@ fn root() -> Root {
     }
 }
 
+/// The devices that the engine would look at for this request: all have one number.
+fn devices(zone: &Zone, request: &ContainerRequest) -> BTreeMap<PathBuf, HostDevice> {
+    let device = |path: &std::path::Path| {
+        let kind = if path.starts_with("/dev/sda") { DeviceKind::Block } else { DeviceKind::Character };
+        (path.to_owned(), HostDevice { kind, major: 10, minor: 229, mode: 0o20_666 })
+    };
+    request.device_sources(zone).map(device).collect()
+}
+
 /// What the engine would gather for this request on this host.
 pub fn context_on(host: HostFacts, request: &ContainerRequest) -> PlanContext {
     let bind = |path: &std::path::Path| {
         let canonical = path.to_owned();
         (path.to_owned(), BindSource { canonical, directory: true })
-    };
-    let device = |path: &std::path::Path| {
-        let kind = if path.starts_with("/dev/sda") { DeviceKind::Block } else { DeviceKind::Character };
-        (path.to_owned(), HostDevice { kind, major: 10, minor: 229, mode: 0o20_666 })
     };
     PlanContext {
         container: "0123456789abcdef".parse().unwrap(),
@@ -89,7 +94,7 @@ pub fn context_on(host: HostFacts, request: &ContainerRequest) -> PlanContext {
         init_program: Some("/usr/bin/cofferdam".into()),
         bind_sources: request.bind_sources().map(bind).collect(),
         volumes: request.volume_names().map(|name| (name.to_owned(), volume(name))).collect(),
-        host_devices: request.device_sources().map(device).collect(),
+        host_devices: devices(&zone("default"), request),
         joined: request.joined_containers().map(|name| (name.to_owned(), neighbour("default"))).collect(),
         window: None,
     }
@@ -136,7 +141,8 @@ pub fn request() -> ContainerRequest {
 
 /// The plan on a root host.
 pub fn try_plan(zone: &Zone, request: &ContainerRequest) -> Result<Plan, PolicyError> {
-    plan(zone, request, &context_on(host(), request)).map(cofferdam_policy::Admitted::into_plan)
+    let context = PlanContext { host_devices: devices(zone, request), ..context_on(host(), request) };
+    plan(zone, request, &context).map(cofferdam_policy::Admitted::into_plan)
 }
 
 pub fn planned(zone: &Zone, request: &ContainerRequest) -> Plan {

@@ -76,7 +76,6 @@ fn what_is_not_built_is_refused_and_not_ignored() {
         ("--publish 80:80", asking(|r| r.network.publish = vec!["80:80".to_owned()])),
         ("--publish-all", asking(|r| r.network.publish_all = true)),
         ("--ip", asking(|r| r.network.ip = Some("10.0.0.1".to_owned()))),
-        ("--cgroup-parent", asking(|r| r.cgroup_parent = Some("x".to_owned()))),
         (
             "volume default-data",
             asking(|r| {
@@ -86,7 +85,6 @@ fn what_is_not_built_is_refused_and_not_ignored() {
         ),
         ("--ipc=container", asking(|r| r.namespaces.ipc = Some(option_mode("container:x")))),
         ("label", asking(|r| r.security_options = vec!["label=type:x_t".parse().unwrap()])),
-        ("--device-cgroup-rule", asking(|r| r.device_cgroup_rules = vec!["c 1:1 r".to_owned()])),
         ("--cpu-rt", asking(|r| r.resources.cpu_rt_runtime = Some(1))),
     ] {
         let text = refused(&zone, &request);
