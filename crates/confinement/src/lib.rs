@@ -14,7 +14,6 @@ mod process;
 pub mod resources;
 mod root;
 pub mod seccomp;
-mod sheet;
 
 pub use cgroup::{Cgroup, CgroupPath, InvalidCgroupPath};
 pub use device::{DEV_LINKS, Device, DeviceKind};
@@ -28,4 +27,3 @@ pub use process::{
     WindowSize,
 };
 pub use root::{PivotMethod, Root, RootSource};
-pub use sheet::{Sheet, SheetSection};

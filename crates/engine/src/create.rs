@@ -11,8 +11,8 @@ use cofferdam_confinement::{
 use cofferdam_kernel::namespace::Namespace;
 use cofferdam_names::{ContainerId, ContainerName, Timestamp, ZoneName};
 use cofferdam_policy::{
-    BindSource, ContainerRequest, EtcFiles, HostDevice, HostFacts, IdAllocation, IdRange, JoinedContainer,
-    PlanContext, Zone, default_zone,
+    Admitted, BindSource, ContainerRequest, EtcFiles, HostDevice, HostFacts, IdAllocation, IdRange,
+    JoinedContainer, PlanContext, Zone, default_zone,
 };
 use cofferdam_shim::{ContainerDir, Event};
 
@@ -46,7 +46,7 @@ impl Engine {
         let request = &self.with_volumes(request, &parts.image)?;
         // A range as the container would get one; which, is decided with its definition.
         let ids = parts.ids(Some(Slot::EXAMPLE.range()));
-        self.decide(&id, request, window, &parts, ids)
+        Ok(self.decide(&id, request, window, &parts, ids)?.into_plan())
     }
 
     /// Makes a container without starting it.
@@ -72,16 +72,16 @@ impl Engine {
             request: &text,
             wants_range: !parts.host.rootless,
         };
-        let decide = |slot: Option<Slot>| -> Result<(ZoneName, Plan)> {
-            let plan = self.decide(&id, &request, window, &parts, parts.ids(slot.map(Slot::range)))?;
-            Ok((parts.zone.name.value.clone(), plan))
+        let decide = |slot: Option<Slot>| -> Result<(ZoneName, Admitted)> {
+            let admitted = self.decide(&id, &request, window, &parts, parts.ids(slot.map(Slot::range)))?;
+            Ok((parts.zone.name.value.clone(), admitted))
         };
         let candidates = random_name::candidates(id.as_str());
-        let (name, plan) = self.with_store(|store| store.insert(&new, candidates, decide))?;
+        let (name, admitted) = self.with_store(|store| store.insert(&new, candidates, decide))?;
         let dir = self.paths.new_container(&id, request.rm);
         let made = self
             .make_volumes(&request, &parts.zone, &parts.image)
-            .and_then(|()| write_folder(&dir, &plan, &request));
+            .and_then(|()| write_folder(&dir, &admitted, &request));
         if let Err(error) = made {
             // The definition is taken back; a folder that cannot be removed is found by the next clean-up.
             let _ = std::fs::remove_dir_all(dir.path());
@@ -92,7 +92,7 @@ impl Engine {
         }
         let attributes = attributes(&request, &name);
         let _ = Event::now("container", "create", id.as_str(), attributes).append(&self.events_path());
-        Ok(Made { id, name, plan, request })
+        Ok(Made { id, name, plan: admitted.into_plan(), request })
     }
 
     pub(crate) fn events_path(&self) -> PathBuf {
@@ -137,7 +137,7 @@ impl Engine {
         window: Option<WindowSize>,
         parts: &Parts,
         ids: IdAllocation,
-    ) -> Result<Plan> {
+    ) -> Result<Admitted> {
         let dir = self.paths.new_container(id, request.rm);
         let account = |name: &str| parts.image.read(name).map_err(|source| Error::io("read", name, source));
         let context = PlanContext {
@@ -158,7 +158,7 @@ impl Engine {
             joined: parts.joined.clone(),
             window,
         };
-        Ok(cofferdam_policy::plan(&parts.zone, request, &context)?.into_plan())
+        Ok(cofferdam_policy::plan(&parts.zone, request, &context)?)
     }
 
     fn joined(&self, request: &ContainerRequest) -> Result<BTreeMap<String, JoinedContainer>> {
@@ -294,7 +294,8 @@ pub(crate) fn attributes(request: &ContainerRequest, name: &ContainerName) -> BT
 
 /// Makes the container's folder with its plan and the files below /etc that are its own. The plan comes last and whole: a
 /// folder without one is no container yet. One without a status was never started.
-fn write_folder(dir: &ContainerDir, plan: &Plan, request: &ContainerRequest) -> Result<()> {
+fn write_folder(dir: &ContainerDir, admitted: &Admitted, request: &ContainerRequest) -> Result<()> {
+    let plan = admitted.plan();
     make_private_folder(dir.path())?;
     make_private_folder(dir.small())?;
     for (path, mode) in [(dir.upper(), 0o755), (dir.work(), 0o700), (dir.root(), 0o700)] {
