@@ -31,7 +31,7 @@ usage: cargo xtask TOOL
   kills       kill -9 at random moments: [COUNT] (200)
   ci          install what the tests need, check everything, run every test, count and report
   runc-suite  run runc's own tests: [--runtime cofferdam|runc|PATH] [--file NAME]... [--filter REGEX] [--output FILE]
-  bench       measure starts beside the peers: start [--engines A,B] [--runs N] [--row N] [--crowd N] [--output FILE]
+  bench       audit: the audit of this host beside Lynis and others [--runs N]; or starts beside the peers: start [--engines A,B] [--runs N] [--row N] [--crowd N] [--output FILE]
 ";
 
 fn main() -> ExitCode {

@@ -1,5 +1,8 @@
+//! `cargo xtask bench audit`: see [`audit`].
+//!
 //! `cargo xtask bench start`: what a start, an exec and an idle container cost, ours beside its peers, in one run.
 
+mod audit;
 mod bundle;
 mod cases;
 mod engine;
@@ -47,6 +50,11 @@ struct Options {
 
 /// Measures, prints, writes JSON. Missed goals are shown, not an error: a figure depends on the machine.
 pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
+    if let [first, rest @ ..] = arguments
+        && first == "audit"
+    {
+        return audit::run(rest);
+    }
     let options = parse(arguments)?;
     let workspace = Workspace::load()?;
     debian::install_what_is_missing(&PACKAGES)?;

@@ -30,7 +30,7 @@ pub(super) fn wanted() -> Wanted {
     parameters.extend(walls::PARAMETERS.iter().map(|name| (*name).to_owned()));
     Wanted {
         parameters,
-        files: access::files().chain(engine::files()).collect(),
+        files: access::files().chain(engine::files()).chain(upkeep::FILES).collect(),
         texts: access::TEXTS.iter().chain(upkeep::TEXTS).copied().collect(),
     }
 }

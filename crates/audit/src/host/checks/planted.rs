@@ -45,6 +45,7 @@ pub(super) fn nothing() -> HostFacts {
         sockets: gap(),
         units: gap(),
         processes: gap(),
+        packages: gap(),
         engines: crate::host::Engines { docker: gap(), podman: gap(), containerd: gap(), kubelet: gap() },
         containers: gap(),
         audit_rules: gap(),

@@ -201,8 +201,15 @@ fn read_options(
 
 fn unzip(bytes: &[u8], path: &str) -> Result<Vec<u8>, Unknown> {
     let mut text = Vec::new();
-    let read = flate2::read::GzDecoder::new(bytes).take(MOST_CONFIG).read_to_end(&mut text);
+    let read = flate2::read::GzDecoder::new(bytes).take(MOST_CONFIG + 1).read_to_end(&mut text);
     read.map_err(|error| Unknown(format!("cannot decompress {path}: {error}")))?;
+    // Half a configuration would say of the other half that it is off.
+    if text.len() as u64 > MOST_CONFIG {
+        return Err(Unknown(format!(
+            "{path} is no kernel configuration: it grows beyond {} MiB",
+            MOST_CONFIG >> 20
+        )));
+    }
     Ok(text)
 }
 

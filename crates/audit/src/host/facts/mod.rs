@@ -5,6 +5,7 @@ mod cgroups;
 mod engines;
 mod kernel;
 mod mounts;
+mod packages;
 mod processes;
 mod security;
 mod services;
@@ -25,6 +26,7 @@ pub use cgroups::Cgroups;
 pub use engines::{Docker, DockerContainer, Engines};
 pub use kernel::{Kernel, parse_command_line, parse_options};
 pub use mounts::{Mount, Mounts};
+pub use packages::Packages;
 pub use processes::Process;
 pub use security::{Apparmor, Security, Selinux};
 pub use services::Unit;
@@ -70,6 +72,8 @@ pub struct HostFacts {
     pub units: Fact<BTreeMap<String, Unit>>,
     /// Processes.
     pub processes: Fact<Vec<Process>>,
+    /// Packages; `None` where no package manager is known.
+    pub packages: Fact<Option<Packages>>,
     /// The container engines and their settings.
     pub engines: Engines,
     /// The containers that run, of whatever engine.
@@ -107,6 +111,7 @@ impl HostFacts {
             ssh: ssh::gather(source),
             sockets: sockets::gather(source),
             units: services::gather(source),
+            packages: packages::gather(source),
             engines: Engines::gather(source, &processes),
             containers: crate::container::all(source, &processes, &mounts),
             audit_rules: audit_rules(source),

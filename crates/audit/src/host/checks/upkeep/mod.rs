@@ -2,15 +2,20 @@
 
 mod settings;
 mod units;
+mod updates;
 
 use crate::control::Control;
 use crate::host::HostFacts;
 
 pub(super) use settings::TEXTS;
 
+/// Paths whose owner and mode are asked for.
+pub(super) const FILES: [&str; 1] = ["/run/reboot-required"];
+
 /// The checks.
 pub(super) fn controls() -> Vec<Control<HostFacts>> {
     let mut controls = units::controls();
     controls.extend(settings::controls());
+    controls.extend(updates::controls());
     controls
 }
