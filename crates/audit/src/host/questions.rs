@@ -38,16 +38,19 @@ pub fn questions(facts: &HostFacts) -> Vec<Answer> {
 
 fn linux(facts: &HostFacts) -> Result<String, Unknown> {
     let distribution = facts.distribution.known();
+    if distribution.is_none() && facts.kernel.release.known().is_none() {
+        return Err(Unknown("neither a distribution nor a kernel is to be found".to_owned()));
+    }
     let name = distribution.and_then(|fields| fields.get("PRETTY_NAME")).map_or("Linux", String::as_str);
-    let release = facts.kernel.release.get()?;
     let open = facts.sockets.known().map(|sockets| {
         let reachable = sockets.iter().filter(|socket| !socket.is_local()).count();
         format!(" {reachable} sockets wait for others on the network.")
     });
-    Ok(format!(
-        "Yes: {name} with kernel {release}. Every container here shares that one kernel.{}",
-        open.unwrap_or_default()
-    ))
+    let kernel = match facts.kernel.release.known() {
+        Some(release) => format!(" with kernel {release}"),
+        None => ", without a kernel of its own".to_owned(),
+    };
+    Ok(format!("Yes: {name}{kernel}. Every container here shares one kernel.{}", open.unwrap_or_default()))
 }
 
 fn list(names: &[&str]) -> String {
