@@ -114,6 +114,9 @@ pub enum MountKind {
     Bind {
         /// Its path on the host.
         source: PathBuf,
+        /// Whether that path was resolved and judged: it holds no symbolic link, and one that has been put into it since is not
+        /// followed. Else links are followed, as of a path that the caller alone answers for.
+        resolved: bool,
         /// With the mounts below it (`rbind`).
         recursive: bool,
         /// The ids it shows.

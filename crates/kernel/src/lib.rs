@@ -19,6 +19,7 @@ pub mod namespace;
 pub mod proc;
 pub mod ptrace;
 pub mod rlimit;
+pub mod rtnetlink;
 pub mod seccomp;
 pub mod signal;
 pub mod task;

@@ -45,6 +45,7 @@ fn mounts() -> Vec<Mount> {
     };
     let bind = MountKind::Bind {
         source: PathBuf::from("/srv/data"),
+        resolved: false,
         recursive: true,
         id_map: MountIdMap::Container { recursive: false },
     };

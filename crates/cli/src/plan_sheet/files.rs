@@ -40,7 +40,7 @@ pub(super) fn mounts(sheet: &mut Sheet, mounts: &[Mount]) {
 
 fn source(kind: &MountKind) -> String {
     match kind {
-        MountKind::Bind { source, recursive, id_map } => {
+        MountKind::Bind { source, resolved: _, recursive, id_map } => {
             let ids = match id_map {
                 MountIdMap::None => "ids as on the host",
                 MountIdMap::Container { recursive: false } => "ids mapped",

@@ -127,6 +127,7 @@ impl Planner<'_> {
             target,
             kind: MountKind::Bind {
                 source: source.to_owned(),
+                resolved: false,
                 recursive: false,
                 id_map: self.bind_id_map(false),
             },

@@ -124,7 +124,12 @@ impl Planner<'_> {
         let own = MountFlags { readonly: if readonly { Flag::Set } else { Flag::Keep }, ..safe };
         Ok(Mount {
             target,
-            kind: MountKind::Bind { source: source.clone(), recursive, id_map: self.bind_id_map(recursive) },
+            kind: MountKind::Bind {
+                source: source.clone(),
+                resolved: true,
+                recursive,
+                id_map: self.bind_id_map(recursive),
+            },
             flags: own,
             recursive_flags: match bind.recursion {
                 BindRecursion::Disabled => MountFlags::KEEP,

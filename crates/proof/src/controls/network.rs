@@ -18,8 +18,20 @@ pub(super) fn devices(view: &View<'_>, judge: &mut Judge) {
         let item = judge.item(new.as_str()).planned(format!("{host} as {new}"));
         match &observation.net_links {
             Err(why) => item.unknown(why.to_string()),
-            Ok(links) if links.contains(new) => item.holds("present"),
-            Ok(links) => item.differs(format!("not among {}", links.join(" "))),
+            Ok(links) => match links.iter().find(|name| is_named(name, new)) {
+                Some(name) => item.holds(format!("{name} is present")),
+                None => item.differs(format!("not among {}", links.join(" "))),
+            },
         }
+    }
+}
+
+/// A planned name may end in `%d`, for a number of the kernel's choice.
+fn is_named(name: &str, planned: &str) -> bool {
+    match planned.strip_suffix("%d") {
+        None => name == planned,
+        Some(stem) => name
+            .strip_prefix(stem)
+            .is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())),
     }
 }

@@ -109,6 +109,7 @@ fn bind(source: &str, target: &str) -> Mount {
         target: target.parse().unwrap(),
         kind: MountKind::Bind {
             source: PathBuf::from(source),
+            resolved: false,
             recursive: false,
             id_map: MountIdMap::Container { recursive: false },
         },

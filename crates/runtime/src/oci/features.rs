@@ -40,7 +40,7 @@ pub fn features() -> Features {
             intel_rdt: FeaturesIntelRdt { enabled: false },
             memory_policy: FeaturesMemoryPolicy::default(),
             mount_extensions: FeaturesMountExtensions { idmap: FeaturesIdmap { enabled: true } },
-            net_devices: FeaturesNetDevices { enabled: false },
+            net_devices: FeaturesNetDevices { enabled: true },
         },
         annotations: BTreeMap::from([(
             "org.cofferdam.version".to_owned(),

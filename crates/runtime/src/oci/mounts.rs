@@ -59,6 +59,7 @@ fn mount(
         refuse_data(field, &options, "bind mounts cannot have any filesystem-specific options applied")?;
         MountKind::Bind {
             source: bind_source(field, wire, context.bundle)?,
+            resolved: false,
             recursive: options.recursive,
             id_map,
         }

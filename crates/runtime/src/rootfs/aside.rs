@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use cofferdam_confinement::{IdMaps, MountKind, Plan, RootSource};
+use cofferdam_confinement::{IdMaps, Plan, RootSource};
 use cofferdam_kernel::credentials::make_files_as;
 use cofferdam_kernel::mount::{Depth, PropagationType, attach, set_propagation};
 use cofferdam_kernel::namespace::{Namespace, unshare};
@@ -76,9 +76,8 @@ fn root(plan: &Plan, maker: Maker<'_>) -> Result<RootDir, StepError> {
 /// Attaches the binds whose target the root has; others would show nothing that a path could lead to.
 fn bind_all(plan: &Plan, maker: Maker<'_>, root: &RootDir) -> Result<(), StepError> {
     for mount in &plan.mounts {
-        let MountKind::Bind { source, recursive, id_map } = &mount.kind else { continue };
         let Ok(target) = root.open_path(&mount.target) else { continue };
-        let made = sources::bind(plan, mount, source, *recursive, id_map, maker)?;
+        let Some(made) = sources::bind(plan, mount, maker)? else { continue };
         Step::Mount.run(&mount.target, || {
             set_propagation(&made, Depth::Tree, PropagationType::Private)?;
             attach(&made, &target)

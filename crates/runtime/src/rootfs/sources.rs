@@ -16,7 +16,10 @@ use cofferdam_kernel::mount::{
     set_propagation,
 };
 use cofferdam_kernel::proc::ProcFs;
-use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, StatVfsMountFlags, StatxFlags, Uid, fstatvfs, statx};
+use rustix::fs::{
+    AtFlags, CWD, Gid, Mode, OFlags, ResolveFlags, StatVfsMountFlags, StatxFlags, Uid, fstatvfs, openat2,
+    statx,
+};
 
 use super::attributes::{attributes, set_base};
 use super::dev_tree;
@@ -91,14 +94,9 @@ impl Sources {
                 _ if dev == Some(index) => {
                     Some(dev_tree::make(plan, mount, maker.id_map.map(|(_, maps)| maps))?)
                 }
-                MountKind::Bind { source, recursive, id_map } => {
-                    // What stands in the root shows mounts that are not made yet: see `bind_inside`.
-                    match plan.root.inside(source) {
-                        Some(_) => None,
-                        None => Some(bind(plan, mount, source, *recursive, id_map, maker)?),
-                    }
-                }
-                MountKind::Filesystem { .. } | MountKind::Cgroup | MountKind::Remount => None,
+                // What stands in the root shows mounts that are not made yet: see `bind_inside`.
+                MountKind::Bind { source, .. } if plan.root.inside(source).is_some() => None,
+                _ => bind(plan, mount, maker)?,
             };
             sources.mounts.push(source);
         }
@@ -182,7 +180,7 @@ fn depth(recursive: bool) -> Depth {
 pub(super) fn root(plan: &Plan, maker: Maker<'_>) -> Result<OwnedFd, StepError> {
     match &plan.root.source {
         RootSource::Directory { path } => {
-            Step::Root.run(path.display(), || clone_tree(open_host(path)?, "", Depth::Tree))
+            Step::Root.run(path.display(), || clone_tree(open_resolved(path)?, "", Depth::Tree))
         }
         RootSource::Overlay { lower, upper, work, mountpoint: _, id_mapped, volatile, userxattr } => {
             let id_map = if *id_mapped { maker.id_map } else { None };
@@ -254,26 +252,28 @@ fn open_host(path: &Path) -> std::io::Result<OwnedFd> {
     Ok(rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
 }
 
-pub(super) fn bind(
-    plan: &Plan,
-    mount: &Mount,
-    source: &Path,
-    recursive: bool,
-    id_map: &MountIdMap,
-    maker: Maker<'_>,
-) -> Result<OwnedFd, StepError> {
+/// Opens a path of the host that was resolved before. Whoever owns one of its folders could have put a link in its place since:
+/// that is an error, and not followed. From here on only the descriptor is used.
+fn open_resolved(path: &Path) -> std::io::Result<OwnedFd> {
+    let resolve = ResolveFlags::NO_SYMLINKS;
+    Ok(openat2(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve)?)
+}
+
+/// A bind of the host's files, detached; none for a mount of another kind.
+pub(super) fn bind(plan: &Plan, mount: &Mount, maker: Maker<'_>) -> Result<Option<OwnedFd>, StepError> {
+    let MountKind::Bind { source, resolved, recursive, id_map } = &mount.kind else { return Ok(None) };
     let fd = Step::MountSource.run(source.display(), || {
-        let origin = open_host(source)?;
+        let origin = if *resolved { open_resolved(source)? } else { open_host(source)? };
         if plan.namespaces.user != NamespaceSource::Host {
             check_locked(&mount.flags, &origin)?;
         }
-        let clone = clone_tree(origin, "", depth(recursive))?;
+        let clone = clone_tree(origin, "", depth(*recursive))?;
         set_base(plan.root.propagation, &clone)?;
         Ok(clone)
     })?;
     map_ids(mount, &fd, id_map, maker)?;
     set_flags(mount, &fd)?;
-    Ok(fd)
+    Ok(Some(fd))
 }
 
 /// While it is still detached: nobody can see a mount before it has its attributes.
@@ -311,7 +311,7 @@ pub(super) fn bind_inside(
 ) -> Result<OwnedFd, StepError> {
     let mount =
         plan.mounts.get(index).ok_or_else(|| Step::Mount.refused(index, "the plan has no such mount"))?;
-    let MountKind::Bind { source, recursive, id_map } = &mount.kind else {
+    let MountKind::Bind { source, recursive, id_map, .. } = &mount.kind else {
         return Err(Step::Mount.refused(&mount.target, "it is no bind mount"));
     };
     let Some(inside) = plan.root.inside(source) else {

@@ -6,6 +6,7 @@ mod hooks;
 pub(crate) mod id_map;
 mod join;
 pub(crate) mod joined_maps;
+mod net_devices;
 mod own_program;
 pub(crate) mod owned_group;
 mod permit;
@@ -103,10 +104,6 @@ pub fn create(plan: &Plan, io: StartIo) -> Result<Created, StepError> {
 /// The part of [`create`] after which init works alone for a while: time for the caller's own work.
 pub fn begin(plan: &Plan, io: StartIo) -> Result<Building<'_>, StepError> {
     own_program::check(plan)?;
-    if let Some(name) = plan.net_devices.keys().next() {
-        return Err(Step::NetDevice
-            .refused(name, "moving network devices (OCI 1.3 linux.netDevices) is not built yet"));
-    }
     let filter = Filter::compile(plan.process.seccomp.as_ref())?;
     let group = OwnedGroup::create(&plan.cgroup)?;
     let (ours, theirs) = Step::Channel.run("between runtime and init", Channel::pair)?;
@@ -146,6 +143,7 @@ fn set_up(plan: &Plan, created: &Created, privileged: bool) -> Result<Option<Own
         id_map::write(&process, created.pid(), maps)?;
     }
     set_oom_score(&plan.process, &process)?;
+    net_devices::move_all(plan, &process)?;
     if !(privileged && plan.namespaces.mount.is_new()) {
         let message = Message::Sources { slots: Vec::new(), more: false };
         created.channel().tell("of the mounts", &message, &[])?;

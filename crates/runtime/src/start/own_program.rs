@@ -65,7 +65,7 @@ pub(super) fn check(plan: &Plan) -> Result<(), StepError> {
 
 /// Makes this process run from a copy that nobody can write to, by executing itself once more with the same arguments.
 /// Returns if that is so already.
-pub fn protect() -> io::Result<()> {
+fn protect() -> io::Result<()> {
     if is_protected()? {
         return Ok(());
     }

@@ -80,6 +80,7 @@ fn program_mount(host: &Path, name: &str) -> Mount {
         target: target.unwrap_or_else(|_| ContainerPath::root()),
         kind: MountKind::Bind {
             source: host.join(name),
+            resolved: false,
             recursive: false,
             id_map: MountIdMap::Container { recursive: false },
         },
