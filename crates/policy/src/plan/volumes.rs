@@ -83,6 +83,7 @@ impl Planner<'_> {
             target: target_of(asked, target)?,
             kind: MountKind::Bind {
                 source: found.folder.clone(),
+                resolved: false,
                 recursive: false,
                 id_map: self.bind_id_map(false),
             },

@@ -31,7 +31,7 @@ pub use crate::process::affinity::mask as affinity_mask;
 use crate::process::filter::Filter;
 use crate::rootfs::{Maker, Sources};
 use crate::step::{Step, StepError};
-pub use own_program::{PROGRAM_VARIABLE, protect, protect_from, protect_own_file};
+pub use own_program::{PROGRAM_VARIABLE, protect_from, protect_own_file};
 pub use owned_group::OwnedGroup;
 
 /// The standard streams of the container's first process, where it has no terminal.

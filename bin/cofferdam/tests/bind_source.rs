@@ -1,0 +1,34 @@
+//! What a zone has judged of the host is what a container gets, whatever is put in its place meanwhile.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "tests: a failed unwrap is a failed test, a skip is said on stderr"
+)]
+
+mod support;
+
+use support::busybox_home;
+
+/// Whoever owns a folder on the way to a bind's source puts a link in its place after the zone has judged the source.
+#[test]
+fn a_judged_bind_source_is_swapped_for_a_link() {
+    let Some(home) = busybox_home("a_judged_bind_source_is_swapped_for_a_link") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (share, outside) = (folder.path().join("share"), folder.path().join("outside"));
+    for parent in [&share, &outside] {
+        std::fs::create_dir_all(parent.join("data")).unwrap();
+    }
+    std::fs::write(outside.join("data/secret"), "not for the container").unwrap();
+    let volume = format!("{}:/data", share.join("data").display());
+    home.ok(&["create", "--name", "judged", "-v", &volume, "busybox", "cat", "/data/secret"]);
+    std::fs::rename(&share, folder.path().join("moved")).unwrap();
+    std::os::unix::fs::symlink(&outside, &share).unwrap();
+    let ran = home.run(&["start", "-a", "judged"]);
+    assert!(ran.code != 0 && ran.err.contains("symbolic link"), "{ran:?}");
+    assert!(!ran.out.contains("not for the container"), "{ran:?}");
+    // The folder itself in its place again is what was judged.
+    std::fs::remove_file(&share).unwrap();
+    std::fs::rename(folder.path().join("moved"), &share).unwrap();
+    std::fs::write(share.join("data/secret"), "for the container").unwrap();
+    assert_eq!(home.ok(&["start", "-a", "judged"]), "for the container");
+}
