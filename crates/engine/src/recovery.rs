@@ -10,7 +10,7 @@ use cofferdam_shim::{ContainerState, ExitStatus, Lock, Status};
 
 use crate::definition::Definition;
 use crate::error::{Error, Result};
-use crate::removal::{REMOVING, end_group, remove_ended, remove_files, remove_tree};
+use crate::removal::{REMOVING, end_group, remove_doomed, remove_ended, remove_files};
 use crate::{Engine, ownership, volume};
 
 /// How old a half-made or half-removed container is at least before it counts as abandoned: its maker, if it still lives, has
@@ -98,8 +98,8 @@ impl Engine {
         let _ = self.clean_images();
         let known = |name: &str| records.iter().any(|record| record.id.as_str() == name);
         for name in old_entries(&self.paths.containers())? {
-            if name.starts_with(REMOVING) {
-                let _ = remove_tree(&self.paths.containers().join(name));
+            if let Some(id) = name.strip_prefix(REMOVING).and_then(|id| id.parse::<ContainerId>().ok()) {
+                let _ = remove_doomed(&self.paths, &id, &self.paths.containers().join(name));
             } else if is_engine_id(&name) && !known(&name) {
                 let _ = self.remove_unknown(&name);
             }

@@ -7,8 +7,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use cofferdam_confinement::MapWriter;
 use cofferdam_names::ContainerId;
 use cofferdam_runtime::cgroup::{Group, Layout};
+use cofferdam_runtime::start::as_root_of;
 use cofferdam_shim::ContainerDir;
 
 use crate::disk_usage::bytes_below;
@@ -129,8 +131,27 @@ fn set_aside(paths: &Paths, id: &ContainerId) -> Result<PathBuf> {
 /// Removes a container's folders. The caller holds its lock, whose file goes last.
 pub(crate) fn remove_files(paths: &Paths, id: &ContainerId) -> Result<()> {
     let doomed = set_aside(paths, id)?;
-    remove_tree(&doomed)?;
+    remove_doomed(paths, id, &doomed)?;
     remove_tree(paths.run_dir(id).path())
+}
+
+/// Removes a folder that was set aside. What an ordinary user's container wrote may belong to subordinate ids: that user has
+/// rights over it only as root of a namespace with the container's ids.
+pub(crate) fn remove_doomed(paths: &Paths, id: &ContainerId, doomed: &Path) -> Result<()> {
+    let dir = ContainerDir::new(doomed.to_owned());
+    if !rustix::process::geteuid().is_root() {
+        let plan = live::read_plan(&dir).or_else(|_| live::read_plan(&paths.new_container(id, true)));
+        let maps = plan.ok().and_then(|plan| plan.namespaces.id_maps);
+        if let Some(maps) = maps.filter(|maps| maps.writer == MapWriter::Newuidmap) {
+            let remove = || {
+                tree::removal::remove(&dir.upper())?;
+                tree::removal::remove(&dir.work())
+            };
+            as_root_of(&maps, remove)
+                .map_err(|error| Error::io("remove", doomed.display(), io::Error::other(error)))?;
+        }
+    }
+    remove_tree(doomed)
 }
 
 /// Removes a folder and what is in it; no link in it is followed. One that is not there is fine.

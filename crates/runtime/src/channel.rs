@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use cofferdam_kernel::clone::exit_now;
 use cofferdam_kernel::fork::close_copy;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
@@ -143,6 +144,21 @@ impl Channel {
             }
         }
         sent
+    }
+
+    /// The failure that the other side has reported by now, if it has.
+    pub(crate) fn reported_failure(&self) -> Option<StepError> {
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        loop {
+            let mut polled = [PollFd::new(&self.0, PollFlags::IN)];
+            if !poll(&mut polled, Some(&now)).is_ok_and(|count| count > 0) {
+                return None;
+            }
+            let (message, _) = self.receive().ok()?;
+            if let Err(failure) = message.into_failure() {
+                return Some(failure);
+            }
+        }
     }
 
     /// Receives one message; the end of the channel is `UnexpectedEof`.

@@ -29,17 +29,28 @@ pub enum EnvEntry {
     },
 }
 
+/// A line of an environment file that is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {number}")]
+pub struct InvalidLine {
+    /// The line's number, from 1.
+    number: usize,
+    /// What is wrong with it.
+    #[source]
+    source: InvalidOption,
+}
+
 impl EnvEntry {
     /// Reads the lines of an `--env-file`: `#` starts a comment line, blank lines are skipped.
     ///
     /// # Errors
     /// [`InvalidOption`] for the first line that is no entry.
-    pub fn parse_file(text: &str) -> Result<Vec<Self>, InvalidOption> {
-        text.trim_start_matches('\u{feff}')
-            .lines()
-            .map(str::trim_start)
-            .filter(|line| !line.is_empty() && !line.starts_with('#'))
-            .map(str::parse)
+    pub fn parse_file(text: &str) -> Result<Vec<Self>, InvalidLine> {
+        let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim_start);
+        (1..)
+            .zip(lines)
+            .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+            .map(|(number, line)| line.parse().map_err(|source| InvalidLine { number, source }))
             .collect()
     }
 

@@ -76,6 +76,7 @@ fn build_and_execute(init: &mut Init<'_>) -> Result<Never, StepError> {
     Step::JoinCgroup.apply("", || init.group.join())?;
     affinity::set_all()?;
     namespaces::enter(plan, clocks.as_ref())?;
+    drop(clocks);
     if init.makes_sources && plan.namespaces.mount.is_new() {
         sources = Sources::make(plan, Maker { id_map: None, may_make_nodes: false })?;
     }

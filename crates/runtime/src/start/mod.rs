@@ -1,5 +1,6 @@
 //! The parent side of a start: from a plan to a process that is held at the gate.
 
+mod as_root;
 mod created;
 mod exec;
 mod hooks;
@@ -11,6 +12,7 @@ mod own_program;
 pub(crate) mod owned_group;
 mod permit;
 
+pub use as_root::as_root_of;
 pub use created::{Created, Gated, Released};
 pub use exec::{Entering, Target, enter};
 pub use hooks::{ContainerState, HookFolder, Status, run_hooks};
@@ -124,7 +126,9 @@ pub fn begin(plan: &Plan, io: StartIo) -> Result<Building<'_>, StepError> {
     let flags = new_namespaces(plan);
     let (pid, pidfd) = join::clone_init(&joined, flags, &ours, in_child)?;
     let created = Created::new(pid, pidfd, ours, group);
-    let userns = set_up(plan, &created, privileged)?;
+    // What cannot be done for an init that has ended is not the reason: its own is.
+    let userns = set_up(plan, &created, privileged)
+        .map_err(|error| created.channel().reported_failure().unwrap_or(error))?;
     Ok(Building { plan, created, bundle: io.bundle, userns, privileged })
 }
 

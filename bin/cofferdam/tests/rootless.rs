@@ -1,0 +1,145 @@
+//! The main job as an ordinary user: with one id, with ranges through newuidmap, with and without a cgroup of the user's own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "tests: a failed unwrap is a failed test, a skip is said on stderr"
+)]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use support::{Home, Ran, eventually, is_root, remains};
+
+fn home(test: &str) -> Option<Home> {
+    is_root(test).then(|| Home::of_user(Path::new(env!("CARGO_BIN_EXE_cofferdam"))))
+}
+
+const NOTHING: Vec<String> = Vec::new();
+
+#[test]
+fn user_runs_a_program_boxed_in() {
+    let Some(home) = home("user_runs_a_program_boxed_in") else { return };
+    let script = "id -u; cat /proc/self/uid_map; grep -c . /etc/shadow; ls /root /home | wc -l";
+    let ran = home.run(&["run", "--rm", "host", "--", "sh", "-c", script]);
+    let uid = home.user().unwrap().0.to_string();
+    let mut lines = ran.out.lines();
+    assert_eq!(lines.next(), Some("0"), "{ran:?}");
+    let map: Vec<&str> = lines.next().unwrap().split_ascii_whitespace().collect();
+    assert_eq!(map, ["0", &uid, "1"], "a single id: the user's own");
+    assert_eq!(home.remains(), NOTHING);
+}
+
+#[test]
+fn user_starts_verifies_execs_stops_and_removes() {
+    let Some(home) = home("user_starts_verifies_execs_stops_and_removes") else { return };
+    home.ok(&["run", "-d", "--name", "box", "host", "--", "sh", "-c", "echo to-the-log; exec sleep 1000"]);
+    assert!(eventually(|| home.run(&["logs", "box"]).out.contains("to-the-log")));
+    let ran = home.run(&["exec", "box", "sh", "-c", "echo in; exit 3"]);
+    assert_eq!((ran.code, ran.out.trim()), (3, "in"), "{ran:?}");
+    let verified = home.run(&["verify", "box"]);
+    assert_eq!(verified.code, 0, "{verified:?}");
+    home.ok(&["stop", "-t", "1", "box"]);
+    home.ok(&["start", "box"]);
+    home.ok(&["rm", "-f", "box"]);
+    assert_eq!(home.remains(), NOTHING);
+}
+
+#[test]
+fn user_exit_codes_are_dockers() {
+    let Some(home) = home("user_exit_codes_are_dockers") else { return };
+    for (args, code) in [
+        (&["run", "--rm", "host", "--", "sh", "-c", "exit 7"][..], 7),
+        (&["run", "--rm", "host", "--", "no-such-program"], 127),
+        (&["run", "--rm", "host", "--", "/etc/passwd"], 126),
+        (&["run", "--rm", "no-such-image", "--", "true"], 125),
+    ] {
+        let ran = home.run(args);
+        assert_eq!(ran.code, code, "{args:?}: {ran:?}");
+    }
+    assert_eq!(home.remains(), NOTHING);
+}
+
+/// A limit that nobody lets this user set is an error that says what is missing; nothing is left out silently.
+#[test]
+fn user_limit_without_a_delegated_cgroup_is_refused() {
+    let Some(home) = home("user_limit_without_a_delegated_cgroup_is_refused") else { return };
+    let ran = home.run(&["run", "--rm", "--memory", "64m", "host", "--", "true"]);
+    assert_eq!(ran.code, 125, "{ran:?}");
+    assert!(ran.err.contains("memory") && ran.err.contains("cgroup"), "{ran:?}");
+    assert_eq!(home.remains(), NOTHING);
+}
+
+/// A mount namespace in which /etc/passwd, /etc/subuid and /etc/subgid know a user of the test's, for newuidmap.
+struct Accounts {
+    files: tempfile::TempDir,
+}
+
+impl Accounts {
+    fn of(uid: u32) -> Self {
+        let files = tempfile::tempdir().unwrap();
+        let write = |name: &str, line: String| {
+            let before = std::fs::read_to_string(Path::new("/etc").join(name)).unwrap_or_default();
+            std::fs::write(files.path().join(name), before + &line).unwrap();
+        };
+        write("passwd", format!("throw-away:x:{uid}:{uid}::/nonexistent:/bin/sh\n"));
+        write("group", format!("throw-away:x:{uid}:\n"));
+        write("subuid", format!("throw-away:{}:65536\n", Self::first(uid)));
+        write("subgid", format!("throw-away:{}:65536\n", Self::first(uid)));
+        Self { files }
+    }
+
+    /// Ranges of their own for each user of these tests.
+    fn first(uid: u32) -> u32 {
+        2_200_000_000 + uid % 30_000 * 65_536
+    }
+
+    fn run(&self, home: &Home, args: &[&str]) -> Ran {
+        let user = home.user().unwrap();
+        let mut script = String::from("set -e; ");
+        for name in ["passwd", "group", "subuid", "subgid"] {
+            let file: PathBuf = self.files.path().join(name);
+            script.push_str(&format!("mount --bind {} /etc/{name}; ", file.display()));
+        }
+        script.push_str(&format!("exec setpriv --reuid {0} --regid {0} --clear-groups -- \"$@\"", user.0));
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--propagation", "private", "sh", "-c", &script, "sh"]);
+        command.arg(home.path().join("cofferdam")).arg("--root").arg(home.path()).args(args);
+        command.env(remains::MARK, home.path()).env_remove("XDG_RUNTIME_DIR").stdin(Stdio::null());
+        Ran::of(&mut command)
+    }
+}
+
+/// With ranges the container has 65,536 ids, and what their owners leave in its files goes with it.
+#[test]
+fn user_with_subordinate_ids_gets_a_range_and_can_remove_what_they_own() {
+    let test = "user_with_subordinate_ids_gets_a_range_and_can_remove_what_they_own";
+    let Some(home) = home(test) else { return };
+    if !Path::new("/usr/bin/newuidmap").exists() {
+        support::skip(test, "uidmap is not installed");
+        return;
+    }
+    for name in ["subuid", "subgid"] {
+        if !Path::new("/etc").join(name).exists() {
+            support::skip(test, "there is no /etc/subuid to bind over");
+            return;
+        }
+    }
+    let accounts = Accounts::of(home.user().unwrap().0);
+    let script = "cat /proc/self/uid_map; mkdir -m 700 /opt/of-another; touch /opt/of-another/file; \
+        chown -R 1234:1234 /opt/of-another; stat -c %u /opt/of-another";
+    let ran =
+        accounts.run(&home, &["run", "--zone", "default", "--name", "box", "host", "--", "sh", "-c", script]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let ids: u32 =
+        ran.out.lines().filter_map(|line| line.split_ascii_whitespace().nth(2)?.parse::<u32>().ok()).sum();
+    assert!(ids > 60_000, "{ran:?}");
+    assert_eq!(ran.out.lines().last(), Some("1234"), "{ran:?}");
+    let ran = accounts.run(&home, &["rm", "box"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(home.remains(), NOTHING);
+    let ran = accounts.run(&home, &["run", "--rm", "--zone", "default", "host", "--", "sh", "-c", script]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(home.remains(), NOTHING);
+}
