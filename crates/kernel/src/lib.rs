@@ -6,6 +6,7 @@
 
 pub mod bpf;
 pub mod capability;
+pub mod children;
 pub mod clone;
 pub mod code_pages;
 pub mod credentials;

@@ -11,7 +11,7 @@ use cofferdam_policy::RestartPolicy;
 use cofferdam_runtime::cgroup::{Group, Layout};
 use cofferdam_runtime::start::OwnedGroup;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::WaitStatus;
+use rustix::process::WaitIdStatus;
 
 use super::{Keeper, Source, Supervisor};
 use crate::ExitStatus;
@@ -27,7 +27,7 @@ pub(super) struct Ended {
 }
 
 impl Ended {
-    pub(super) fn from_wait(status: WaitStatus) -> Self {
+    pub(super) fn from_wait(status: &WaitIdStatus) -> Self {
         let byte = |number: i32| u8::try_from(number & 0xff).unwrap_or(u8::MAX);
         match status.terminating_signal() {
             Some(number) => Self { code: byte(128 + number), signal: Signal::from_number(number) },
@@ -79,10 +79,13 @@ fn delay(restarts: u32) -> Duration {
 }
 
 impl<K: Keeper> Supervisor<'_, K> {
-    /// Collects the last output, kills what is left, and decides how to go on.
+    /// Kills what is left, collects the last output, and decides how to go on. The first process stays a zombie until what is
+    /// written down does not name its pid any more: whoever looks it up must not find another process.
     pub(super) fn end(&mut self, ended: Ended) -> io::Result<Next> {
-        self.drain()?;
+        // Before the output is read: what is left could go on writing.
         let mut emptied = self.empty_group();
+        self.drain()?;
+        let first = self.child.as_ref().map(|child| child.pid);
         let oom_killed = emptied.as_ref().is_some_and(|emptied| emptied.oom_killed);
         self.child = None;
         self.kill_at = None;
@@ -106,6 +109,9 @@ impl<K: Keeper> Supervisor<'_, K> {
         self.status.restarts += 1;
         self.status.state = ContainerState::Restarting;
         self.write_status()?;
+        if let Some(first) = first {
+            rustix::process::waitpid(Some(first), rustix::process::WaitOptions::NOHANG)?;
+        }
         // Who is attached or waits wanted this run's end.
         self.clients.retain_mut(|client| !client.tell_end(status));
         Ok(Next::Restart(Instant::now() + wait))
@@ -147,32 +153,39 @@ impl<K: Keeper> Supervisor<'_, K> {
         Ok(Next::Gone)
     }
 
-    /// Reads what is left in the streams. The processes have ended, so there is no more to come.
+    /// Reads what is in the streams at the container's end, and no more: another container that was given one of their ends may
+    /// go on to write for ever.
     fn drain(&mut self) -> io::Result<()> {
         let end = Instant::now() + LAST_OUTPUT;
-        loop {
-            while self.is_owed() {
-                self.await_clients(end)?;
-            }
-            let streams = [
-                (Source::Stdout, &self.streams.stdout),
-                (Source::Stderr, &self.streams.stderr),
-                (Source::Terminal, &self.streams.terminal),
-            ];
-            let ready = streams.into_iter().find_map(|(source, stream)| {
-                let stream = stream.as_ref()?;
-                let mut fds = [PollFd::new(stream, PollFlags::IN)];
-                let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-                (poll(&mut fds, Some(&now)).ok()? > 0).then_some(source)
-            });
-            match ready {
-                Some(source) => self.pump(source)?,
-                None => break,
+        for source in [Source::Stdout, Source::Stderr, Source::Terminal] {
+            let stream = match source {
+                Source::Stderr => &self.streams.stderr,
+                Source::Terminal => &self.streams.terminal,
+                _ => &self.streams.stdout,
+            };
+            let waiting = stream.as_ref().map(|stream| rustix::io::ioctl_fionread(stream.as_fd()));
+            let mut left = waiting.and_then(Result::ok).unwrap_or(0);
+            while left > 0 {
+                self.await_all_clients(end)?;
+                let read = self.pump(source)?;
+                if read == 0 {
+                    break;
+                }
+                left = left.saturating_sub(u64::try_from(read).unwrap_or(u64::MAX));
             }
         }
+        self.await_all_clients(end)?;
         self.streams = crate::streams::Streams::default();
         self.pending_input.clear();
         self.input_ends = false;
+        Ok(())
+    }
+
+    /// Waits until every client has taken what it is owed, or counts as gone.
+    fn await_all_clients(&mut self, end: Instant) -> io::Result<()> {
+        while self.is_owed() {
+            self.await_clients(end)?;
+        }
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant, SystemTime};
 
+use cofferdam_kernel::children;
 use cofferdam_kernel::signal::{self, Signal, SignalFd, SignalSet};
 use cofferdam_names::Timestamp;
 use cofferdam_runtime::start::OwnedGroup;
@@ -248,7 +249,7 @@ impl<'k, K: Keeper> Supervisor<'k, K> {
             Source::Listener => self.on_connect(),
             Source::Client(number) => self.on_client(number),
             Source::Input => self.feed(),
-            Source::Stdout | Source::Stderr | Source::Terminal => self.pump(source),
+            Source::Stdout | Source::Stderr | Source::Terminal => self.pump(source).map(drop),
         }
     }
 
@@ -312,21 +313,20 @@ impl<'k, K: Keeper> Supervisor<'k, K> {
             && self.restart_at.is_none()
     }
 
-    /// Reaps children: the container's first process, and orphans that came to this process because it is the reaper
-    /// of its descendants.
+    /// Reaps orphans that came to this process because it is the reaper of its descendants, and finds the end of the
+    /// container's first process, which is not reaped yet.
     fn reap(&mut self) -> io::Result<Option<Ended>> {
-        use rustix::process::{WaitOptions, wait};
-        loop {
-            match wait(WaitOptions::NOHANG) {
-                Ok(Some((pid, status))) => {
-                    if self.child.as_ref().is_some_and(|child| child.pid == pid) {
-                        return Ok(Some(Ended::from_wait(status)));
-                    }
+        use rustix::process::{WaitId, WaitIdOptions, WaitOptions, waitid, waitpid};
+        while let Some(pid) = children::ended()? {
+            match self.child.as_ref().filter(|child| child.pid == pid) {
+                Some(child) => {
+                    let looking = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+                    let status = waitid(WaitId::PidFd(child.pidfd.as_fd()), looking)?;
+                    return Ok(status.map(|status| Ended::from_wait(&status)));
                 }
-                Ok(None) | Err(rustix::io::Errno::CHILD) => return Ok(None),
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
+                None => drop(waitpid(Some(pid), WaitOptions::NOHANG)?),
             }
         }
+        Ok(None)
     }
 }

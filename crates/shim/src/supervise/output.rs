@@ -25,22 +25,22 @@ impl Output {
 
 impl<K: Keeper> Supervisor<'_, K> {
     /// Reads one stream once. At its end the stream is closed.
-    pub(super) fn pump(&mut self, source: Source) -> io::Result<()> {
+    pub(super) fn pump(&mut self, source: Source) -> io::Result<usize> {
         let stream = match source {
             Source::Stderr => &mut self.streams.stderr,
             Source::Terminal => &mut self.streams.terminal,
             _ => &mut self.streams.stdout,
         };
-        let Some(fd) = stream else { return Ok(()) };
+        let Some(fd) = stream else { return Ok(0) };
         let mut buffer = [0u8; MAX_DATA];
         let length = match rustix::io::read(fd.as_fd(), &mut buffer) {
             // A terminal whose other side nobody has open gives EIO; it may be opened again while the container lives.
             Ok(0) | Err(Errno::IO) => {
                 *stream = None;
-                return Ok(());
+                return Ok(0);
             }
             Ok(length) => length,
-            Err(Errno::AGAIN | Errno::INTR) => return Ok(()),
+            Err(Errno::AGAIN | Errno::INTR) => return Ok(0),
             Err(error) => return Err(error.into()),
         };
         let bytes = &buffer[..length];
@@ -58,7 +58,7 @@ impl<K: Keeper> Supervisor<'_, K> {
             }
             self.deliver();
         }
-        Ok(())
+        Ok(length)
     }
 
     /// Sends the packet to those who have not got it. Once all have, there is none.
