@@ -192,7 +192,7 @@ struct Parts {
     zone: Zone,
     image: ReadyImage,
     host: HostFacts,
-    /// Found before the store's transaction begins, in which nothing else can read the store.
+    /// Found before the definitions are locked.
     joined: BTreeMap<String, JoinedContainer>,
 }
 

@@ -3,7 +3,7 @@
 //!
 //! A shim is forked from the client without an exec, so that a start costs no more than it must, and executes itself
 //! anew once the container has lived a while, so that an idle one costs next to no memory. It is single-threaded, opens
-//! no database and trusts nothing that comes from the container.
+//! no store of the engine and trusts nothing that comes from the container.
 
 mod connection;
 pub mod container_init;

@@ -44,7 +44,7 @@ struct Goal {
     at_most: f64,
 }
 
-/// The figures of issue 2.
+/// What a start may cost at most beside the others.
 const GOALS: [Goal; 16] = [
     Goal { case: "oci run (filtered bundle)", way: "alone", other: "crun", at_most: 0.4 },
     Goal { case: "oci run (filtered bundle)", way: "in a row", other: "crun", at_most: 0.8 },

@@ -29,7 +29,7 @@ impl Engine {
             if !(importing || is_engine_id(&name)) {
                 continue;
             }
-            // Claimed folders are looked at first: whoever gives up a claim has written the row before.
+            // Claimed folders are looked at first: whoever gives up a claim has named the image before.
             match Claim::is_taken(&entry.path()) {
                 Ok(false) => {}
                 // Taken, or gone since the folder was read.

@@ -86,7 +86,7 @@ impl Engine {
         let folder = images.join(&id);
         let unfinished = images.join(format!("{IMPORTING}{id}"));
         make_private_folder(&unfinished)?;
-        // Held until the image has its row: until then nothing but this says that the folder belongs to anything.
+        // Held until the image has its name: until then nothing but this says that the folder belongs to anything.
         let _claim = Claim::take(&unfinished).map_err(failed)?;
         let imported =
             self.fill(source, &unfinished, &folder).map_err(failed).and_then(|(size, left_out)| {
@@ -118,7 +118,7 @@ impl Engine {
         let root = unfinished.join("root");
         std::fs::create_dir(&root)?;
         let written = write(&root, source)?;
-        // After a power cut the row must not stand for empty files.
+        // After a power cut the name must not stand for empty files.
         rustix::fs::syncfs(std::fs::File::open(unfinished)?)?;
         std::fs::rename(unfinished, folder)?;
         Ok(written)

@@ -30,7 +30,7 @@ pub(crate) struct NewContainer<'a> {
     pub(crate) name: Option<&'a ContainerName>,
     pub(crate) created: Timestamp,
     pub(crate) image_id: &'a str,
-    /// The image has a row, which must still be there: another command may remove it meanwhile.
+    /// The image is an imported one, which must still have a name: another command may remove it meanwhile.
     pub(crate) imported: bool,
     pub(crate) request: &'a str,
     /// Whether it needs a range of host ids.

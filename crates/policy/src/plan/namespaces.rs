@@ -115,7 +115,7 @@ impl Planner<'_> {
                 Ok(Some(other))
             }
             NetworkMode::Bridge | NetworkMode::Named(_) => {
-                let ceiling = "network.mode is \"none\", and other modes are not built yet (issue 4)";
+                let ceiling = "network.mode is \"none\", and other modes are not built yet";
                 Err(self.beyond(asked, &rule.place, ceiling))
             }
         }

@@ -5,7 +5,7 @@ use crate::RestartPolicy;
 
 /// What stands in the way of everything that reaches beyond the container's own loopback.
 const NETWORK: &str =
-    "enforcement of [network] comes with issue 4; until then a container has its own loopback only";
+    "networks are not built yet; a container has its own loopback only";
 
 impl Planner<'_> {
     pub(super) fn refuse_unbuilt(&self) -> Result<(), PolicyError> {

@@ -196,7 +196,7 @@ mod tests {
                 "3:1 isolation: it is \"process\"; \"vm\" is not built yet, so nothing could enforce it",
                 "5:1 unknown key \"process.capabilites\"; did you mean \"capabilities\"?",
                 "6:19 process.capabilities: \"FLY\": it is a capability's name, such as \"CHOWN\"",
-                "8:1 network.mode: it is \"none\": enforcement of [network] is not built yet (issue 4)",
+                "8:1 network.mode: it is \"none\": enforcement of [network] is not built yet",
                 "9:2 operators: enforcement of who may operate a zone (it needs `cofferdam serve`) is not built yet; \
                  leave [operators] out",
             ]
@@ -223,7 +223,7 @@ mod tests {
             ("zone = \"a\"\n[mounts.access]\n\"srv\" = \"read\"\n", "mounts.access"),
             ("zone = \"a\"\n[devices.access]\n\"/srv\" = \"r\"\n", "devices.access"),
             ("zone = \"a\"\n[namespaces]\nhost = [\"pid\"]\n", "only \"uts\""),
-            ("zone = \"a\"\n[images]\nsigned_by = [\"x\"]\n", "not built yet (issue 3)"),
+            ("zone = \"a\"\n[images]\nsigned_by = [\"x\"]\n", "not built yet"),
             ("zone = \"a\"\nprocess = 1\n", "it is a table"),
             ("zone = \"a\"\nbase = \"nothing\"\n", "base"),
         ] {

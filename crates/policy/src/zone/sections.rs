@@ -311,7 +311,7 @@ fn namespaces<'i>(reader: &mut Reader<'i>, mut section: Section<'i>, zone: &mut 
 }
 
 fn network<'i>(reader: &mut Reader<'i>, mut section: Section<'i>, zone: &mut Zone) {
-    let rule = "it is \"none\": enforcement of [network] is not built yet (issue 4)";
+    let rule = "it is \"none\": enforcement of [network] is not built yet";
     let mode = reader.value(&mut section, "mode", rule, |value| match value.as_str()? {
         "none" => Some(NetworkRules::None),
         _ => None,
@@ -319,7 +319,7 @@ fn network<'i>(reader: &mut Reader<'i>, mut section: Section<'i>, zone: &mut Zon
     replace(&mut zone.network, mode);
     for key in ["peers", "egress", "ingress", "publish", "dns", "bandwidth"] {
         if let Some(entry) = reader.take(&mut section, key) {
-            reader.refuse(&entry, &section, "enforcement of [network] is not built yet (issue 4)");
+            reader.refuse(&entry, &section, "enforcement of [network] is not built yet");
         }
     }
     reader.finish(section);
@@ -333,7 +333,7 @@ fn images<'i>(reader: &mut Reader<'i>, mut section: Section<'i>, zone: &mut Zone
     replace(&mut zone.images, allowed);
     for key in ["signed_by", "registries", "max_severity", "max_age"] {
         if let Some(entry) = reader.take(&mut section, key) {
-            reader.refuse(&entry, &section, "its enforcement is not built yet (issue 3)");
+            reader.refuse(&entry, &section, "its enforcement is not built yet");
         }
     }
     reader.finish(section);

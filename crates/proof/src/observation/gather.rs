@@ -35,7 +35,7 @@ pub struct Subject<'a> {
     pub preserved_fds: u32,
     /// The filter as its installation was seen, where `PTRACE_SECCOMP_GET_FILTER` is not allowed.
     pub filter_witness: Option<FilterWitness>,
-    /// The processes of the container that came into it in no known way, where that was looked into: [`strangers`].
+    /// The processes of the container that came into it in no known way, where that was looked into: `strangers`.
     pub strangers: Option<Reading<Vec<Stranger>>>,
 }
 

@@ -26,7 +26,7 @@ pub(crate) use clients::Client;
 use ending::Ended;
 use output::Output;
 
-/// What the engine does for a shim, which opens no database itself.
+/// What the engine does for a shim, which does not know its store.
 pub trait Keeper {
     /// Points the plan of a container that shares another's namespaces at where these are now, and the orders at that
     /// container's first process. Nothing for a container that shares none.
