@@ -4,8 +4,7 @@ use super::{Planner, PolicyError};
 use crate::RestartPolicy;
 
 /// What stands in the way of everything that reaches beyond the container's own loopback.
-const NETWORK: &str =
-    "networks are not built yet; a container has its own loopback only";
+const NETWORK: &str = "networks are not built yet; a container has its own loopback only";
 
 impl Planner<'_> {
     pub(super) fn refuse_unbuilt(&self) -> Result<(), PolicyError> {
