@@ -223,6 +223,52 @@ fn cve_2018_15664_cp_follows_a_link_swapped_by_the_container() {
     assert!(copied > 0, "the race was never lost by the container: the test tests nothing");
 }
 
+/// The first copy brings a link out of its folder, and the second one a folder of the same name.
+#[test]
+fn cve_2019_11246_a_second_cp_writes_through_the_link_of_the_first() {
+    let Some(home) = busybox_home("cve_2019_11246_a_second_cp_writes_through_the_link_of_the_first") else {
+        return;
+    };
+    let host = tempfile::tempdir().unwrap();
+    let keys = host.path().join(".ssh/authorized_keys");
+    std::fs::create_dir(host.path().join(".ssh")).unwrap();
+    std::fs::write(&keys, "mine").unwrap();
+    let target = host.path().to_str().unwrap();
+    home.ok(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]);
+    let inside = |script: &str| home.ok(&["exec", "box", "sh", "-c", script]);
+    inside("mkdir /tmp/data; ln -s ../.ssh /tmp/data/notes; ln -s ../.ssh/authorized_keys /tmp/data/file");
+    home.ok(&["cp", "box:/tmp/data", target]);
+    // Again, over itself: links give way to links.
+    home.ok(&["cp", "box:/tmp/data", target]);
+    inside("cd /tmp/data; rm notes; mkdir notes; chmod 777 notes; echo theirs >notes/authorized_keys");
+    for place in ["box:/tmp/data", "box:/tmp/data/notes"] {
+        let to = if place.ends_with("notes") { format!("{target}/data") } else { target.to_owned() };
+        let ran = home.run(&["cp", place, &to]);
+        assert_eq!(ran.code, 1, "{ran:?}");
+        assert!(ran.err.contains("neither a file nor a link"), "{ran:?}");
+        assert_eq!(text(&keys), "mine");
+    }
+    assert_ne!(keys.parent().unwrap().metadata().unwrap().mode() & 0o777, 0o777);
+    // A file takes the place of a link, and does not go through it.
+    inside("cd /tmp/data; rm -r file notes; echo theirs >file");
+    home.ok(&["cp", "box:/tmp/data", target]);
+    assert_eq!(text(&host.path().join("data/file")), "theirs\n");
+    assert_eq!(text(&keys), "mine");
+    // A link that the user names is the user's.
+    symlink(host.path().join(".ssh"), host.path().join("own")).unwrap();
+    home.ok(&["cp", "box:/tmp/data/file", &format!("{target}/own")]);
+    assert_eq!(text(&host.path().join(".ssh/file")), "theirs\n");
+}
+
+#[test]
+fn diff_shows_names_that_are_no_text() {
+    let Some(home) = busybox_home("diff_shows_names_that_are_no_text") else { return };
+    let script = r#"d=$(printf '/tmp/\377'); mkdir "$d"; touch "$d/x""#;
+    home.ok(&["run", "--name", "box", "busybox", "sh", "-c", script]);
+    let diff = home.ok(&["diff", "box"]);
+    assert!(diff.lines().any(|line| line.ends_with("/tmp/\u{fffd}/x")), "{diff}");
+}
+
 /// The image has libraries and name service files of its own, which a copying program that enters the root would load.
 #[test]
 fn cve_2019_14271_cp_loads_a_library_of_the_container() {

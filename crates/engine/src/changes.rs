@@ -1,6 +1,8 @@
 //! `diff`: what a container changed of its image, read from the upper layer of its overlay.
 
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use cofferdam_confinement::{Plan, RootSource};
@@ -60,7 +62,7 @@ fn walk(
         };
         changes.push(Change { kind: what, path: path.clone() });
         if kind == FileType::Directory {
-            let name = Path::new(std::ffi::OsStr::new(name.to_str().map_err(io::Error::other)?));
+            let name = Path::new(OsStr::from_bytes(name.to_bytes()));
             let inner: Vec<Option<OwnedFd>> =
                 lower.iter().map(|layer| open_folder(layer.as_ref()?, name).ok()).collect();
             walk(&open_folder(upper, name)?, &inner, &path, depth_left, changes)?;

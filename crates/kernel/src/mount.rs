@@ -6,13 +6,15 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use linux_raw_sys::general::{
     AT_EMPTY_PATH, AT_RECURSIVE, MOUNT_ATTR__ATIME, MOUNT_ATTR_IDMAP, MOUNT_ATTR_NOATIME, MOUNT_ATTR_NODEV,
     MOUNT_ATTR_NODIRATIME, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NOSYMFOLLOW, MOUNT_ATTR_RDONLY,
     MOUNT_ATTR_RELATIME, MOUNT_ATTR_STRICTATIME, mount_attr,
 };
-use rustix::fs::CWD;
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
     fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
@@ -185,6 +187,23 @@ pub enum PropagationType {
     Unbindable,
 }
 
+/// Opens an absolute path as the source of a mount, in which no link may stand, neither on the way nor at the end
+/// (openat2(2), `RESOLVE_NO_SYMLINKS`): for a path that was resolved before, by whoever decided that it may be shown.
+pub fn open_without_links(path: &Path) -> io::Result<OwnedFd> {
+    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    loop {
+        match openat2(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve) {
+            // A rename somewhere raced with the look-up: the kernel asks to try again (openat2(2)).
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(Errno::LOOP) => {
+                let why = "a symbolic link stands in this path, where none stood when it was admitted";
+                return Err(io::Error::other(why));
+            }
+            other => return Ok(other?),
+        }
+    }
+}
+
 /// A detached copy of the mount that holds the file `at`/`path` (open_tree(2), `OPEN_TREE_CLONE`).
 /// A path that ends in a symbolic link is not followed; an empty path means `at` itself.
 pub fn clone_tree(at: impl AsFd, path: &str, depth: Depth) -> io::Result<OwnedFd> {
@@ -248,7 +267,7 @@ pub fn attach(mount: impl AsFd, target: impl AsFd) -> io::Result<()> {
 }
 
 /// Attaches a detached mount on a host path, which is followed to its end.
-pub fn attach_at_path(mount: impl AsFd, path: &std::path::Path) -> io::Result<()> {
+pub fn attach_at_path(mount: impl AsFd, path: &Path) -> io::Result<()> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_SYMLINKS;
     Ok(move_mount(mount, "", CWD, path, flags)?)
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use cofferdam_names::{ContainerId, ContainerPath};
 use rustix::fs::{FileType, Mode, OFlags, fstat};
@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::tree::owners::Owners;
 use crate::tree::pack::TarSink;
 use crate::tree::walk::{Walk, is_kernels_own};
-use crate::tree::writer::{Replace, TreeWriter};
+use crate::tree::writer::TreeWriter;
 use crate::tree::{LeftOut, TreeSink};
 
 /// What is copied out of a container, held open.
@@ -67,7 +67,7 @@ impl Engine {
             // An ordinary user cannot give files away.
             let owners =
                 if options.archive && inside.maps.is_some() { Owners::Same } else { Owners::Writers };
-            let mut writer = TreeWriter::new(holder, PathBuf::new(), owners, Replace::SameKind);
+            let mut writer = TreeWriter::on_host(holder, owners);
             let walk =
                 Walk { from_host_ids: inside.maps.as_ref(), disarm: !options.archive, ..Walk::default() };
             let left_out = source.pass(&walk, &target.name, &mut writer)?;

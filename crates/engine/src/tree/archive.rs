@@ -1,9 +1,11 @@
 //! Reads a tar, from whomever.
 
+use std::cell::Cell;
 use std::ffi::{CString, OsStr};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use tar::{Archive, Entry, EntryType};
 
@@ -20,26 +22,71 @@ struct Extensions {
     sparse_size: Option<u64>,
 }
 
+/// The most that the headers of one entry may hold together: the tar crate reads long names and extended headers whole, and
+/// a few bytes of a compressed stream can be very many of them.
+const MOST_HEADER_BYTES: u64 = 1 << 20;
+
+/// A stream that gives only so much until it is told that more may be read.
+struct Metered<R> {
+    stream: R,
+    left: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for Metered<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.left.get();
+        if left == 0 && !buffer.is_empty() {
+            return Err(invalid(format!(
+                "the names and extended headers of an entry are larger than {} MiB",
+                MOST_HEADER_BYTES >> 20
+            )));
+        }
+        let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        let read = self.stream.read(buffer.get_mut(..most).unwrap_or_default())?;
+        self.left.set(left.saturating_sub(read as u64));
+        Ok(read)
+    }
+}
+
 /// Passes all entries of a tar on, compressed or not.
 pub(crate) fn unpack(stream: &mut dyn Read, sink: &mut dyn TreeSink) -> io::Result<LeftOut> {
-    let mut archive = Archive::new(compression::open(stream)?);
+    let left = Rc::new(Cell::new(MOST_HEADER_BYTES));
+    let mut archive = Archive::new(Metered { stream: compression::open(stream)?, left: Rc::clone(&left) });
     let (mut left_out, mut seen) = (LeftOut::default(), false);
-    for entry in archive.entries()? {
+    let mut entries = archive.entries()?;
+    loop {
+        left.set(MOST_HEADER_BYTES);
+        let Some(entry) = entries.next() else { break };
         let mut entry = entry?;
+        left.set(u64::MAX);
         seen = true;
+        match entry.header().entry_type() {
+            // What it says of all entries after it is not needed: it is not read into memory.
+            EntryType::XGlobalHeader => {
+                io::copy(&mut entry, &mut io::sink())?;
+                continue;
+            }
+            // The tar crate takes these in itself, but for those whose header is of no format that has them.
+            kind @ (EntryType::XHeader | EntryType::GNULongName | EntryType::GNULongLink) => {
+                return Err(invalid(format!("an entry of kind {kind:?} in a tar of the old format")));
+            }
+            _ => {}
+        }
         let extensions = extensions(&mut entry)?;
         let path = match &extensions.sparse_name {
             Some(name) => name.clone(),
             None => entry.path_bytes().into_owned(),
         };
         let path = PathBuf::from(OsStr::from_bytes(&path));
-        pass_on(entry, extensions, &path, sink, &mut left_out).map_err(at(&path))?;
+        pass_on(&mut entry, extensions, &path, sink, &mut left_out).map_err(at(&path))?;
+        // Up to the next header, which is read with a limit.
+        io::copy(&mut entry, &mut io::sink())?;
     }
     if seen { Ok(left_out) } else { Err(invalid("it is no tar, or an empty one")) }
 }
 
 fn pass_on(
-    mut entry: Entry<'_, impl Read>,
+    entry: &mut Entry<'_, impl Read>,
     extensions: Extensions,
     path: &Path,
     sink: &mut dyn TreeSink,
@@ -54,10 +101,10 @@ fn pass_on(
             match (extensions.sparse, extensions.sparse_size) {
                 (None, _) => {
                     let size = entry.size();
-                    sink.file(path, &attributes, size, &mut entry)
+                    sink.file(path, &attributes, size, entry)
                 }
                 (Some((1, 0)), Some(size)) => {
-                    sink.file(path, &attributes, size, &mut SparseFile::new(&mut entry, size)?)
+                    sink.file(path, &attributes, size, &mut SparseFile::new(entry, size)?)
                 }
                 (Some((major, minor)), _) => Err(invalid(format!(
                     "a sparse file in format {major}.{minor}; 1.0 is read (tar --sparse-version=1.0)"
@@ -66,7 +113,6 @@ fn pass_on(
         }
         EntryType::Symlink => sink.link(path, &attributes, &target()?),
         EntryType::Link => sink.hard_link(path, Path::new(OsStr::from_bytes(&target()?))),
-        EntryType::XGlobalHeader => Ok(()),
         EntryType::Char | EntryType::Block | EntryType::Fifo => {
             left_out.nodes += 1;
             Ok(())
@@ -115,4 +161,64 @@ fn attributes(header: &tar::Header, xattrs: Vec<(CString, Vec<u8>)>) -> io::Resu
         modified: i64::try_from(header.mtime()?).unwrap_or(0),
         xattrs,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    struct Nothing;
+
+    impl TreeSink for Nothing {
+        fn folder(&mut self, _: &Path, _: &Attributes) -> io::Result<()> {
+            Ok(())
+        }
+        fn file(&mut self, _: &Path, _: &Attributes, _: u64, _: &mut dyn Read) -> io::Result<()> {
+            Ok(())
+        }
+        fn link(&mut self, _: &Path, _: &Attributes, _: &[u8]) -> io::Result<()> {
+            Ok(())
+        }
+        fn hard_link(&mut self, _: &Path, _: &Path) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// A compressed tar of one entry of this kind and size, all zeros, and a file after it.
+    fn compressed(kind: EntryType, size: u64) -> Vec<u8> {
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        let mut entry = |kind, size: u64| {
+            let mut header = tar::Header::new_gnu();
+            header.set_path("x").unwrap();
+            header.set_entry_type(kind);
+            header.set_size(size);
+            header.set_mode(0o644);
+            (header.set_uid(0), header.set_gid(0), header.set_mtime(0));
+            header.set_cksum();
+            gz.write_all(header.as_bytes()).unwrap();
+            io::copy(&mut io::repeat(0).take(size.next_multiple_of(512)), &mut gz).unwrap();
+        };
+        entry(kind, size);
+        entry(EntryType::Regular, 3 << 20);
+        entry(EntryType::Regular, 1);
+        gz.write_all(&[0; 1024]).unwrap();
+        gz.finish().unwrap()
+    }
+
+    #[test]
+    fn a_header_that_expands_without_end_is_not_read_whole() {
+        for kind in [EntryType::GNULongName, EntryType::GNULongLink, EntryType::XHeader] {
+            let bomb = compressed(kind, 64 << 20);
+            assert!(bomb.len() < 1 << 20);
+            let error = unpack(&mut bomb.as_slice(), &mut Nothing).unwrap_err();
+            assert!(error.to_string().contains("larger than 1 MiB"), "{kind:?}: {error}");
+        }
+        // Large files, and what is said of all entries, are no headers.
+        for kind in [EntryType::XGlobalHeader, EntryType::Regular] {
+            unpack(&mut compressed(kind, 8 << 20).as_slice(), &mut Nothing).unwrap();
+        }
+        unpack(&mut compressed(EntryType::GNULongName, 4096).as_slice(), &mut Nothing).unwrap();
+    }
 }

@@ -1,7 +1,8 @@
 //! Writes foreign files below one root, and nowhere else.
 //!
 //! Neither an archive nor a running container is trusted: no absolute path, no `..`, no device nodes, and links that are met
-//! on the way are resolved inside the root (openat2(2), `RESOLVE_IN_ROOT`), as they are when the root is a container's.
+//! on the way are resolved inside the root (openat2(2), `RESOLVE_IN_ROOT`), as they are when the root is a container's. Where
+//! the root is a folder of the host's that holds other files, no link below it is followed ([`TreeWriter::on_host`]).
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -40,6 +41,8 @@ pub(crate) struct TreeWriter {
     base: PathBuf,
     owners: Owners,
     replace: Replace,
+    /// How paths below the root are resolved.
+    resolve: ResolveFlags,
     /// Folders get their attributes at the end: one may forbid writing to it.
     folders: Vec<(PathBuf, Attributes)>,
     entries: u64,
@@ -86,7 +89,15 @@ impl TreeWriter {
 
     /// Writes below the folder `base` inside a root, which must have it.
     pub(crate) fn new(root: OwnedFd, base: PathBuf, owners: Owners, replace: Replace) -> Self {
-        Self { root, base, owners, replace, folders: Vec::new(), entries: 0, bytes: 0 }
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        Self { root, base, owners, replace, resolve, folders: Vec::new(), entries: 0, bytes: 0 }
+    }
+
+    /// Writes into a folder of the host's whose other files are nothing to the tree: a link there may have come with an earlier
+    /// copy, to lead the next one out of its own folder (CVE-2019-11246). None is followed.
+    pub(crate) fn on_host(root: OwnedFd, owners: Owners) -> Self {
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        Self { resolve, ..Self::new(root, PathBuf::new(), owners, Replace::SameKind) }
     }
 
     /// Bytes of files so far.
@@ -95,7 +106,6 @@ impl TreeWriter {
     }
 
     fn open_folder(&self, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         loop {
             match openat2(
@@ -103,7 +113,7 @@ impl TreeWriter {
                 path,
                 flags | OFlags::DIRECTORY | OFlags::CLOEXEC,
                 Mode::empty(),
-                resolve,
+                self.resolve,
             ) {
                 // A rename somewhere raced with the look-up: the kernel asks to try again (openat2(2)).
                 Err(Errno::AGAIN) => {}
@@ -169,13 +179,13 @@ impl TreeWriter {
         let make = || mkdirat(&place.parent, place.name(), Mode::from_raw_mode(0o700));
         match make() {
             Ok(()) => Ok(()),
-            // A folder, or a link to one, as where /bin is a link to /usr/bin.
+            // A folder; or a link to one, as where /bin is a link to /usr/bin, if links are followed here.
             Err(Errno::EXIST) if self.open_folder(&place.inner, OFlags::PATH).is_ok() => Ok(()),
             Err(Errno::EXIST) if self.replace == Replace::Anything => {
                 unlinkat(&place.parent, place.name(), AtFlags::empty())?;
                 Ok(make()?)
             }
-            Err(Errno::EXIST) => Err(io::Error::other("a folder cannot replace a file")),
+            Err(Errno::EXIST) => Err(io::Error::other("a folder replaces neither a file nor a link")),
             Err(error) => Err(error.into()),
         }
     }

@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use cofferdam_confinement::{MountKind, NamespaceSource, Plan, RootSource, Setgroups};
+use cofferdam_kernel::mount::open_without_links;
 use cofferdam_kernel::namespace::Namespace;
 use cofferdam_kernel::proc::{FileId, MountEntry, ProcDir, ProcError, ProcFs};
 use cofferdam_names::Digest;
@@ -155,10 +156,22 @@ fn file_id(path: &Path) -> Reading<FileId> {
     Ok(FileId { dev: rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor), ino: stat.stx_ino })
 }
 
+/// The same of a file that no link leads to: one that was put into the path since the plan was made leads elsewhere, and what
+/// is there is not what the plan means.
+fn plain_file_id(path: &Path) -> Reading<FileId> {
+    let failed = |why: String| Unreadable(format!("cannot read {}: {why}", path.display()));
+    let file = open_without_links(path).map_err(|error| failed(error.to_string()))?;
+    let flags = AtFlags::STATX_DONT_SYNC | AtFlags::EMPTY_PATH;
+    let stat = rustix::fs::statx(&file, c"", flags, StatxFlags::BASIC_STATS)
+        .map_err(|errno| failed(errno.to_string()))?;
+    Ok(FileId { dev: rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor), ino: stat.stx_ino })
+}
+
 fn read_sources(plan: &Plan) -> BTreeMap<usize, Reading<FileId>> {
     let binds = plan.mounts.iter().enumerate().filter_map(|(place, mount)| match &mount.kind {
         MountKind::Bind { source, .. } if plan.root.inside(source).is_some() => None,
-        MountKind::Bind { source, .. } => Some((place, file_id(source))),
+        MountKind::Bind { source, resolved: false, .. } => Some((place, file_id(source))),
+        MountKind::Bind { source, resolved: true, .. } => Some((place, plain_file_id(source))),
         MountKind::Filesystem { .. } | MountKind::Cgroup | MountKind::Remount => None,
     });
     binds.collect()
@@ -167,7 +180,8 @@ fn read_sources(plan: &Plan) -> BTreeMap<usize, Reading<FileId>> {
 /// The host's mounts below the folders that are bound with everything below them, the root's among them.
 fn read_host_mounts(own: &ProcDir, plan: &Plan) -> Reading<Vec<HostMount>> {
     let folder = |mount: &cofferdam_confinement::Mount| match &mount.kind {
-        MountKind::Bind { source, recursive: true, .. } => {
+        MountKind::Bind { source, recursive: true, resolved: true, .. } => Some(source.clone()),
+        MountKind::Bind { source, recursive: true, resolved: false, .. } => {
             Some(source.canonicalize().unwrap_or_else(|_| source.clone()))
         }
         _ => None,

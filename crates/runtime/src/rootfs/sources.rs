@@ -12,14 +12,11 @@ use cofferdam_confinement::{
     RootSource,
 };
 use cofferdam_kernel::mount::{
-    Attributes, Depth, PropagationType, clone_tree, new_filesystem, set_attributes, set_id_map,
-    set_propagation,
+    Attributes, Depth, PropagationType, clone_tree, new_filesystem, open_without_links, set_attributes,
+    set_id_map, set_propagation,
 };
 use cofferdam_kernel::proc::ProcFs;
-use rustix::fs::{
-    AtFlags, CWD, Gid, Mode, OFlags, ResolveFlags, StatVfsMountFlags, StatxFlags, Uid, fstatvfs, openat2,
-    statx,
-};
+use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, StatVfsMountFlags, StatxFlags, Uid, fstatvfs, statx};
 
 use super::attributes::{attributes, set_base};
 use super::dev_tree;
@@ -180,7 +177,7 @@ fn depth(recursive: bool) -> Depth {
 pub(super) fn root(plan: &Plan, maker: Maker<'_>) -> Result<OwnedFd, StepError> {
     match &plan.root.source {
         RootSource::Directory { path } => {
-            Step::Root.run(path.display(), || clone_tree(open_resolved(path)?, "", Depth::Tree))
+            Step::Root.run(path.display(), || clone_tree(open_without_links(path)?, "", Depth::Tree))
         }
         RootSource::Overlay { lower, upper, work, mountpoint: _, id_mapped, volatile, userxattr } => {
             let id_map = if *id_mapped { maker.id_map } else { None };
@@ -252,18 +249,11 @@ fn open_host(path: &Path) -> std::io::Result<OwnedFd> {
     Ok(rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
 }
 
-/// Opens a path of the host that was resolved before. Whoever owns one of its folders could have put a link in its place since:
-/// that is an error, and not followed. From here on only the descriptor is used.
-fn open_resolved(path: &Path) -> std::io::Result<OwnedFd> {
-    let resolve = ResolveFlags::NO_SYMLINKS;
-    Ok(openat2(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve)?)
-}
-
 /// A bind of the host's files, detached; none for a mount of another kind.
 pub(super) fn bind(plan: &Plan, mount: &Mount, maker: Maker<'_>) -> Result<Option<OwnedFd>, StepError> {
     let MountKind::Bind { source, resolved, recursive, id_map } = &mount.kind else { return Ok(None) };
     let fd = Step::MountSource.run(source.display(), || {
-        let origin = if *resolved { open_resolved(source)? } else { open_host(source)? };
+        let origin = if *resolved { open_without_links(source)? } else { open_host(source)? };
         if plan.namespaces.user != NamespaceSource::Host {
             check_locked(&mount.flags, &origin)?;
         }
