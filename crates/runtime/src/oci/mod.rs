@@ -207,6 +207,11 @@ fn check_dependencies(
                 ));
             }
         }
+        // What runc makes of such a container: mounts on the host, which stay when it is gone.
+        return Err(ConfigError::new(
+            "linux.namespaces",
+            "the container's mounts would be made on the host, and stay there: add {\"type\": \"mount\"}",
+        ));
     }
     Ok(())
 }
