@@ -195,7 +195,9 @@ mod tests {
             header.set_entry_type(kind);
             header.set_size(size);
             header.set_mode(0o644);
-            (header.set_uid(0), header.set_gid(0), header.set_mtime(0));
+            header.set_uid(0);
+            header.set_gid(0);
+            header.set_mtime(0);
             header.set_cksum();
             gz.write_all(header.as_bytes()).unwrap();
             io::copy(&mut io::repeat(0).take(size.next_multiple_of(512)), &mut gz).unwrap();
