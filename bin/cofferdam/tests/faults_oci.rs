@@ -47,7 +47,10 @@ fn learn(bundle: &Bundle, args: &[&str], id: &str) -> Vec<Recorded> {
     let file = steps_file(bundle.path());
     let ran = Ran::of(bundle.oci(args).env("COFFERDAM_STEPS", &file));
     assert_eq!(ran.code, 0, "{args:?}: {ran:?}");
-    recorded(&file, &[id])
+    let mut steps = recorded(&file, &[id]);
+    // How many calls a tracer sees, and is woken for, differs from run to run: the first of each stands for all.
+    steps.retain(|step| step.name != "hold at the gate" || step.fail_at.ends_with("@1"));
+    steps
 }
 
 fn has(steps: &[Recorded], names: &[&str]) {
@@ -141,7 +144,9 @@ fn every_step_of_oci_create_start_and_exec_fails_in_turn() {
     let file = steps_file(bundle.path());
     let status = bundle.oci(&["create", &id]).env("COFFERDAM_STEPS", &file).stdout(null()).status();
     assert!(status.unwrap().success());
-    let created = recorded(&file, &[&id]);
+    let mut created = recorded(&file, &[&id]);
+    // Init waits to be started when it has told that it is ready: no step of the creation, whose command may have ended.
+    created.retain(|step| !step.fail_at.starts_with("wait for the other side of the start"));
     let started = learn(&bundle, &["start", &id], &id);
     has(&started, &["hold at the gate"]);
     let entered = learn(&bundle, &["exec", &id, "true"], &id);
@@ -161,10 +166,14 @@ fn every_step_of_oci_create_start_and_exec_fails_in_turn() {
         assert_eq!(bundle.remains(&[&id]), NOTHING, "{}", step.fail_at);
     }
     for step in started.iter().filter(|step| !created.contains(step)) {
-        // Init, which carries out some of them, has the environment of the creation.
+        // Init, which carries out some of them, has the environment of the creation, and may be at the first of them before
+        // that has ended.
         let create =
             bundle.oci(&["create", &id]).env("COFFERDAM_FAIL_AT", &step.fail_at).stdout(null()).status();
-        assert!(create.unwrap().success(), "{}", step.fail_at);
+        if !create.unwrap().success() {
+            assert_eq!(bundle.remains(&[&id]), NOTHING, "{}", step.fail_at);
+            continue;
+        }
         fail(&bundle, &["start", &id], step);
         let state = Ran::of(&mut bundle.oci(&["state", &id]));
         assert!(state.out.contains("stopped"), "{}: {state:?}", step.fail_at);
