@@ -266,6 +266,12 @@ impl About {
         self.references.push(Reference { body, id: id.into() });
         self
     }
+
+    /// Says all who ask for it.
+    #[must_use]
+    pub fn references(self, all: &[(Body, &'static str)]) -> Self {
+        all.iter().fold(self, |about, (body, id)| about.reference(*body, *id))
+    }
 }
 
 /// What a check came to.

@@ -192,7 +192,7 @@ fn shared(line: &'static Shared) -> Control<ContainerFacts> {
         .remedy(format!("remove {} from its options", line.flag))
         .dimension(Dimension::Processes)
         .weight(line.severity, line.gain);
-    let about = line.references.iter().fold(about, |about, (body, id)| about.reference(*body, *id));
+    let about = about.references(line.references);
     Control::new(about, move |facts: &ContainerFacts| {
         let shares = facts.shares(line.namespace)?;
         judged(!shares, if shares { "it shares the host's" } else { "its own" })
@@ -231,7 +231,7 @@ fn capability(line: &'static Capability) -> Control<ContainerFacts> {
         .remedy(format!("remove --privileged, and add `--cap-drop {}`", name.trim_start_matches("CAP_")))
         .dimension(Dimension::Processes)
         .weight(severity, gain);
-    let about = references.iter().fold(about, |about, (body, id)| about.reference(*body, *id));
+    let about = about.references(references);
     Control::new(about, move |facts: &ContainerFacts| {
         let has = facts.has_on_host(name)?;
         judged(

@@ -52,7 +52,7 @@ fn control<T>(area: &'static str, path: &str, line: &'static Line<T>) -> Control
         .remedy(line.remedy)
         .weight(line.severity, line.gain)
         .dimension(Dimension::Processes);
-    let about = line.references.iter().fold(about, |about, (body, id)| about.reference(*body, *id));
+    let about = about.references(line.references);
     let path = path.to_owned();
     Control::new(about, move |facts: &T| {
         let found =

@@ -153,7 +153,7 @@ pub(in crate::host::checks) fn control(line: &'static Line) -> Control<HostFacts
         .remedy(format!("chown root {path} && chmod {most:04o} {path}"))
         .weight(line.severity, line.gain)
         .dimension(Dimension::ControlPlane);
-    let about = line.references.iter().fold(about, |about, (body, id)| about.reference(*body, *id));
+    let about = about.references(line.references);
     Control::new(about, move |facts: &HostFacts| {
         let Some(status) = facts.file(path)? else {
             return Ok(Verdict::not_applicable(format!("there is no {path}")));

@@ -101,7 +101,7 @@ fn containers(folder: &'static str, references: &'static [(Body, &'static str)])
         .remedy(format!("mount a volume of its own at {folder}"))
         .weight(Severity::Medium, Gain::Denial)
         .dimension(Dimension::Engine);
-    let about = references.iter().fold(about, |about, (body, id)| about.reference(*body, *id));
+    let about = about.references(references);
     Control::new(about, move |facts: &HostFacts| {
         if facts.file(folder)?.is_none() {
             return Ok(Verdict::not_applicable(format!("there is no {folder}")));

@@ -49,7 +49,7 @@ fn control(line: &'static Line) -> Control<HostFacts> {
         .remedy(line.remedy)
         .weight(line.severity, line.gain)
         .dimension(line.dimension);
-    let about = line.references.iter().fold(about, |about, (body, id)| about.reference(*body, *id));
+    let about = about.references(line.references);
     Control::new(about, move |facts: &HostFacts| {
         let open = |socket: &&Listening| {
             socket.protocol == Protocol::Tcp && !socket.is_local() && line.ports.contains(&socket.port)

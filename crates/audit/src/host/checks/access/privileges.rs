@@ -64,7 +64,7 @@ fn group(line: &'static GroupLine) -> Control<HostFacts> {
         .remedy(format!("remove the accounts with `gpasswd -d USER {name}`; use rootless containers or per-zone rights instead"))
         .weight(severity, Gain::HostRoot)
         .dimension(Dimension::ControlPlane);
-    let about = references.iter().fold(about, |about, (body, id)| about.reference(*body, *id));
+    let about = about.references(references);
     Control::new(about, move |facts: &HostFacts| {
         let Some(members) = facts.accounts.members(name)? else {
             return Ok(Verdict::not_applicable(format!("there is no group {name}")));

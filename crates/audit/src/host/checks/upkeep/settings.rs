@@ -95,7 +95,7 @@ fn control(line: &'static Line) -> Control<HostFacts> {
         .remedy(line.remedy)
         .weight(line.severity, line.gain)
         .dimension(Dimension::ControlPlane);
-    let about = line.references.iter().fold(about, |about, (body, id)| about.reference(*body, *id));
+    let about = about.references(line.references);
     Control::new(about, move |facts: &HostFacts| -> Result<Verdict, Unknown> {
         Ok(match (line.good)(facts.text(line.path)?) {
             None => Verdict::not_applicable(format!("there is no {}", line.path)),

@@ -66,7 +66,7 @@ fn wanted(line: &'static Wanted) -> Control<HostFacts> {
         .remedy(line.remedy)
         .weight(line.severity, line.gain)
         .dimension(Dimension::ControlPlane);
-    let about = line.references.iter().fold(about, |about, (body, id)| about.reference(*body, *id));
+    let about = about.references(line.references);
     Control::new(about, move |facts: &HostFacts| {
         let units = facts.units.get()?;
         if units.is_empty() {
