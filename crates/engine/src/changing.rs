@@ -16,7 +16,7 @@ impl Engine {
     /// Another container has the name.
     pub fn rename(&self, id: &ContainerId, name: &ContainerName) -> Result<()> {
         let old = self.definition(id)?.record.name;
-        let renamed = self.with_store(|store| store.rename(id, name).map_err(Error::from))?;
+        let renamed = self.store.rename(id, name)?;
         if !renamed {
             return Err(ownership::gone(id));
         }
@@ -49,7 +49,7 @@ impl Engine {
         write_plan(&dir, &plan)?;
         let text = serde_json::to_string(&definition.request)
             .map_err(|error| Error::io("write", "the request", error.into()))?;
-        self.with_store(|store| Ok(store.set_request(id, &text)?))?;
+        self.store.set_request(id, &text)?;
         if running && let Some(restart) = &request.restart {
             self.ask_shim(id, &Frame::Restart(&restart.to_string()))?;
         }

@@ -77,7 +77,7 @@ impl Engine {
             Ok((parts.zone.name.value.clone(), admitted))
         };
         let candidates = random_name::candidates(id.as_str());
-        let (name, admitted) = self.with_store(|store| store.insert(&new, candidates, decide))?;
+        let (name, admitted) = self.store.insert(&new, candidates, decide)?;
         let dir = self.paths.new_container(&id, request.rm);
         let made = self
             .make_volumes(&request, &parts.zone, &parts.image)
@@ -86,17 +86,13 @@ impl Engine {
             // The definition is taken back; a folder that cannot be removed is found by the next clean-up.
             let _ = std::fs::remove_dir_all(dir.path());
             let _ = std::fs::remove_dir_all(self.paths.run_dir(&id).path());
-            let _ = self.with_store(|store| Ok(store.delete(&id)?));
+            let _ = self.store.delete(&id);
             let _ = volume::remove_unused(&self.paths, request.anonymous_volumes());
             return Err(error);
         }
         let attributes = attributes(&request, &name);
-        let _ = Event::now("container", "create", id.as_str(), attributes).append(&self.events_path());
+        let _ = Event::now("container", "create", id.as_str(), attributes).append(&self.paths.events());
         Ok(Made { id, name, plan: admitted.into_plan(), request })
-    }
-
-    pub(crate) fn events_path(&self) -> PathBuf {
-        self.paths.state().join("events.jsonl")
     }
 
     fn gather(&self, request: &ContainerRequest) -> Result<Parts> {
@@ -116,12 +112,12 @@ impl Engine {
 
     /// Makes the image ready to be a root.
     fn ready_image(&self, request: &ContainerRequest) -> Result<ReadyImage> {
-        let images = self.paths.state().join("images");
+        let images = self.paths.images();
         if request.is_host_image() {
             make_private_folder(&images)?;
             return Ok(host::ready(&images, Path::new("/"))?);
         }
-        let found = self.with_store(|store| Ok(store.image(&request.image)?))?;
+        let found = self.store.image(&request.image)?;
         let record = found.ok_or_else(|| Error::NoImage { name: request.image.clone() })?;
         let config = serde_json::from_str(&record.config)
             .map_err(|error| Error::io("understand", format!("image {}", record.name), error.into()))?;
@@ -167,7 +163,7 @@ impl Engine {
             let id = self.resolve(word)?;
             let Ok(live) = Live::find(&self.paths, &id) else { continue };
             let path = |kind: Namespace| namespace_file(&live, kind);
-            let record = self.with_store(|store| Ok(store.container(&id)?))?;
+            let record = self.store.container(&id)?;
             let Some(record) = record else { continue };
             let stored: ContainerRequest = serde_json::from_str(&record.request).map_err(|error| {
                 Error::io("understand", format!("the request of {}", id.short()), error.into())

@@ -7,7 +7,7 @@ use cofferdam_policy::ContainerRequest;
 use cofferdam_shim::Event;
 
 use crate::create::attributes;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ownership::gone;
 use crate::store::{Record, StoreError};
 use crate::{Engine, Paths};
@@ -37,14 +37,14 @@ impl Definition {
         let mut attributes = self.attributes();
         attributes.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
         let event = Event::now("container", action, self.record.id.as_str(), attributes);
-        let _ = event.append(&paths.state().join("events.jsonl"));
+        let _ = event.append(&paths.events());
     }
 }
 
 impl Engine {
     /// The definition of a container.
     pub(crate) fn definition(&self, id: &ContainerId) -> Result<Definition> {
-        let record = self.with_store(|store| store.container(id).map_err(Error::from))?;
+        let record = self.store.container(id)?;
         Definition::new(record.ok_or_else(|| gone(id))?)
     }
 }

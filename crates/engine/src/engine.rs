@@ -13,12 +13,14 @@ use crate::{AttachStream, Error, Paths, Result};
 #[derive(Debug)]
 pub struct Engine {
     pub(crate) paths: Paths,
-    store: Store,
+    pub(crate) store: Store,
 }
 
-#[allow(clippy::unused_self, clippy::missing_errors_doc, reason = "being built")]
 impl Engine {
     /// Opens the state, made where it is missing.
+    ///
+    /// # Errors
+    /// An ordinary user's program cannot be protected from that user's containers.
     pub fn open(paths: Paths) -> Result<Self> {
         if !rustix::process::geteuid().is_root() {
             // The container's root is this user (CVE-2019-5736).
@@ -29,11 +31,6 @@ impl Engine {
         Ok(Self { paths, store })
     }
 
-    /// Works with the definitions.
-    pub(crate) fn with_store<T>(&self, work: impl FnOnce(&Store) -> Result<T>) -> Result<T> {
-        work(&self.store)
-    }
-
     /// Where the state is.
     #[must_use]
     pub fn paths(&self) -> &Paths {
@@ -41,8 +38,11 @@ impl Engine {
     }
 
     /// The container that a person means: a whole id, a name, or the beginning of one id only.
+    ///
+    /// # Errors
+    /// There is none, or there are several.
     pub fn resolve(&self, word: &str) -> Result<ContainerId> {
-        match self.with_store(|store| Ok(store.find(word)?))? {
+        match self.store.find(word)? {
             Found::One(id) => Ok(id),
             Found::None => Err(Error::NoContainer { word: word.to_owned() }),
             Found::Several => Err(Error::Ambiguous { word: word.to_owned() }),

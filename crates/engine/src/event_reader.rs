@@ -28,7 +28,7 @@ pub struct EventReader {
 
 impl EventReader {
     pub(crate) fn open(paths: &Paths, query: &EventQuery) -> Result<Self> {
-        let path = paths.state().join("events.jsonl");
+        let path = paths.events();
         let mut rotated = path.as_os_str().to_owned();
         rotated.push(".1");
         // The past begins in the file before this one, if there is one.

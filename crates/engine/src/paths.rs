@@ -72,6 +72,14 @@ impl Paths {
         self.state.join("volumes")
     }
 
+    pub(crate) fn events(&self) -> PathBuf {
+        self.state.join("events.jsonl")
+    }
+
+    pub(crate) fn images(&self) -> PathBuf {
+        self.state.join("images")
+    }
+
     pub(crate) fn containers(&self) -> PathBuf {
         self.state.join("containers")
     }

@@ -56,7 +56,7 @@ impl Engine {
         let told = [("exitCode", "137".to_owned())];
         if definition.request.rm && ended.is_ok() {
             remove_files(&self.paths, id)?;
-            self.with_store(|store| Ok(store.delete(id)?))?;
+            self.store.delete(id)?;
             volume::remove_unused(&self.paths, definition.request.anonymous_volumes())?;
             definition.tell(&self.paths, "die", &told);
             definition.tell(&self.paths, "destroy", &[]);
@@ -81,8 +81,8 @@ impl Engine {
     /// Looks at all containers: buries those whose shim is lost, and removes what commands that were killed have half made
     /// or half removed. What cannot be done now is left to the next command, which tells why when it needs the container.
     pub(crate) fn recover(&self) -> Result<()> {
-        let ids = self.with_store(|store| Ok(store.container_ids()?))?;
-        let records = self.with_store(|store| Ok(store.containers()?))?;
+        let ids = self.store.container_ids()?;
+        let records = self.store.containers()?;
         for id in ids.iter().filter(|id| !records.iter().any(|record| record.id == **id)) {
             // Removed meanwhile, or left empty by a power cut, which no shim has survived.
             let _ = self.remove_half(id);
@@ -117,7 +117,7 @@ impl Engine {
         match ownership::try_take(&self.paths, id) {
             Ok(Some(_lock)) => remove_ended(&self.paths, id),
             Ok(None) => Ok(()),
-            Err(Error::NoContainer { .. }) => self.with_store(|store| Ok(store.delete(id)?)).map(drop),
+            Err(Error::NoContainer { .. }) => self.store.delete(id).map(drop).map_err(Error::from),
             Err(error) => Err(error),
         }
     }
@@ -127,7 +127,7 @@ impl Engine {
         let Ok(id) = name.parse::<ContainerId>() else { return Ok(()) };
         let Some(_lock) = ownership::try_take(&self.paths, &id)? else { return Ok(()) };
         // Made since the definitions were read.
-        if self.with_store(|store| Ok(store.container(&id)?))?.is_some() {
+        if self.store.container(&id)?.is_some() {
             return Ok(());
         }
         end_group(&self.paths.container(&id), &id)?;
@@ -136,7 +136,7 @@ impl Engine {
 
     /// The definitions of all containers that are not being removed, newest first, with their true status.
     pub(crate) fn settled(&self) -> Result<Vec<(Definition, Status)>> {
-        let records = self.with_store(|store| Ok(store.containers()?))?;
+        let records = self.store.containers()?;
         let mut all = Vec::with_capacity(records.len());
         for record in records {
             match self.settle(&record.id) {

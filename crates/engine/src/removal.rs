@@ -54,7 +54,7 @@ impl Engine {
         };
         end_group(&self.paths.container(id), id)?;
         remove_files(&self.paths, id)?;
-        self.with_store(|store| Ok(store.delete(id)?))?;
+        self.store.delete(id)?;
         drop(lock);
         // A container that `run --rm` would have removed with its volumes is removed like that.
         if options.volumes || definition.request.rm {
@@ -72,7 +72,7 @@ impl Engine {
         self.recover()?;
         let mut report = PruneReport::default();
         let mut first_error = None;
-        for id in self.with_store(|store| Ok(store.container_ids()?))? {
+        for id in self.store.container_ids()? {
             let dir = self.paths.container(&id);
             match ownership::status(&dir, &id) {
                 Ok(status) if !status.state.has_shim() => {}

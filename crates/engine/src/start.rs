@@ -34,13 +34,13 @@ impl Engine {
     /// # Errors
     /// It runs already, or could not be started.
     pub fn start(&self, id: &ContainerId, attach: Option<Attach>) -> Result<Started> {
-        let found = self.with_store(|store| Ok(store.container(id)?))?;
+        let found = self.store.container(id)?;
         let record = found.ok_or_else(|| Error::NoContainer { word: id.to_string() })?;
         let request: ContainerRequest = serde_json::from_str(&record.request).map_err(|error| {
             Error::io("understand", format!("the request of {}", id.short()), error.into())
         })?;
         if let Some(slot) = record.slot
-            && !self.with_store(|store| Ok(store.holds_range(slot)))?
+            && !self.store.holds_range(slot)
         {
             return Err(Error::RangeLost { id: id.clone() });
         }
@@ -69,7 +69,7 @@ impl Engine {
             id: id.clone(),
             dir: self.paths.container(id).path().to_owned(),
             run_dir: run.path().to_owned(),
-            events: self.events_path(),
+            events: self.paths.events(),
             keys: self.paths.state().join("keys"),
             attributes: attributes(request, name),
             restart: request.restart,

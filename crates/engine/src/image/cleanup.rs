@@ -14,7 +14,7 @@ impl Engine {
     /// # Errors
     /// They cannot be listed, or one cannot be removed.
     pub(crate) fn clean_images(&self) -> Result<()> {
-        let images = self.paths.state().join("images");
+        let images = self.paths.images();
         let failed = |source| Error::io("list", images.display(), source);
         let entries = match std::fs::read_dir(&images) {
             Ok(entries) => entries,
@@ -35,7 +35,7 @@ impl Engine {
                 // Taken, or gone since the folder was read.
                 _ => continue,
             }
-            if importing || !self.with_store(|store| Ok(store.image_in_use(&name)?))? {
+            if importing || !self.store.image_in_use(&name)? {
                 remove_tree(&entry.path())?;
             }
         }

@@ -80,7 +80,7 @@ impl Engine {
         let failed = |error| Error::io("import", format!("image {name}"), error);
         check_name(name).map_err(failed)?;
         self.clean_images()?;
-        let images = self.paths.state().join("images");
+        let images = self.paths.images();
         make_private_folder(&images)?;
         let id = new_id()?.to_string();
         let folder = images.join(&id);
@@ -93,7 +93,7 @@ impl Engine {
                 let created = Timestamp::from(SystemTime::now());
                 let config = serde_json::to_string(config).map_err(|error| failed(error.into()))?;
                 let record = ImageRecord { name: name.to_owned(), id: id.clone(), created, size, config };
-                let orphan = self.with_store(|store| Ok(store.put_image(&record)?))?;
+                let orphan = self.store.put_image(&record)?;
                 Ok((Imported { image: summary(record), left_out: left_out.nodes }, orphan))
             });
         let (imported, orphan) = match imported {
@@ -105,7 +105,7 @@ impl Engine {
             }
         };
         if let Some(orphan) = orphan
-            && !self.with_store(|store| Ok(store.image_in_use(&orphan)?))?
+            && !self.store.image_in_use(&orphan)?
         {
             remove_tree(&images.join(orphan))?;
         }
@@ -127,7 +127,7 @@ impl Engine {
     pub(super) fn tell_of_image(&self, action: &str, name: &str) {
         let attributes = BTreeMap::from([("name".to_owned(), name.to_owned())]);
         // What happened has happened: a full disk does not undo it.
-        let _ = Event::now("image", action, name, attributes).append(&self.events_path());
+        let _ = Event::now("image", action, name, attributes).append(&self.paths.events());
     }
 }
 

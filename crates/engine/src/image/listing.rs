@@ -36,7 +36,7 @@ impl Engine {
     /// The definitions cannot be read.
     pub fn images(&self) -> Result<Vec<ImageSummary>> {
         self.clean_images()?;
-        Ok(self.with_store(|store| Ok(store.images()?))?.into_iter().map(summary).collect())
+        Ok(self.store.images()?.into_iter().map(summary).collect())
     }
 
     /// Takes a name away, and the image with its last one.
@@ -44,14 +44,14 @@ impl Engine {
     /// # Errors
     /// There is none of this name, or a container uses it.
     pub fn remove_image(&self, name: &str) -> Result<()> {
-        match self.with_store(|store| Ok(store.delete_image(name)?))? {
+        match self.store.delete_image(name)? {
             ImageRemoval::Missing => return Err(Error::NoImage { name: name.to_owned() }),
             ImageRemoval::InUse(user) => {
                 let user = user.get(..12).unwrap_or(&user).to_owned();
                 return Err(Error::ImageInUse { name: name.to_owned(), user });
             }
             ImageRemoval::Untagged => {}
-            ImageRemoval::Last(id) => remove_tree(&self.paths.state().join("images").join(id))?,
+            ImageRemoval::Last(id) => remove_tree(&self.paths.images().join(id))?,
         }
         self.tell_of_image("delete", name);
         Ok(())
@@ -62,7 +62,7 @@ impl Engine {
     /// # Errors
     /// There is none, or several ids begin so.
     pub fn image(&self, word: &str) -> Result<ImageDetails> {
-        let records = self.with_store(|store| Ok(store.images()?))?;
+        let records = self.store.images()?;
         let ids: BTreeSet<&str> = records
             .iter()
             .filter(|record| !word.is_empty() && record.id.starts_with(word))
@@ -80,7 +80,7 @@ impl Engine {
             config: config(first)?,
             created: first.created,
             size: first.size,
-            root: self.paths.state().join("images").join(&id).join("root"),
+            root: self.paths.images().join(&id).join("root"),
             names: same.iter().map(|record| record.name.clone()).collect(),
             id,
         })
@@ -94,7 +94,7 @@ impl Engine {
     pub fn prune_images(&self, all: bool, which: &Selection) -> Result<(Vec<String>, u64)> {
         let (mut removed, mut freed) = (Vec::new(), 0u64);
         self.clean_images()?;
-        for record in self.with_store(|store| Ok(store.images()?))? {
+        for record in self.store.images()? {
             if !all || !which.has(record.created, &config(&record)?.labels) {
                 continue;
             }

@@ -84,7 +84,7 @@ impl Engine {
     /// They cannot be read.
     pub fn volumes(&self) -> Result<Vec<VolumeSummary>> {
         folder::clean(&self.paths.volumes());
-        let used = used_by(&self.with_store(|store| Ok(store.containers()?))?);
+        let used = used_by(&self.store.containers()?);
         let mut volumes = Vec::new();
         for name in folder::names(&self.paths.volumes())? {
             // One that goes meanwhile is none.
@@ -102,7 +102,7 @@ impl Engine {
     pub fn volume(&self, name: &str) -> Result<VolumeSummary> {
         let found = VolumeFolder::open(&self.paths.volumes(), checked_name(name)?)?;
         let volume = found.ok_or_else(|| Error::NoVolume { name: name.to_owned() })?;
-        let used = used_by(&self.with_store(|store| Ok(store.containers()?))?);
+        let used = used_by(&self.store.containers()?);
         Ok(summary(volume, &used))
     }
 
@@ -210,7 +210,7 @@ fn checked_name(name: &str) -> Result<&str> {
 fn tell(paths: &Paths, action: &str, name: &str) {
     let attributes = BTreeMap::from([("driver".to_owned(), "local".to_owned())]);
     // What happened has happened: a full disk does not undo it.
-    let _ = Event::now("volume", action, name, attributes).append(&paths.state().join("events.jsonl"));
+    let _ = Event::now("volume", action, name, attributes).append(&paths.events());
 }
 
 /// The folder of files of a volume that may not exist yet.
