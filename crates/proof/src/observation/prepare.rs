@@ -73,11 +73,6 @@ impl Prepared {
             NamespaceSource::Host | NamespaceSource::New => None,
         });
         Ok(Self {
-            host: Host::read(proc).map_err(PrepareError::Host)?,
-            plan_digest: plan_digest(plan)?,
-            filter: plan.process.seccomp.as_ref().map(PlannedFilter::compile),
-            observer: read_observer(&own, plan),
-            host_namespaces: numbers(&own, Namespace::ALL),
             joined_namespaces: joined.collect(),
             host_mounts: read_host_mounts(&own, plan),
             sources: read_sources(plan),
@@ -85,7 +80,7 @@ impl Prepared {
                 RootSource::Directory { path } => Some(file_id(path)),
                 RootSource::Overlay { .. } => None,
             },
-            container_root: None,
+            ..Self::of_any(proc, &own, plan)?
         })
     }
 
@@ -99,16 +94,25 @@ impl Prepared {
         let container = proc.process(first).map_err(PrepareError::Container)?;
         let foreign = |kind: &Namespace| *plan.namespaces.source(*kind) != NamespaceSource::Host;
         Ok(Self {
+            joined_namespaces: numbers(&container, Namespace::ALL.into_iter().filter(foreign)),
+            container_root: Some(open_file(&container, "root")),
+            ..Self::of_any(proc, &own, plan)?
+        })
+    }
+
+    /// What is the same for a first process and for one that enters.
+    fn of_any(proc: &ProcFs, own: &ProcDir, plan: &Plan) -> Result<Self, PrepareError> {
+        Ok(Self {
             host: Host::read(proc).map_err(PrepareError::Host)?,
             plan_digest: plan_digest(plan)?,
             filter: plan.process.seccomp.as_ref().map(PlannedFilter::compile),
-            observer: read_observer(&own, plan),
-            host_namespaces: numbers(&own, Namespace::ALL),
-            joined_namespaces: numbers(&container, Namespace::ALL.into_iter().filter(foreign)),
+            observer: read_observer(own, plan),
+            host_namespaces: numbers(own, Namespace::ALL),
+            joined_namespaces: BTreeMap::new(),
             host_mounts: Ok(Vec::new()),
             sources: BTreeMap::new(),
             root_source: None,
-            container_root: Some(open_file(&container, "root")),
+            container_root: None,
         })
     }
 
