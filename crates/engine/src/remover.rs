@@ -27,9 +27,9 @@ impl Keeper for ShimKeeper {
         Ok(rejoin_for(&Self::paths(spec)?, spec, plan)?)
     }
 
-    fn forget(&self, spec: &ShimSpec, group_gone: bool) -> Result<(), Box<dyn std::error::Error>> {
+    fn forget(&self, spec: &ShimSpec, group_empty: bool) -> Result<(), Box<dyn std::error::Error>> {
         let paths = Self::paths(spec)?;
-        if !group_gone {
+        if !group_empty {
             end_group(&paths.container(&spec.id), &spec.id)?;
         }
         forget(&paths, &spec.id)?;

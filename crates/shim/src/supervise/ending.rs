@@ -36,11 +36,13 @@ impl Ended {
     }
 }
 
-/// The container's cgroup, in which no process is left.
+/// What the container leaves of its cgroup.
 #[derive(Debug)]
-struct EmptiedGroup {
+struct LeftGroup {
     /// One of its processes was killed for want of memory.
     oom_killed: bool,
+    /// No process is left in it.
+    empty: bool,
     group: OwnedGroup,
 }
 
@@ -83,10 +85,10 @@ impl<K: Keeper> Supervisor<'_, K> {
     /// written down does not name its pid any more: whoever looks it up must not find another process.
     pub(super) fn end(&mut self, ended: Ended) -> io::Result<Next> {
         // Before the output is read: what is left could go on writing.
-        let mut emptied = self.empty_group();
+        let mut left = self.empty_group();
         self.drain()?;
         let first = self.child.as_ref().map(|child| child.pid);
-        let oom_killed = emptied.as_ref().is_some_and(|emptied| emptied.oom_killed);
+        let oom_killed = left.as_ref().is_some_and(|left| left.oom_killed);
         self.child = None;
         self.kill_at = None;
         self.handover_at = None;
@@ -102,9 +104,9 @@ impl<K: Keeper> Supervisor<'_, K> {
         self.tell("die", &[("exitCode", ended.code.to_string())]);
         let policy = self.spec.restart;
         if !wants_restart(policy, ended.code, self.status.restarts, self.status.stopped_by_user) {
-            return self.finish(status, emptied);
+            return self.finish(status, left);
         }
-        self.remove_group(&mut emptied);
+        self.remove_group(&mut left);
         let wait = delay(if stable { 0 } else { self.status.restarts });
         self.status.restarts += 1;
         self.status.state = ContainerState::Restarting;
@@ -118,11 +120,11 @@ impl<K: Keeper> Supervisor<'_, K> {
     }
 
     /// The container has ended for good: `--rm`, then tell everybody.
-    fn finish(&mut self, status: ExitStatus, mut emptied: Option<EmptiedGroup>) -> io::Result<Next> {
+    fn finish(&mut self, status: ExitStatus, mut left: Option<LeftGroup>) -> io::Result<Next> {
         self.status.state = ContainerState::Exited;
         let mut forgotten = false;
         if !self.spec.remove {
-            self.remove_group(&mut emptied);
+            self.remove_group(&mut left);
             self.write_status()?;
             if self.status.stopped_by_user {
                 self.tell("stop", &[]);
@@ -131,7 +133,7 @@ impl<K: Keeper> Supervisor<'_, K> {
             let _ = std::fs::remove_file(self.spec.run().socket());
         } else {
             // A group that is empty is removed when nobody waits any more.
-            match self.keeper.forget(&self.spec, emptied.is_some()) {
+            match self.keeper.forget(&self.spec, left.as_ref().is_some_and(|left| left.empty)) {
                 Ok(()) => forgotten = true,
                 Err(error) => {
                     self.status.state = ContainerState::Dead;
@@ -147,7 +149,7 @@ impl<K: Keeper> Supervisor<'_, K> {
         if forgotten {
             // A client waits for the end of its connection as well.
             self.clients.clear();
-            self.remove_group(&mut emptied);
+            self.remove_group(&mut left);
             self.keeper.sweep(&self.spec);
         }
         Ok(Next::Gone)
@@ -158,12 +160,8 @@ impl<K: Keeper> Supervisor<'_, K> {
     fn drain(&mut self) -> io::Result<()> {
         let end = Instant::now() + LAST_OUTPUT;
         for source in [Source::Stdout, Source::Stderr, Source::Terminal] {
-            let stream = match source {
-                Source::Stderr => &self.streams.stderr,
-                Source::Terminal => &self.streams.terminal,
-                _ => &self.streams.stdout,
-            };
-            let waiting = stream.as_ref().map(|stream| rustix::io::ioctl_fionread(stream.as_fd()));
+            let waiting =
+                self.stream(source).as_ref().map(|stream| rustix::io::ioctl_fionread(stream.as_fd()));
             let mut left = waiting.and_then(Result::ok).unwrap_or(0);
             while left > 0 {
                 self.await_all_clients(end)?;
@@ -212,29 +210,29 @@ impl<K: Keeper> Supervisor<'_, K> {
     }
 
     /// Kills every process that is left in the container's group; none if it has none that could be found.
-    fn empty_group(&mut self) -> Option<EmptiedGroup> {
+    fn empty_group(&mut self) -> Option<LeftGroup> {
         let owned = self.child.as_mut().and_then(|child| child.group.take());
         let owned = owned.or_else(|| self.open_group().map(OwnedGroup::existing))?;
         let group = owned.group()?;
         let oom_killed = group.oom_kills().is_ok_and(|count| count > 0);
-        let emptied = group.kill_all();
-        emptied.ok().map(|()| EmptiedGroup { oom_killed, group: owned })
+        let empty = group.kill_all().is_ok();
+        Some(LeftGroup { oom_killed, empty, group: owned })
     }
 
-    /// Removes a group that was emptied. What cannot be removed is left to the next command's clean-up.
-    fn remove_group(&mut self, emptied: &mut Option<EmptiedGroup>) {
-        let Some(mut emptied) = emptied.take() else { return };
-        if let Some(Err(error)) = emptied.group.group().map(Group::destroy) {
+    /// Removes what is left of a group. What cannot be removed is left to the next command's clean-up.
+    fn remove_group(&mut self, left: &mut Option<LeftGroup>) {
+        let Some(mut left) = left.take() else { return };
+        if let Some(Err(error)) = left.group.group().map(Group::destroy) {
             self.status.error = Some(Failure::during("remove the cgroup", &error).chain());
         }
         // Once is enough.
-        emptied.group.keep();
+        left.group.keep();
     }
 
     /// Kills every process that is left in the container's group, and removes it.
     pub(super) fn end_group(&mut self) {
-        let mut emptied = self.empty_group();
-        self.remove_group(&mut emptied);
+        let mut left = self.empty_group();
+        self.remove_group(&mut left);
     }
 
     /// The container's group by its path in the plan; none if it has none.

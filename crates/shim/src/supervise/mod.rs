@@ -40,11 +40,11 @@ pub trait Keeper {
     ) -> Result<(), Box<dyn std::error::Error>>;
 
     /// Takes the container out of the state: it has ended and was started with `--rm`. The caller holds its lock, and sees
-    /// to its cgroup if `group_gone` says so.
+    /// to its cgroup, if no process is left in it (`group_empty`).
     ///
     /// # Errors
     /// Whatever kept it from being removed.
-    fn forget(&self, spec: &ShimSpec, group_gone: bool) -> Result<(), Box<dyn std::error::Error>>;
+    fn forget(&self, spec: &ShimSpec, group_empty: bool) -> Result<(), Box<dyn std::error::Error>>;
 
     /// Removes the files of a container that is forgotten, when nobody waits any more.
     fn sweep(&self, spec: &ShimSpec);

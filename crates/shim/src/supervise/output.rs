@@ -1,7 +1,7 @@
 //! Passes the container's output to its log and to the clients, and the clients' input to the container.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::Errno;
 
@@ -24,13 +24,18 @@ impl Output {
 }
 
 impl<K: Keeper> Supervisor<'_, K> {
-    /// Reads one stream once. At its end the stream is closed.
-    pub(super) fn pump(&mut self, source: Source) -> io::Result<usize> {
-        let stream = match source {
+    /// The stream of a source of output.
+    pub(super) fn stream(&mut self, source: Source) -> &mut Option<OwnedFd> {
+        match source {
             Source::Stderr => &mut self.streams.stderr,
             Source::Terminal => &mut self.streams.terminal,
             _ => &mut self.streams.stdout,
-        };
+        }
+    }
+
+    /// Reads one stream once, and says how many bytes it gave. At its end the stream is closed.
+    pub(super) fn pump(&mut self, source: Source) -> io::Result<usize> {
+        let stream = self.stream(source);
         let Some(fd) = stream else { return Ok(0) };
         let mut buffer = [0u8; MAX_DATA];
         let length = match rustix::io::read(fd.as_fd(), &mut buffer) {
