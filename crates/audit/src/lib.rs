@@ -2,7 +2,7 @@
 //!
 //! A fact is a value or the reason why it is not known ([`Fact`]); a check that needs an unknown fact is unknown itself, never
 //! passed. What is looked at may be hostile: a tree is read below a descriptor of its root, only regular files are opened, all
-//! reads are bounded, and text is shown with [`mod@printable`].
+//! reads are bounded, and text is shown with `printable`.
 //!
 //! This crate never changes the host, starts no program, opens no network connection and knows no terminal.
 
