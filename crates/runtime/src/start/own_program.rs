@@ -88,7 +88,7 @@ pub fn protect_from(plan: &Plan) -> io::Result<()> {
     if is_in_reach(plan)? { protect() } else { Ok(()) }
 }
 
-/// [`protect`] where the file of this program belongs to the calling user, whose container could write to it.
+/// `protect` where the file of this program belongs to the calling user, whose container could write to it.
 pub fn protect_own_file() -> io::Result<()> {
     let file = rustix::fs::stat(OWN_PROGRAM)?;
     let others_write = Mode::from_raw_mode(file.st_mode).intersects(Mode::WGRP | Mode::WOTH);
