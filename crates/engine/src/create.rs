@@ -1,7 +1,8 @@
 //! From a request to a container that can be started: image, zone, ids, plan, definition, folder.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
+use std::fs::Permissions;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -16,6 +17,7 @@ use cofferdam_policy::{
 };
 use cofferdam_shim::{ContainerDir, Event};
 
+use crate::definition::understood;
 use crate::engine::make_private_folder;
 use crate::error::{Error, Result};
 use crate::exec::read_inside;
@@ -79,15 +81,19 @@ impl Engine {
         let candidates = random_name::candidates(id.as_str());
         let (name, admitted) = self.store.insert(&new, candidates, decide)?;
         let dir = self.paths.new_container(&id, request.rm);
+        let mut new_volumes = Vec::new();
         let made = self
-            .make_volumes(&request, &parts.zone, &parts.image)
+            .make_volumes(&request, &parts.zone, &parts.image, &mut new_volumes)
             .and_then(|()| write_folder(&dir, &admitted, &request));
         if let Err(error) = made {
             // The definition is taken back; a folder that cannot be removed is found by the next clean-up.
             let _ = std::fs::remove_dir_all(dir.path());
             let _ = std::fs::remove_dir_all(self.paths.run_dir(&id).path());
             let _ = self.store.delete(&id);
-            let _ = volume::remove_unused(&self.paths, request.anonymous_volumes());
+            // Only now: as long as it has its definition it uses them. One that another container uses by now stays.
+            for name in &new_volumes {
+                let _ = volume::remove_unused(&self.paths, std::iter::once(name.as_str()));
+            }
             return Err(error);
         }
         let attributes = attributes(&request, &name);
@@ -161,13 +167,14 @@ impl Engine {
         let mut joined = BTreeMap::new();
         for word in request.joined_containers() {
             let id = self.resolve(word)?;
-            let Ok(live) = Live::find(&self.paths, &id) else { continue };
+            let live = match Live::find(&self.paths, &id) {
+                Err(Error::NotRunning { .. }) => continue,
+                other => other?,
+            };
             let path = |kind: Namespace| namespace_file(&live, kind);
             let record = self.store.container(&id)?;
             let Some(record) = record else { continue };
-            let stored: ContainerRequest = serde_json::from_str(&record.request).map_err(|error| {
-                Error::io("understand", format!("the request of {}", id.short()), error.into())
-            })?;
+            let stored = understood(&record)?;
             joined.insert(
                 word.to_owned(),
                 JoinedContainer {
@@ -296,19 +303,24 @@ fn write_folder(dir: &ContainerDir, admitted: &Admitted, request: &ContainerRequ
     make_private_folder(dir.small())?;
     for (path, mode) in [(dir.upper(), 0o755), (dir.work(), 0o700), (dir.root(), 0o700)] {
         let made = std::fs::DirBuilder::new().mode(mode).create(&path);
-        made.map_err(|source| Error::io("make", path.display(), source))?;
+        // Whatever the umask: the container's users must be able to enter its root.
+        made.and_then(|()| std::fs::set_permissions(&path, Permissions::from_mode(mode)))
+            .map_err(|source| Error::io("make", path.display(), source))?;
     }
     let files = EtcFiles::new(plan, request)?;
     let text = serde_json::to_vec(plan).map_err(|error| Error::io("write", "the plan", error.into()))?;
     let draft = dir.plan().with_extension("next");
-    let texts: [(PathBuf, &[u8]); 4] = [
-        (dir.small().join("hostname"), files.hostname.as_bytes()),
-        (dir.small().join("hosts"), files.hosts.as_bytes()),
-        (dir.small().join("resolv.conf"), files.resolv_conf.as_bytes()),
-        (draft.clone(), &text),
+    // Those below /etc are for all users of the container, whatever the umask.
+    let texts: [(PathBuf, &[u8], u32); 4] = [
+        (dir.small().join("hostname"), files.hostname.as_bytes(), 0o644),
+        (dir.small().join("hosts"), files.hosts.as_bytes(), 0o644),
+        (dir.small().join("resolv.conf"), files.resolv_conf.as_bytes(), 0o644),
+        (draft.clone(), &text, 0o600),
     ];
-    for (path, text) in texts {
-        std::fs::write(&path, text).map_err(|source| Error::io("write", path.display(), source))?;
+    for (path, text, mode) in texts {
+        let written = std::fs::write(&path, text)
+            .and_then(|()| std::fs::set_permissions(&path, Permissions::from_mode(mode)));
+        written.map_err(|source| Error::io("write", path.display(), source))?;
     }
     std::fs::rename(&draft, dir.plan()).map_err(|source| Error::io("write", dir.plan().display(), source))
 }

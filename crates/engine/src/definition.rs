@@ -9,7 +9,7 @@ use cofferdam_shim::Event;
 use crate::create::attributes;
 use crate::error::Result;
 use crate::ownership::gone;
-use crate::store::{Record, StoreError};
+use crate::store::Record;
 use crate::{Engine, Paths};
 
 /// A container's record, with its request understood.
@@ -21,8 +21,7 @@ pub(crate) struct Definition {
 
 impl Definition {
     pub(crate) fn new(record: Record) -> Result<Self> {
-        let request = serde_json::from_str(&record.request)
-            .map_err(|_| StoreError::Malformed { what: "a request", text: record.request.clone() })?;
+        let request = understood(&record)?;
         Ok(Self { record, request })
     }
 
@@ -39,6 +38,13 @@ impl Definition {
         let event = Event::now("container", action, self.record.id.as_str(), attributes);
         let _ = event.append(&paths.events());
     }
+}
+
+/// What was asked for of a container.
+pub(crate) fn understood(record: &Record) -> Result<ContainerRequest> {
+    serde_json::from_str(&record.request).map_err(|error| {
+        Error::io("understand", format!("the request of container {}", record.id.short()), error.into())
+    })
 }
 
 impl Engine {

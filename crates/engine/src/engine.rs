@@ -1,6 +1,6 @@
 //! The engine: one value per client process, one method per command.
 
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 
 use cofferdam_names::ContainerId;
@@ -50,10 +50,21 @@ impl Engine {
     }
 }
 
-/// Makes a folder that only its owner may enter, with what leads to it.
+/// Makes a folder that only its owner may enter, with what leads to it. One that is there already must be the caller's own, and
+/// nobody else may write to it.
 pub(crate) fn make_private_folder(path: &Path) -> Result<()> {
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map_err(|source| Error::io("make", path.display(), source))
+    made.map_err(|source| Error::io("make", path.display(), source))?;
+    let found =
+        std::fs::metadata(path).map_err(|source| Error::io("look at the folder", path.display(), source))?;
+    let refuse = |rule| Err(Error::io("use the folder", path.display(), std::io::Error::other(rule)));
+    if found.uid() != rustix::process::geteuid().as_raw() {
+        return refuse("it belongs to another user");
+    }
+    if found.mode() & 0o022 != 0 {
+        return refuse("its group or everyone may write to it");
+    }
+    Ok(())
 }
 
 /// A container that has been started.
@@ -63,4 +74,27 @@ pub struct Started {
     pub id: ContainerId,
     /// Its streams, where they were asked for.
     pub stream: Option<AttachStream>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_that_others_could_write_to_is_not_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b");
+        make_private_folder(&path).unwrap();
+        assert_eq!(std::fs::metadata(folder.path().join("a")).unwrap().mode() & 0o777, 0o700);
+        make_private_folder(&path).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o720)).unwrap();
+        assert!(make_private_folder(&path).is_err());
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&path, Some(1000), None).unwrap();
+            assert!(make_private_folder(&path).is_err());
+        }
+    }
 }

@@ -40,6 +40,12 @@ pub enum Error {
         /// What was typed.
         word: String,
     },
+    /// Several images' ids begin with this.
+    #[error("several images have an id that begins with {word:?}; give more of it")]
+    AmbiguousImage {
+        /// What was typed.
+        word: String,
+    },
     /// There is no image of this name.
     #[error("no such image: {name}")]
     NoImage {

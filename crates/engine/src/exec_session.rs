@@ -132,7 +132,10 @@ impl<'a> Relay<'a> {
                 signal if self.options.forward_signals || !self.options.tty => {
                     let _ = send(&self.session.process, signal);
                 }
-                _ => {}
+                // Sent by a shell that puts the client in the foreground again.
+                Signal::CONT | Signal::URG => {}
+                // With a terminal the keys that mean signals arrive as keys; any other signal is for this client.
+                signal => return Err(io::Error::other(format!("the client got {signal}"))),
             }
         }
         Ok(())

@@ -6,6 +6,7 @@ use cofferdam_policy::ContainerRequest;
 use cofferdam_shim::{LogOptions, Order, ShimSpec, Status, spawn};
 
 use crate::create::attributes;
+use crate::definition::understood;
 use crate::error::{Error, Result};
 use crate::joining::rejoin;
 use crate::live::read_plan;
@@ -36,9 +37,7 @@ impl Engine {
     pub fn start(&self, id: &ContainerId, attach: Option<Attach>) -> Result<Started> {
         let found = self.store.container(id)?;
         let record = found.ok_or_else(|| Error::NoContainer { word: id.to_string() })?;
-        let request: ContainerRequest = serde_json::from_str(&record.request).map_err(|error| {
-            Error::io("understand", format!("the request of {}", id.short()), error.into())
-        })?;
+        let request = understood(&record)?;
         if let Some(slot) = record.slot
             && !self.store.holds_range(slot)
         {

@@ -120,7 +120,8 @@ impl ZoneStore {
         }
         let path = self.path(name);
         let failed = |source| ZoneStoreError::Io { operation: "write", path: path.clone(), source };
-        DirBuilder::new().recursive(true).mode(0o755).create(&self.folder).map_err(failed)?;
+        // Private, because the state folder may be made on the way.
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(failed)?;
         // Renamed into place: a reader sees the old zone or the new one, never a part.
         let next = self.folder.join(format!(".{name}.{}", std::process::id()));
         let written = fs::write(&next, text)
@@ -202,6 +203,8 @@ mod tests {
         assert_eq!(store.apply("x", TEXT).unwrap().name.value, name("web"));
         assert!(store.names().unwrap().contains(&name("web")));
         assert_eq!(store.load(&name("web")).unwrap().about.value, "test");
+        let mode = fs::metadata(folder.path().join("zones")).unwrap().mode();
+        assert_eq!(mode & 0o077, 0, "{mode:o}");
         store.remove(&name("web")).unwrap();
         assert!(matches!(store.remove(&name("web")), Err(ZoneStoreError::Unknown { .. })));
         assert_eq!(store.names().unwrap().len(), BUILTIN_ZONES.len());

@@ -71,7 +71,8 @@ impl Entrants {
             let (start_time, pid) = name.strip_suffix(".json")?.split_once('-')?;
             Some((Subjected { pid: pid.parse().ok()?, start_time: start_time.parse().ok()? }, entry.path()))
         };
-        let mut found: Vec<_> = entries.filter_map(|entry| named(entry.ok()?)).collect();
+        let entries = entries.collect::<io::Result<Vec<_>>>()?;
+        let mut found: Vec<_> = entries.into_iter().filter_map(named).collect();
         found.sort_by_key(|(process, _)| (process.start_time, process.pid));
         Ok(found)
     }

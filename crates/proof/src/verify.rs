@@ -92,7 +92,7 @@ pub fn verify_all(proc: &ProcFs, running: &Running<'_>, key: &HostKey) -> Result
         match examine(proc, &subject, &prepared) {
             Ok(statement) => receipts.push(Receipt::seal(statement, key)?),
             // It has ended since it was listed.
-            Err(crate::ObserveError::Process { .. }) => {}
+            Err(crate::ObserveError::Process { source, .. }) if source.is_gone() => {}
             Err(error) => return Err(error.into()),
         }
     }

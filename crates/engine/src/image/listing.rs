@@ -72,7 +72,7 @@ impl Engine {
             (Some(named), _) => named.id.clone(),
             (None, 1) => ids.into_iter().next().unwrap_or_default().to_owned(),
             (None, 0) => return Err(Error::NoImage { name: word.to_owned() }),
-            (None, _) => return Err(Error::Ambiguous { word: word.to_owned() }),
+            (None, _) => return Err(Error::AmbiguousImage { word: word.to_owned() }),
         };
         let same: Vec<ImageRecord> = records.into_iter().filter(|record| record.id == id).collect();
         let Some(first) = same.first() else { return Err(Error::NoImage { name: word.to_owned() }) };

@@ -83,13 +83,12 @@ impl Claims<'_> {
             .open(&path);
         let lock = lock.map_err(failed("open", &path))?;
         file_lock::lock(&lock).map_err(failed("lock", &path))?;
-        let taken = subordinate_ids();
+        let taken = subordinate_ids(&["/etc/subuid", "/etc/subgid"].map(Path::new))?;
         for number in (0..BLOCKS).filter(|number| !own.contains(number) && !overlaps(*number, &taken)) {
             let link = self.link(number);
             match std::fs::read_link(&link) {
                 Ok(target) if target == self.claimant => {}
-                // Its claimant's folder is there: the block is in use.
-                Ok(target) if target.symlink_metadata().is_ok() => continue,
+                Ok(target) if is_there(&target)? => continue,
                 Ok(_) => {
                     std::fs::remove_file(&link).map_err(failed("remove", &link))?;
                     symlink(self.claimant, &link).map_err(failed("make", &link))?;
@@ -117,9 +116,25 @@ impl Claims<'_> {
 }
 
 /// The ids that users of this host have been given (subuid(5), subgid(5)): they are not given once more.
-fn subordinate_ids() -> Vec<IdRange> {
-    let texts = ["/etc/subuid", "/etc/subgid"].map(|path| std::fs::read_to_string(path).unwrap_or_default());
-    texts.iter().flat_map(|text| text.lines().filter_map(subordinate)).collect()
+fn subordinate_ids(files: &[&Path]) -> Result<Vec<IdRange>, StoreError> {
+    let mut ids = Vec::new();
+    for path in files {
+        match std::fs::read_to_string(path) {
+            Ok(text) => ids.extend(text.lines().filter_map(subordinate)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed("read", path)(error)),
+        }
+    }
+    Ok(ids)
+}
+
+/// Whether a claimant's folder is there: then its block is in use. One that cannot be looked at may be there.
+fn is_there(claimant: &Path) -> Result<bool, StoreError> {
+    match claimant.symlink_metadata() {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(failed("look at", claimant)(error)),
+    }
 }
 
 /// `owner:first:count`
@@ -181,6 +196,19 @@ mod tests {
         // The first comes back from a backup, with its notes.
         std::fs::write(machine.claimant("a").join(NOTES), notes).unwrap();
         assert_ne!(machine.lowest("a", &[]).unwrap(), a);
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_is_not_free() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "joe:7:9\n").unwrap();
+        assert!(!is_there(&folder.path().join("none")).unwrap());
+        assert!(is_there(&file).unwrap());
+        assert!(is_there(&file.join("below")).is_err(), "ENOTDIR is not \"gone\"");
+        let missing = folder.path().join("none");
+        assert_eq!(subordinate_ids(&[&missing, &file]).unwrap(), [IdRange { first: 7, size: 9 }]);
+        assert!(subordinate_ids(&[folder.path()]).is_err());
     }
 
     #[test]

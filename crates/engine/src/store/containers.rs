@@ -256,10 +256,7 @@ impl Store {
     fn stored(&self, entry: &Entry) -> Result<Option<Stored>, StoreError> {
         let file = entry.file();
         let Some(text) = self.read(&file)? else { return Ok(None) };
-        let malformed = |_| StoreError::Malformed {
-            what: "a definition",
-            text: String::from_utf8_lossy(&text).into_owned(),
-        };
+        let malformed = |source| StoreError::NotUnderstood { path: self.folder.join(&file), source };
         let Versioned { version } = serde_json::from_slice(&text).map_err(malformed)?;
         if version > VERSION {
             return Err(StoreError::Newer { path: self.folder.join(file), found: version });
@@ -382,7 +379,7 @@ mod tests {
         std::fs::write(store.folder.join("b0.1.two"), r#"{"version": 99}"#).unwrap();
         assert!(matches!(store.containers(), Err(StoreError::Newer { found: 99, .. })));
         std::fs::write(store.folder.join("b0.1.two"), "x").unwrap();
-        assert!(matches!(store.containers(), Err(StoreError::Malformed { .. })));
+        assert!(matches!(store.containers(), Err(StoreError::NotUnderstood { .. })));
         std::fs::write(store.folder.join("something else"), "x").unwrap();
         assert!(matches!(store.container_ids(), Err(StoreError::Malformed { .. })));
     }

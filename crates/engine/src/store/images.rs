@@ -37,10 +37,8 @@ impl Index {
 impl Store {
     fn index(&self) -> Result<Index, StoreError> {
         let Some(text) = self.read(FILE)? else { return Ok(Index { version: VERSION, images: Vec::new() }) };
-        let index: Index = serde_json::from_slice(&text).map_err(|_| StoreError::Malformed {
-            what: "the images",
-            text: String::from_utf8_lossy(&text).into_owned(),
-        })?;
+        let index: Index = serde_json::from_slice(&text)
+            .map_err(|source| StoreError::NotUnderstood { path: self.folder.join(FILE), source })?;
         if index.version > VERSION {
             return Err(StoreError::Newer { path: self.folder.join(FILE), found: index.version });
         }

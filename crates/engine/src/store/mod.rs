@@ -51,7 +51,16 @@ pub enum StoreError {
         /// Its version.
         found: u32,
     },
-    /// A definition holds what this program did not write.
+    /// A file holds what this program did not write.
+    #[error("cannot understand {}", path.display())]
+    NotUnderstood {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong in it.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A definition has a name that this program did not give it.
     #[error("cannot read {what} from the definitions: {text:?} is none")]
     Malformed {
         /// What was expected.

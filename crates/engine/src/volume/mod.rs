@@ -11,10 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use cofferdam_names::{Timestamp, ZoneName};
-use cofferdam_policy::{ContainerRequest, is_volume_name};
+use cofferdam_policy::is_volume_name;
 use cofferdam_shim::Event;
 use serde::Serialize;
 
+use crate::definition::understood;
 use crate::disk_usage::bytes_below;
 use crate::error::{Error, Result};
 use crate::removal::remove_tree;
@@ -84,7 +85,7 @@ impl Engine {
     /// They cannot be read.
     pub fn volumes(&self) -> Result<Vec<VolumeSummary>> {
         folder::clean(&self.paths.volumes());
-        let used = used_by(&self.store.containers()?);
+        let used = used_by(&self.store.containers()?)?;
         let mut volumes = Vec::new();
         for name in folder::names(&self.paths.volumes())? {
             // One that goes meanwhile is none.
@@ -102,7 +103,7 @@ impl Engine {
     pub fn volume(&self, name: &str) -> Result<VolumeSummary> {
         let found = VolumeFolder::open(&self.paths.volumes(), checked_name(name)?)?;
         let volume = found.ok_or_else(|| Error::NoVolume { name: name.to_owned() })?;
-        let used = used_by(&self.store.containers()?);
+        let used = used_by(&self.store.containers()?)?;
         Ok(summary(volume, &used))
     }
 
@@ -158,7 +159,7 @@ enum Taken {
 fn take_away(paths: &Paths, name: &str) -> Result<Taken> {
     let doomed =
         Store::new(paths.definitions()).locked(|records| -> Result<std::result::Result<PathBuf, Taken>> {
-            if let Some(user) = user_of(records, name) {
+            if let Some(user) = user_of(records, name)? {
                 return Ok(Err(Taken::Used(user)));
             }
             Ok(folder::doom(&paths.volumes(), name)?.ok_or(Taken::Missing))
@@ -173,21 +174,22 @@ fn take_away(paths: &Paths, name: &str) -> Result<Taken> {
     }
 }
 
-/// The requests of containers, as far as they can be read: one that cannot keeps no volume.
-fn requests(records: &[Record]) -> impl Iterator<Item = (&Record, ContainerRequest)> {
-    records.iter().filter_map(|record| Some((record, serde_json::from_str(&record.request).ok()?)))
+/// The container that uses a volume. One whose request cannot be understood may be it: that is an error.
+fn user_of(records: &[Record], name: &str) -> Result<Option<String>> {
+    for record in records {
+        if understood(record)?.volume_names().any(|used| used == name) {
+            return Ok(Some(record.id.short().to_owned()));
+        }
+    }
+    Ok(None)
 }
 
-fn user_of(records: &[Record], name: &str) -> Option<String> {
-    requests(records)
-        .find(|(_, request)| request.volume_names().any(|used| used == name))
-        .map(|(record, _)| record.id.short().to_owned())
-}
-
-fn used_by(records: &[Record]) -> BTreeSet<String> {
-    requests(records)
-        .flat_map(|(_, request)| request.volume_names().map(str::to_owned).collect::<Vec<_>>())
-        .collect()
+fn used_by(records: &[Record]) -> Result<BTreeSet<String>> {
+    let mut used = BTreeSet::new();
+    for record in records {
+        used.extend(understood(record)?.volume_names().map(str::to_owned));
+    }
+    Ok(used)
 }
 
 fn summary(volume: VolumeFolder, used: &BTreeSet<String>) -> VolumeSummary {

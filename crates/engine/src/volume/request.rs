@@ -10,8 +10,7 @@ use super::{checked_name, data_of, fill, tell};
 use crate::create::new_id;
 use crate::error::{Error, Result};
 use crate::image::ReadyImage;
-use crate::removal::remove_tree;
-use crate::{Engine, Paths};
+use crate::Engine;
 
 impl Engine {
     /// The request with all of its volumes named.
@@ -95,20 +94,15 @@ impl Engine {
     }
 
     /// Makes the volumes of a container that has been allowed and has its definition, which keeps them from being removed.
-    /// New ones that were made are taken back if one fails.
+    /// `new` gets the names of those that were made here, also of those before one that failed.
     pub(crate) fn make_volumes(
         &self,
         request: &ContainerRequest,
         zone: &Zone,
         image: &ReadyImage,
+        new: &mut Vec<String>,
     ) -> Result<()> {
-        let mut new = Vec::new();
-        let made =
-            request.volumes.iter().try_for_each(|volume| self.make_volume(volume, zone, image, &mut new));
-        if made.is_err() {
-            take_back(&self.paths, &new);
-        }
-        made
+        request.volumes.iter().try_for_each(|volume| self.make_volume(volume, zone, image, new))
     }
 
     fn make_volume(
@@ -133,15 +127,6 @@ impl Engine {
             return Err(Error::VolumeOfZone { name: name.clone(), zone: folder.meta.zone });
         }
         if *no_copy { Ok(()) } else { fill::fill(&folder, &image.layers, &volume.target) }
-    }
-}
-
-/// The first error is the one to tell; what stays is a volume like any other.
-fn take_back(paths: &Paths, names: &[String]) {
-    for name in names {
-        if let Ok(Some(doomed)) = super::folder::doom(&paths.volumes(), name) {
-            let _ = remove_tree(&doomed);
-        }
     }
 }
 

@@ -70,8 +70,6 @@ pub enum Isolation {
 pub enum IdScope {
     /// None: each has its own.
     PerContainer,
-    /// All of the zone.
-    PerZone,
 }
 
 /// The system call filter.

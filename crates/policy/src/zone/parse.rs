@@ -204,6 +204,14 @@ mod tests {
     }
 
     #[test]
+    fn one_range_for_a_whole_zone_is_refused_because_it_is_not_built() {
+        let text = "zone = \"web\"\n[identity]\nids = \"per-zone\"\n";
+        let problems = problems(text);
+        assert!(problems.len() == 1 && problems[0].contains("not built yet"), "{problems:?}");
+        assert!(parse_zone("z.toml", &text.replace("per-zone", "per-container")).is_ok());
+    }
+
+    #[test]
     fn what_contradicts_itself_is_refused() {
         for (text, part) in [
             ("", "names its zone"),

@@ -20,14 +20,10 @@ use crate::{ByteSize, CpuCount};
 /// Reads every section over what the zone has so far.
 pub(super) fn read_all<'i>(reader: &mut Reader<'i>, document: &mut Section<'i>, zone: &mut Zone) {
     if let Some(mut section) = reader.table(document, "identity") {
-        let ids =
-            reader.value(&mut section, "ids", "it is \"per-container\" or \"per-zone\"", |value| match value
-                .as_str(
-            )? {
-                "per-container" => Some(IdScope::PerContainer),
-                "per-zone" => Some(IdScope::PerZone),
-                _ => None,
-            });
+        let rule = "it is \"per-container\": one range for all of a zone is not built yet";
+        let ids = reader.value(&mut section, "ids", rule, |value| {
+            (value.as_str()? == "per-container").then_some(IdScope::PerContainer)
+        });
         replace(&mut zone.ids, ids);
         reader.finish(section);
     }

@@ -80,7 +80,6 @@ impl Zone {
         sheet.section("identity");
         let ids = match self.ids.value {
             IdScope::PerContainer => "per-container",
-            IdScope::PerZone => "per-zone",
         };
         sheet.line("ids", quoted(ids), &self.ids.place);
         process(&mut sheet, &self.process);

@@ -71,16 +71,30 @@ pub fn strangers(proc: &ProcFs, group: Option<&Group>, first: Pid, known: &[Pid]
     };
     let namespace = |pid: Pid| proc.process(pid).and_then(|process| process.namespace_number(Namespace::Pid));
     let own = reading(namespace(first))?;
-    // Another user's process cannot be looked at, and cannot be in an ordinary user's container.
-    let numbered = reading(proc.processes())?.into_iter();
-    inside.extend(numbered.filter(|pid| namespace(*pid).is_ok_and(|number| number == own)));
-    let stranger = |pid: &Pid| {
-        // One that has ended since it was listed is nobody's any more.
-        let status = proc.process(*pid).and_then(|process| process.status()).ok()?;
+    let everything = rustix::process::geteuid().is_root();
+    for pid in reading(proc.processes())? {
+        match namespace(pid) {
+            Ok(number) if number == own => drop(inside.insert(pid)),
+            Ok(_) => {}
+            Err(error) if error.is_gone() => {}
+            // Another user's process cannot be looked at, and cannot be in an ordinary user's container.
+            Err(_) if !everything => {}
+            // Root may look at all of them: this one could be anywhere.
+            Err(error) => return reading(Err(error)),
+        }
+    }
+    let mut strangers = Vec::new();
+    for pid in inside.iter().filter(|pid| !known.contains(pid)) {
+        let status = match proc.process(*pid).and_then(|process| process.status()) {
+            // One that has ended since it was listed is nobody's any more.
+            Err(error) if error.is_gone() => continue,
+            other => reading(other)?,
+        };
         let born_here = Pid::from_raw(status.ppid).is_some_and(|parent| inside.contains(&parent));
         // One at its gate is known as soon as it runs.
-        let strange = !born_here && status.tracer_pid == 0 && status.state != b'Z';
-        strange.then_some(Stranger { pid: status.pid, parent: status.ppid })
-    };
-    Ok(inside.iter().filter(|pid| !known.contains(pid)).filter_map(stranger).collect())
+        if !born_here && status.tracer_pid == 0 && status.state != b'Z' {
+            strangers.push(Stranger { pid: status.pid, parent: status.ppid });
+        }
+    }
+    Ok(strangers)
 }
