@@ -7,10 +7,10 @@ use cofferdam_policy::{ContainerRequest, VolumeKind, VolumeRequest, VolumeSource
 
 use super::folder::VolumeFolder;
 use super::{checked_name, data_of, fill, tell};
+use crate::Engine;
 use crate::create::new_id;
 use crate::error::{Error, Result};
 use crate::image::ReadyImage;
-use crate::Engine;
 
 impl Engine {
     /// The request with all of its volumes named.
