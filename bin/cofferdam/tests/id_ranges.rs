@@ -7,7 +7,7 @@
 
 mod support;
 
-use support::{Home, is_root};
+use support::{Home, eventually, is_root};
 
 fn first_host_id(home: &Home) -> u32 {
     let map = home.ok(&["run", "--rm", "host", "--", "cat", "/proc/self/uid_map"]);
@@ -49,4 +49,22 @@ fn a_container_whose_range_another_folder_has_got_is_not_started() {
     } else {
         assert_eq!(ran.code, 0, "{ran:?}");
     }
+}
+
+/// Who joins another's namespaces has its ids, and lives on in them when that one is removed.
+#[test]
+fn a_range_stays_taken_while_one_who_joined_is_there() {
+    if !is_root("a_range_stays_taken_while_one_who_joined_is_there") {
+        return;
+    }
+    let home = Home::new();
+    home.ok(&["run", "-d", "--rm", "--name", "aa", "host", "--", "sleep", "100"]);
+    home.ok(&["run", "-d", "--name", "bb", "--network", "container:aa", "host", "--", "sleep", "100"]);
+    let map = home.ok(&["exec", "bb", "cat", "/proc/self/uid_map"]);
+    let shared: u32 = map.split_ascii_whitespace().nth(1).unwrap().parse().unwrap();
+    home.ok(&["stop", "-t", "0", "aa"]);
+    assert!(eventually(|| home.run(&["inspect", "aa"]).code != 0));
+    assert_ne!(first_host_id(&home), shared);
+    home.ok(&["rm", "-f", "bb"]);
+    assert_eq!(first_host_id(&home), shared);
 }

@@ -144,3 +144,33 @@ fn a_detached_container_is_verified_executed_in_and_read() {
     assert_eq!(home.ok(&["ps", "--format", "{{.State}}"]), "running");
     home.ok(&["rm", "-f", "box"]);
 }
+
+/// A zone binds the containers that it has already, from their next start on.
+#[test]
+fn a_zone_that_has_become_tighter_refuses_the_next_start() {
+    if !is_root("a_zone_that_has_become_tighter_refuses_the_next_start") {
+        return;
+    }
+    let home = Home::new();
+    let data = tempfile::tempdir().unwrap();
+    let zone = home.path().join("zone.toml");
+    let apply = |access: &str| {
+        let text = format!(
+            "zone = \"tight\"\nbase = \"host-tools\"\n[mounts.access]\n\"{}\" = \"{access}\"\n",
+            data.path().display()
+        );
+        std::fs::write(&zone, text).unwrap();
+        home.ok(&["zone", "apply", zone.to_str().unwrap()]);
+    };
+    apply("read");
+    let volume = format!("{}:/data:ro", data.path().display());
+    home.ok(&["create", "--name", "c", "--zone", "tight", "-v", &volume, "host", "--", "ls", "/data"]);
+    home.ok(&["start", "-a", "c"]);
+    apply("none");
+    let refused = home.run(&["start", "c"]);
+    assert_ne!(refused.code, 0, "{refused:?}");
+    assert!(refused.err.contains("tight.toml"), "{refused:?}");
+    assert_eq!(home.ok(&["inspect", "--format", "{{.State.Running}}", "c"]), "false");
+    apply("read");
+    home.ok(&["start", "-a", "c"]);
+}

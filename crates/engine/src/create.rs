@@ -22,9 +22,9 @@ use crate::engine::make_private_folder;
 use crate::error::{Error, Result};
 use crate::exec::read_inside;
 use crate::image::{ReadyImage, host};
-use crate::joining::{namespace_file, with_ids};
+use crate::joining::{joined_one, namespace_file, with_ids};
 use crate::live::Live;
-use crate::store::{NewContainer, Slot};
+use crate::store::{NewContainer, RangeOf, Record, Slot};
 use crate::{Engine, facts, own_program, random_name, volume};
 
 /// A container that has just been made.
@@ -65,6 +65,8 @@ impl Engine {
         let request = self.with_volumes(request, &parts.image)?;
         let text = serde_json::to_string(&with_ids(&request, &parts.joined))
             .map_err(|error| Error::io("write", "the request", error.into()))?;
+        let image_config = serde_json::to_string(&parts.image.config)
+            .map_err(|error| Error::io("write", "the image's configuration", error.into()))?;
         let new = NewContainer {
             id: &id,
             name: request.name.as_ref(),
@@ -72,7 +74,8 @@ impl Engine {
             image_id: &parts.image.id,
             imported: !request.is_host_image(),
             request: &text,
-            wants_range: !parts.host.rootless,
+            image_config: &image_config,
+            range: parts.range(),
         };
         let decide = |slot: Option<Slot>| -> Result<(ZoneName, Admitted)> {
             let admitted = self.decide(&id, &request, window, &parts, parts.ids(slot.map(Slot::range)))?;
@@ -114,6 +117,36 @@ impl Engine {
             host: facts::gather()?,
             joined: self.joined(request)?,
         })
+    }
+
+    /// The plan of a container that is there already, against its zone as it is now: ids, folders and image stay the same.
+    ///
+    /// # Errors
+    /// The zone does not allow the container any more, or what it needs is not there.
+    pub(crate) fn plan_again(
+        &self,
+        record: &Record,
+        request: &ContainerRequest,
+        old: &Plan,
+    ) -> Result<Admitted> {
+        for word in request.joined_containers() {
+            joined_one(&self.paths, &self.resolve(word)?)?;
+        }
+        let RootSource::Overlay { lower, .. } = &old.root.source else {
+            let why = std::io::Error::other("its plan has no layers");
+            return Err(Error::io("plan", format!("container {} again", record.id.short()), why));
+        };
+        let config = serde_json::from_str(&record.image_config)
+            .map_err(|error| Error::io("understand", "the image's configuration", error.into()))?;
+        let mounts = if request.is_host_image() { self.ready_image(request)?.mounts } else { Vec::new() };
+        let parts = Parts {
+            zone: self.zones().load(&record.zone)?,
+            image: ReadyImage { id: record.image_id.clone(), layers: lower.clone(), mounts, config },
+            host: facts::gather()?,
+            joined: self.joined(request)?,
+        };
+        let ids = parts.ids(record.slot.map(Slot::range));
+        self.decide(&record.id, request, old.process.window, &parts, ids)
     }
 
     /// Makes the image ready to be a root.
@@ -200,6 +233,15 @@ struct Parts {
 }
 
 impl Parts {
+    fn range(&self) -> RangeOf<'_> {
+        match self.joined.values().next() {
+            _ if self.host.rootless => RangeOf::Nobody,
+            // The policy refuses more than one.
+            Some(other) => RangeOf::Joined(&other.id),
+            None => RangeOf::Itself,
+        }
+    }
+
     fn ids(&self, range: Option<IdRange>) -> IdAllocation {
         match range.filter(|_| !self.host.rootless) {
             Some(range) => IdAllocation::Range(range),

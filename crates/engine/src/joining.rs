@@ -41,23 +41,32 @@ pub(crate) fn with_ids(
     request
 }
 
+fn failed(other: &ContainerId, why: String) -> Error {
+    Error::io("join the namespaces of container", other.short(), std::io::Error::other(why))
+}
+
+/// The container whose namespaces are to be joined, which must run.
+///
+/// # Errors
+/// It does not, or it cannot be told.
+pub(crate) fn joined_one(paths: &Paths, other: &ContainerId) -> Result<Live> {
+    Live::find(paths, other).map_err(|error| match error {
+        Error::NotRunning { .. } => failed(other, "it does not run; start it first".to_owned()),
+        error => error,
+    })
+}
+
 /// Points a plan at the namespaces of the container that it shares them with, as that runs now, and writes it down. What
 /// comes back names that container's first process: the shim looks whether it still is that one once it has joined.
 ///
 /// # Errors
 /// The other container does not run, or is in another zone.
 pub(crate) fn rejoin(paths: &Paths, other: &ContainerId, plan: &mut Plan) -> Result<Joined> {
-    let failed = |why: String| {
-        Error::io("join the namespaces of container", other.short(), std::io::Error::other(why))
-    };
-    let live = Live::find(paths, other).map_err(|error| match error {
-        Error::NotRunning { .. } => failed("it does not run; start it first".to_owned()),
-        error => error,
-    })?;
+    let live = joined_one(paths, other)?;
     if live.plan.zone != plan.zone {
-        return Err(failed("it is in another zone".to_owned()));
+        return Err(failed(other, "it is in another zone".to_owned()));
     }
-    let stat = live.process()?.stat().map_err(|error| failed(error.to_string()))?;
+    let stat = live.process()?.stat().map_err(|error| failed(other, error.to_string()))?;
     let before = plan.clone();
     for kind in Namespace::ALL {
         if let NamespaceSource::Join(path) = plan.namespaces.source_mut(kind) {

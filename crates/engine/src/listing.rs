@@ -192,6 +192,7 @@ mod tests {
             id: "ab12".parse().unwrap(),
             name: "web-1".parse().unwrap(),
             slot: None,
+            image_config: "{}".to_owned(),
             created: Timestamp::from_unix(100, 0),
             image_id: "host".to_owned(),
             zone: "default".parse().unwrap(),

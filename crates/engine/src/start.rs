@@ -1,11 +1,12 @@
 //! Starts containers: the shim is forked with everything it must know.
 
 use cofferdam_kernel::signal::Signal;
-use cofferdam_names::{ContainerId, ContainerName};
+use cofferdam_names::ContainerId;
 use cofferdam_policy::ContainerRequest;
-use cofferdam_shim::{LogOptions, Order, ShimSpec, Status, spawn};
+use cofferdam_shim::{Lock, LogOptions, Order, ShimSpec, Status, spawn};
 
-use crate::create::attributes;
+use crate::changing::write_plan;
+use crate::create::{Made, attributes};
 use crate::definition::understood;
 use crate::error::{Error, Result};
 use crate::joining::rejoin;
@@ -20,9 +21,9 @@ impl Engine {
     /// # Errors
     /// It could not be made or started; a container that was made only for this run is removed again.
     pub fn run(&self, request: &ContainerRequest, options: &RunOptions) -> Result<Started> {
-        let made = self.make(request, options.window)?;
-        let started =
-            self.launch(&made.id, &made.name, &made.request, made.plan, Status::default(), options.attach);
+        let mut made = self.make(request, options.window)?;
+        let started = ownership::take(&self.paths, &made.id)
+            .and_then(|lock| self.launch(&mut made, lock, Status::default(), options.attach));
         if started.is_err() && request.rm {
             let _ = remove_ended(&self.paths, &made.id);
             let _ = volume::remove_unused(&self.paths, made.request.anonymous_volumes());
@@ -30,10 +31,10 @@ impl Engine {
         started
     }
 
-    /// Starts a container that does not run.
+    /// Starts a container that does not run, as its zone allows it now: the zone may have changed since it was made.
     ///
     /// # Errors
-    /// It runs already, or could not be started.
+    /// It runs already, its zone does not allow it any more, or it could not be started.
     pub fn start(&self, id: &ContainerId, attach: Option<Attach>) -> Result<Started> {
         let found = self.store.container(id)?;
         let record = found.ok_or_else(|| Error::NoContainer { word: id.to_string() })?;
@@ -46,22 +47,22 @@ impl Engine {
         let dir = self.paths.container(id);
         // Counted from a person's start on.
         let status = Status { restarts: 0, stopped_by_user: false, ..self.settle(id)? };
-        self.launch(id, &record.name, &request, read_plan(&dir)?, status, attach)
+        let lock = ownership::take(&self.paths, id)?;
+        let old = read_plan(&dir)?;
+        let plan = self.plan_again(&record, &request, &old)?.into_plan();
+        if plan != old {
+            write_plan(&dir, &plan)?;
+        }
+        let mut made = Made { id: id.clone(), name: record.name, plan, request };
+        self.launch(&mut made, lock, status, attach)
     }
 
-    fn launch(
-        &self,
-        id: &ContainerId,
-        name: &ContainerName,
-        request: &ContainerRequest,
-        mut plan: cofferdam_confinement::Plan,
-        status: Status,
-        attach: Option<Attach>,
-    ) -> Result<Started> {
+    fn launch(&self, made: &mut Made, lock: Lock, status: Status, attach: Option<Attach>) -> Result<Started> {
+        let Made { id, name, plan, request } = made;
+        let (id, name, request) = (&*id, &*name, &*request);
         let run = self.paths.run_dir(id);
-        let lock = ownership::take(&self.paths, id)?;
         let joined = match request.joined_containers().next() {
-            Some(word) => Some(rejoin(&self.paths, &self.resolve(word)?, &mut plan)?),
+            Some(word) => Some(rejoin(&self.paths, &self.resolve(word)?, plan)?),
             None => None,
         };
         let spec = ShimSpec {
@@ -86,7 +87,7 @@ impl Engine {
             stdout: attach.stdout,
             stderr: attach.stderr,
         });
-        let order = Order { plan: &plan, spec, status, lock, attach: attach_shim };
+        let order = Order { plan, spec, status, lock, attach: attach_shim };
         let running = spawn(order, &ShimKeeper).map_err(|source| Error::Start { id: id.clone(), source })?;
         let stream = attach.map(|attach| AttachStream::new(running.connection, attach));
         Ok(Started { id: id.clone(), stream })

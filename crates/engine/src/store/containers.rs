@@ -18,8 +18,22 @@ pub(crate) struct Record {
     pub(crate) created: Timestamp,
     pub(crate) image_id: String,
     pub(crate) zone: ZoneName,
+    /// [`cofferdam_policy::ImageConfig`] as JSON, as it was when the container was made: the image's name may lead to another by now.
+    pub(crate) image_config: String,
     /// The request as JSON.
     pub(crate) request: String,
+}
+
+/// Which range of host ids a new container has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum RangeOf<'a> {
+    /// None: it is an ordinary user's.
+    Nobody,
+    /// One of its own.
+    Itself,
+    /// That of the container whose namespaces it joins. It keeps the range taken as long as it is there itself, also when
+    /// that container is gone.
+    Joined(&'a ContainerId),
 }
 
 /// A definition to be made.
@@ -33,8 +47,8 @@ pub(crate) struct NewContainer<'a> {
     /// The image is an imported one, which must still have a name: another command may remove it meanwhile.
     pub(crate) imported: bool,
     pub(crate) request: &'a str,
-    /// Whether it needs a range of host ids.
-    pub(crate) wants_range: bool,
+    pub(crate) image_config: &'a str,
+    pub(crate) range: RangeOf<'a>,
 }
 
 /// What a word means.
@@ -60,6 +74,7 @@ struct Stored {
     created: Timestamp,
     image_id: String,
     zone: ZoneName,
+    image_config: String,
     request: String,
 }
 
@@ -116,13 +131,21 @@ impl Store {
         if new.imported && !self.has_image(new.image_id)? {
             return Err(StoreError::ImageGone.into());
         }
-        let slot = if new.wants_range { Some(self.lowest_free(&entries)?) } else { None };
+        let slot = match new.range {
+            RangeOf::Nobody => None,
+            RangeOf::Itself => Some(self.lowest_free(&entries)?),
+            RangeOf::Joined(other) => {
+                let other = entries.iter().find(|entry| entry.id == *other);
+                other.ok_or(StoreError::JoinedGone)?.slot
+            }
+        };
         let (zone, answer) = decide(slot)?;
         let stored = Stored {
             version: VERSION,
             created: new.created,
             image_id: new.image_id.to_owned(),
             zone,
+            image_config: new.image_config.to_owned(),
             request: new.request.to_owned(),
         };
         let entry = Entry { id: new.id.clone(), slot, name };
@@ -194,7 +217,7 @@ impl Store {
         })
     }
 
-    /// Takes a definition away; its id range is free from now on. Whether there was one.
+    /// Takes a definition away; its id range is free from now on, unless another has it too. Whether there was one.
     pub(crate) fn delete(&self, id: &ContainerId) -> Result<bool, StoreError> {
         let _locked = self.lock()?;
         let Some(entry) = self.entries()?.into_iter().find(|entry| entry.id == *id) else { return Ok(false) };
@@ -268,8 +291,8 @@ impl Store {
     fn record(&self, entry: Entry) -> Result<Option<Record>, StoreError> {
         let Some(stored) = self.stored(&entry)? else { return Ok(None) };
         let Entry { id, slot, name } = entry;
-        let Stored { version: _, created, image_id, zone, request } = stored;
-        Ok(Some(Record { id, name, slot, created, image_id, zone, request }))
+        let Stored { version: _, created, image_id, zone, image_config, request } = stored;
+        Ok(Some(Record { id, name, slot, created, image_id, zone, image_config, request }))
     }
 }
 
@@ -300,8 +323,9 @@ mod tests {
             created,
             image_id: "host",
             imported: false,
+            image_config: "{}",
             request: "{}",
-            wants_range: true,
+            range: RangeOf::Itself,
         }
     }
 
@@ -325,6 +349,26 @@ mod tests {
         assert!(store.delete(&"a0".parse().unwrap()).unwrap());
         assert_eq!(add(&store, "e0", "five").unwrap(), 0);
         assert_eq!(add(&store, "f0", "six").unwrap(), 3);
+    }
+
+    #[test]
+    fn a_range_that_is_joined_stays_taken() {
+        let (_folder, store) = store();
+        add(&store, "a0", "one").unwrap();
+        let (one, id): (ContainerId, ContainerId) = ("a0".parse().unwrap(), "b0".parse().unwrap());
+        let name = "two".parse().unwrap();
+        let joining = NewContainer { range: RangeOf::Joined(&one), ..new(&id, Some(&name)) };
+        let decided = |slot: Option<Slot>| {
+            assert_eq!(slot.unwrap().number(), 0);
+            Ok::<_, StoreError>(("default".parse().unwrap(), ()))
+        };
+        store.insert(&joining, std::iter::empty(), decided).unwrap();
+        assert!(store.delete(&one).unwrap());
+        assert_eq!(add(&store, "c0", "three").unwrap(), 1);
+        assert!(store.delete(&id).unwrap());
+        let gone = store.insert(&joining, std::iter::empty(), decided);
+        assert!(matches!(gone, Err(StoreError::JoinedGone)));
+        assert_eq!(add(&store, "d0", "four").unwrap(), 0);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use cofferdam_kernel::file_lock;
 use rustix::fs::OFlags;
 use thiserror::Error;
 
-pub(crate) use containers::{Found, NewContainer, Record};
+pub(crate) use containers::{Found, NewContainer, RangeOf, Record};
 pub(crate) use images::{ImageRecord, ImageRemoval};
 pub(crate) use range::Slot;
 
@@ -79,6 +79,9 @@ pub enum StoreError {
     /// The image went while its container was made.
     #[error("cannot add a container: its image has just been removed, or its name has moved to another one")]
     ImageGone,
+    /// The container that was to be joined went while this one was made.
+    #[error("cannot add a container: the one whose namespaces it joins has just been removed")]
+    JoinedGone,
     /// All id ranges are in use.
     #[error("cannot set aside ids for a container: all {0} ranges are in use")]
     NoRange(u32),

@@ -79,8 +79,13 @@ pub fn strangers(proc: &ProcFs, group: Option<&Group>, first: Pid, known: &[Pid]
             Err(error) if error.is_gone() => {}
             // Another user's process cannot be looked at, and cannot be in an ordinary user's container.
             Err(_) if !everything => {}
-            // Root may look at all of them: this one could be anywhere.
-            Err(error) => return reading(Err(error)),
+            // Root may look at all but a few. One that has a single number is in the reader's own pid namespace, so in no
+            // container's; any other could be in this one.
+            Err(error) => match proc.process(pid).and_then(|process| process.status()) {
+                Ok(status) if status.ns_pid.len() == 1 => {}
+                Err(error) if error.is_gone() => {}
+                _ => return reading(Err(error)),
+            },
         }
     }
     let mut strangers = Vec::new();
