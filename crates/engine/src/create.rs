@@ -13,7 +13,7 @@ use cofferdam_kernel::namespace::Namespace;
 use cofferdam_names::{ContainerId, ContainerName, Timestamp, ZoneName};
 use cofferdam_policy::{
     Admitted, BindSource, ContainerRequest, EtcFiles, HostDevice, HostFacts, IdAllocation, IdRange,
-    JoinedContainer, PlanContext, Zone, default_zone,
+    JoinedContainer, PlanContext, VolumeKind, VolumeRequest, Zone, default_zone,
 };
 use cofferdam_shim::{ContainerDir, Event};
 
@@ -116,6 +116,7 @@ impl Engine {
             image: self.ready_image(request)?,
             host: facts::gather()?,
             joined: self.joined(request)?,
+            bind_sources: bind_sources(request),
         })
     }
 
@@ -144,6 +145,7 @@ impl Engine {
             image: ReadyImage { id: record.image_id.clone(), layers: lower.clone(), mounts, config },
             host: facts::gather()?,
             joined: self.joined(request)?,
+            bind_sources: judged_sources(request, old),
         };
         let ids = parts.ids(record.slot.map(Slot::range));
         self.decide(&record.id, request, old.process.window, &parts, ids)
@@ -187,7 +189,7 @@ impl Engine {
             state_dir: dir.small().to_owned(),
             engine_dirs: vec![self.paths.state().to_owned(), self.paths.run().to_owned()],
             init_program: if request.init { own_program::path() } else { None },
-            bind_sources: bind_sources(request),
+            bind_sources: parts.bind_sources.clone(),
             volumes: self.volume_sources(request, &parts.zone)?,
             host_devices: host_devices(request, &parts.zone),
             joined: parts.joined.clone(),
@@ -230,6 +232,7 @@ struct Parts {
     host: HostFacts,
     /// Found before the definitions are locked.
     joined: BTreeMap<String, JoinedContainer>,
+    bind_sources: BTreeMap<PathBuf, BindSource>,
 }
 
 impl Parts {
@@ -312,6 +315,22 @@ fn bind_sources(request: &ContainerRequest) -> BTreeMap<PathBuf, BindSource> {
         Some((source.to_owned(), BindSource { canonical, directory }))
     };
     request.bind_sources().filter_map(look).collect()
+}
+
+/// The sources of a plan that is there already, as they were judged then: a link that has been put in the place of one since
+/// is not followed.
+fn judged_sources(request: &ContainerRequest, old: &Plan) -> BTreeMap<PathBuf, BindSource> {
+    let look = |volume: &VolumeRequest| {
+        let VolumeKind::Bind { source: asked, .. } = &volume.kind else { return None };
+        let mut mounts = old.mounts.iter().filter(|mount| mount.target == volume.target);
+        let canonical = mounts.find_map(|mount| match &mount.kind {
+            MountKind::Bind { source, resolved: true, .. } => Some(source.clone()),
+            _ => None,
+        })?;
+        let directory = canonical.is_dir();
+        Some((asked.clone(), BindSource { canonical, directory }))
+    };
+    request.volumes.iter().filter_map(look).collect()
 }
 
 pub(crate) fn host_devices(request: &ContainerRequest, zone: &Zone) -> BTreeMap<PathBuf, HostDevice> {

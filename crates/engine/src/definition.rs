@@ -7,7 +7,7 @@ use cofferdam_policy::ContainerRequest;
 use cofferdam_shim::Event;
 
 use crate::create::attributes;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ownership::gone;
 use crate::store::Record;
 use crate::{Engine, Paths};

@@ -74,8 +74,15 @@ struct Stored {
     created: Timestamp,
     image_id: String,
     zone: ZoneName,
+    /// Definitions from before it was written down have none.
+    #[serde(default = "no_image_config")]
     image_config: String,
     request: String,
+}
+
+/// What an image says that says nothing.
+fn no_image_config() -> String {
+    "{}".to_owned()
 }
 
 /// Only the version, which is looked at first: the rest may have another shape in a later one.

@@ -76,8 +76,7 @@ impl ProcError {
     /// Whether the process is gone: nothing of it can be found, or it ended while its files were open (`ESRCH`).
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        let ended =
-            |source: &io::Error| source.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error());
+        let ended = |source: &io::Error| source.raw_os_error() == Some(Errno::SRCH.raw_os_error());
         self.is_absent()
             || matches!(self, Self::Open { source, .. } | Self::Read { source, .. } if ended(source))
     }
