@@ -123,3 +123,22 @@ fn a_source_that_is_a_link_shows_what_it_led_to_when_it_was_admitted() {
         assert_eq!(ground.home.ok(&["start", "-a", "box"]), "plain");
     }
 }
+
+#[test]
+fn a_target_that_a_link_leads_onto_the_kernels_files_is_refused() {
+    for ground in grounds("a_target_that_a_link_leads_onto_the_kernels_files_is_refused") {
+        let other = ground.bind("sub", "/s/t");
+        for (to, refused) in
+            [("/proc", true), ("/proc/sys", true), ("/sys", true), ("/dev", true), ("../tmp", false)]
+        {
+            let link = ground.share().join("t");
+            symlink(to, &link).unwrap();
+            let share = ground.bind("", "/s");
+            let args = ["run", "--rm", "-v", &share, "-v", &other, "host", "ls", "/proc/self/status"];
+            let ran = ground.home.run(&args);
+            assert_eq!(ran.code != 0, refused, "{to}: {ran:?}");
+            assert_eq!(ran.err.contains("a link leads the target into"), refused, "{to}: {ran:?}");
+            std::fs::remove_file(&link).unwrap();
+        }
+    }
+}

@@ -19,7 +19,7 @@ pub use cgroup::{Cgroup, CgroupPath, InvalidCgroupPath};
 pub use device::{DEV_LINKS, Device, DeviceKind};
 pub use hooks::{Hook, Hooks};
 pub use identity::{IdMapping, IdMaps, MapWriter, Setgroups};
-pub use mount::{AccessTime, Flag, Mount, MountFlags, MountIdMap, MountKind, Propagation};
+pub use mount::{AccessTime, Flag, Mount, MountFlags, MountIdMap, MountKind, Propagation, kernel_folder};
 pub use namespaces::{ClockOffset, NamespaceSource, Namespaces};
 pub use plan::{Plan, SCHEMA_VERSION};
 pub use process::{

@@ -1,6 +1,6 @@
 //! One mount inside a container.
 
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 use cofferdam_names::ContainerPath;
 use serde::{Deserialize, Serialize};
@@ -106,6 +106,28 @@ pub enum MountIdMap {
     },
 }
 
+/// The folder in which the kernel shows itself to a container that a path, taken as text, is in: `/proc`, `/sys` or `/dev`.
+/// `/dev/shm` holds files like any other folder, and is none of them.
+///
+/// A mount whose target is elsewhere in the plan's words may not land there by a link: it would cover what the plan masks and
+/// protects (CVE-2019-19921).
+#[must_use]
+pub fn kernel_folder(path: &Path) -> Option<&'static str> {
+    let mut parts = Vec::new();
+    for part in path.components() {
+        match part {
+            Component::Normal(name) => parts.push(name),
+            Component::ParentDir => drop(parts.pop()),
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    let first = *parts.first()?;
+    if first == "dev" && parts.get(1).is_some_and(|name| *name == "shm") {
+        return None;
+    }
+    ["/proc", "/sys", "/dev"].into_iter().find(|folder| first == folder.trim_start_matches('/'))
+}
+
 /// What is mounted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -153,4 +175,26 @@ pub struct Mount {
     pub recursive_flags: MountFlags,
     /// Propagation, in the order given (`rprivate`, `rshared`, ...).
     pub propagation: Vec<Propagation>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_folders_are_found_in_any_spelling() {
+        for (path, folder) in [
+            ("/proc", Some("/proc")),
+            ("//proc/./sys/", Some("/proc")),
+            ("/a/../sys/x", Some("/sys")),
+            ("/dev/null", Some("/dev")),
+            ("/dev/shm/x", None),
+            ("/dev/shm/../null", Some("/dev")),
+            ("/process", None),
+            ("/a/proc", None),
+            ("/", None),
+        ] {
+            assert_eq!(kernel_folder(Path::new(path)), folder, "{path}");
+        }
+    }
 }

@@ -2,8 +2,9 @@
 
 use std::os::fd::OwnedFd;
 
-use cofferdam_confinement::Plan;
-use cofferdam_kernel::proc::{ProcDir, ProcFs};
+use cofferdam_confinement::{CgroupPath, NamespaceSource, Plan};
+use cofferdam_kernel::namespace::Namespace;
+use cofferdam_kernel::proc::{ProcDir, ProcError, ProcFs};
 use cofferdam_names::ContainerId;
 use cofferdam_runtime::cgroup::{Group, Layout};
 use cofferdam_shim::{ContainerDir, ContainerState, Lock};
@@ -52,11 +53,36 @@ impl Live {
         Group::open(&layout, path).map(Some).map_err(|error| failed(error.into()))
     }
 
-    /// The folder of its first process in the host's procfs.
+    /// The folder of its first process in the host's procfs. It is seen to be in the container's cgroup or user namespace: a
+    /// number that the container's process has given up may be any process's of the host.
     pub(crate) fn process(&self) -> Result<ProcDir> {
-        let dir = ProcFs::open().and_then(|proc| proc.process(self.pid));
-        dir.map_err(|error| Error::io("look at the processes of", &self.plan.container, error.into()))
+        let failed =
+            |error: ProcError| Error::io("look at the processes of", &self.plan.container, error.into());
+        let proc = ProcFs::open().map_err(failed)?;
+        let process = proc.process(self.pid).map_err(failed)?;
+        let ours = match &self.plan.cgroup.path {
+            Some(path) => is_in_group(&process, path).map_err(failed)?,
+            None => self.is_in_other_namespace(&proc, &process).map_err(failed)?,
+        };
+        if ours { Ok(process) } else { Err(Error::NotRunning { id: self.plan.container.clone() }) }
     }
+
+    /// Whether a process is not of this process's own user namespace, where the plan has another one.
+    fn is_in_other_namespace(&self, proc: &ProcFs, process: &ProcDir) -> Result<bool, ProcError> {
+        if self.plan.namespaces.user == NamespaceSource::Host {
+            return Ok(true);
+        }
+        let own = proc.this_process()?.namespace_number(Namespace::User)?;
+        Ok(process.namespace_number(Namespace::User)? != own)
+    }
+}
+
+/// Whether a process is in a container's cgroup, or in one below it. The group's name holds the container's id and is nobody
+/// else's; what stands before it depends on the cgroup namespace that this process looks from.
+fn is_in_group(process: &ProcDir, path: &CgroupPath) -> Result<bool, ProcError> {
+    let name = path.as_str().rsplit('/').next();
+    let groups = process.cgroup()?;
+    Ok(groups.iter().any(|group| group.path.split('/').any(|part| Some(part) == name)))
 }
 
 /// The plan that the container was made with.

@@ -1,6 +1,10 @@
 //! Every planned mount is there as planned, and nothing else is mounted.
 
-use cofferdam_confinement::{AccessTime, Flag, Mount, MountFlags, MountIdMap, MountKind, Plan, Propagation};
+use std::path::Path;
+
+use cofferdam_confinement::{
+    AccessTime, Flag, Mount, MountFlags, MountIdMap, MountKind, Plan, Propagation, kernel_folder,
+};
 use cofferdam_kernel::capability::Capability;
 use cofferdam_kernel::proc::MountEntry;
 
@@ -110,13 +114,35 @@ impl Check<'_> {
             .flatten()
             .or_else(|| self.wrong_below())
             .or_else(|| self.wrong_propagation())
-            .or_else(|| self.wrong_kind());
+            .or_else(|| self.wrong_kind())
+            .or_else(|| self.wrong_place());
         if let Some(wrong) = wrong {
             return Outcome::Differs(wrong);
         }
         match &self.mount.kind {
             MountKind::Bind { .. } => self.source(),
             MountKind::Filesystem { .. } | MountKind::Cgroup | MountKind::Remount => Outcome::Holds(None),
+        }
+    }
+
+    /// What the kernel shows of itself is masked and protected by path: nothing may stand on it, but what the plan puts there
+    /// in so many words.
+    fn wrong_place(&self) -> Option<String> {
+        let target = &self.mount.target;
+        let named = kernel_folder(Path::new(target.as_str()));
+        if let Some(folder) = kernel_folder(&self.entry.mount_point).filter(|_| named.is_none()) {
+            return Some(format!("a link led it into {folder}"));
+        }
+        let MountKind::Filesystem { fstype, .. } = &self.mount.kind else { return None };
+        let later = self.plan.mounts[self.place + 1..].iter().any(|other| other.target == *target);
+        if later || !matches!(fstype.as_str(), "proc" | "sysfs") {
+            return None;
+        }
+        match self.observation.paths.get(target) {
+            Some(Ok(PathState::Present { mount, .. })) if *mount != self.entry.id => {
+                Some("another mount stands on it".to_owned())
+            }
+            _ => None,
         }
     }
 

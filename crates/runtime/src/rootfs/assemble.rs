@@ -5,9 +5,12 @@
 //! the switch, because the kernel lets a user namespace mount a new procfs only where it can see a whole one.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
-use cofferdam_confinement::{Flag, Mount, MountKind, PivotMethod, Plan, Propagation, RootSource};
+use cofferdam_confinement::{
+    Flag, Mount, MountKind, PivotMethod, Plan, Propagation, RootSource, kernel_folder,
+};
 use cofferdam_kernel::mount::{
     Attribute, Attributes, Depth, PropagationType, attach, clone_tree, new_filesystem, set_attributes,
     set_propagation,
@@ -149,6 +152,7 @@ fn mount_one(
         }
     };
     Step::Mount.run(&mount.target, || {
+        refuse_kernel_folder(mount, &target, root)?;
         attach(&detached, &target)?;
         for &wanted in &mount.propagation {
             let (kind, depth) = propagation(wanted);
@@ -161,6 +165,24 @@ fn mount_one(
         assembled.readonly_at_last.push((mount.target.clone(), detached));
     }
     Ok(())
+}
+
+/// A target that a link of the image or of a volume leads into `/proc`, `/sys` or `/dev` would cover what is masked there. It
+/// is asked where the open target stands, and not where its path leads now.
+fn refuse_kernel_folder(mount: &Mount, target: &OwnedFd, root: &RootDir) -> io::Result<()> {
+    let named = kernel_folder(Path::new(mount.target.as_str()));
+    if named.is_some() {
+        return Ok(());
+    }
+    let process = ProcFs::open()?.this_process()?;
+    let place = |fd: BorrowedFd<'_>| process.link(&format!("fd/{}", fd.as_raw_fd()));
+    let (target, root) = (place(target.as_fd())?, place(root.as_fd())?);
+    let inside =
+        target.strip_prefix(&root).map_err(|_| io::Error::other("the target is not below the root"))?;
+    match kernel_folder(inside) {
+        None => Ok(()),
+        Some(folder) => Err(io::Error::other(format!("a link leads the target into {folder}"))),
+    }
 }
 
 /// The folder under a tmpfs. One that stands there already gives the tmpfs its permissions, where the plan names none: what
