@@ -61,16 +61,25 @@ impl Engine {
     /// Stops it if it runs, and starts it.
     ///
     /// # Errors
-    /// Those of a stop and of a start. A container that was started with `--rm` is refused while it runs: its stop removes it.
+    /// Those of a stop and of a start.
     pub fn restart(&self, id: &ContainerId, options: &StopOptions) -> Result<()> {
         let definition = self.definition(id)?;
         if definition.request.rm && self.settle(id)?.state.has_shim() {
-            return Err(Error::RemovedByStop { id: id.clone() });
+            // As with Docker: what `--rm` says counts for the end that nobody restarts.
+            self.ask_shim(id, &Frame::Keep)?;
         }
         self.stop(id, options)?;
+        self.forget_volatile(id)?;
         self.start(id, None)?;
         definition.tell(&self.paths, "restart", &[]);
         Ok(())
+    }
+
+    /// A root whose writes are not synced must not be mounted twice, in case the machine went down in between (kernel:
+    /// overlayfs.rst, "Volatile mount"). It did not: the container ended before our eyes.
+    fn forget_volatile(&self, id: &ContainerId) -> Result<()> {
+        let mark = self.paths.container(id).work().join("work/incompat");
+        crate::removal::remove_tree(&mark)
     }
 
     /// Waits until the condition holds; answers how the container ended.

@@ -124,12 +124,6 @@ pub enum Error {
         /// Which.
         id: ContainerId,
     },
-    /// Its stop would remove it.
-    #[error("cannot restart container {}: it was started with --rm, so that its stop removes it", id.short())]
-    RemovedByStop {
-        /// Which.
-        id: ContainerId,
-    },
     /// The container is paused.
     #[error("container {} is paused; unpause it first", id.short())]
     Paused {

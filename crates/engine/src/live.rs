@@ -68,7 +68,11 @@ impl Live {
     }
 
     /// Whether a process is not of this process's own user namespace, where the plan has another one.
-    fn is_in_other_namespace(&self, proc: &ProcFs, process: &ProcDir) -> Result<bool, ProcError> {
+    fn is_in_other_namespace(
+        &self,
+        proc: &ProcFs,
+        process: &ProcDir,
+    ) -> std::result::Result<bool, ProcError> {
         if self.plan.namespaces.user == NamespaceSource::Host {
             return Ok(true);
         }
@@ -79,7 +83,7 @@ impl Live {
 
 /// Whether a process is in a container's cgroup, or in one below it. The group's name holds the container's id and is nobody
 /// else's; what stands before it depends on the cgroup namespace that this process looks from.
-fn is_in_group(process: &ProcDir, path: &CgroupPath) -> Result<bool, ProcError> {
+fn is_in_group(process: &ProcDir, path: &CgroupPath) -> std::result::Result<bool, ProcError> {
     let name = path.as_str().rsplit('/').next();
     let groups = process.cgroup()?;
     Ok(groups.iter().any(|group| group.path.split('/').any(|part| Some(part) == name)))

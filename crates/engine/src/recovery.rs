@@ -6,16 +6,21 @@ use std::time::{Duration, SystemTime};
 
 use cofferdam_kernel::signal::Signal;
 use cofferdam_names::{ContainerId, Timestamp};
+use cofferdam_policy::RestartPolicy;
 use cofferdam_shim::{ContainerState, ExitStatus, Lock, Status};
 
 use crate::definition::Definition;
 use crate::error::{Error, Result};
 use crate::removal::{REMOVING, end_group, remove_doomed, remove_ended, remove_files};
+use crate::store::Record;
 use crate::{Engine, ownership, volume};
 
 /// How old a half-made or half-removed container is at least before it counts as abandoned: its maker, if it still lives, has
 /// long taken its lock.
 const ABANDONED: Duration = Duration::from_secs(60);
+
+/// What the status of a container says whose shim was lost.
+const SHIM_LOST: &str = "shim lost";
 
 impl Engine {
     /// A container's status, once it is true: one that should have a shim and has none has ended.
@@ -67,8 +72,8 @@ impl Engine {
         status.finished = Some(Timestamp::from(SystemTime::now()));
         status.exit = Some(ExitStatus { code: 137, signal: Some(Signal::KILL), oom_killed: false });
         status.error = Some(match ended {
-            Ok(()) => "shim lost".to_owned(),
-            Err(error) => format!("shim lost, and {error}"),
+            Ok(()) => SHIM_LOST.to_owned(),
+            Err(error) => format!("{SHIM_LOST}, and {error}"),
         });
         status.write(&dir.status()).map_err(|source| Error::Status { source })?;
         // Nobody listens at it; it would only make clients wait.
@@ -88,7 +93,16 @@ impl Engine {
             let _ = self.remove_half(id);
         }
         for record in &records {
+            let ran = ownership::status(&self.paths.container(&record.id), &record.id)
+                .is_ok_and(|status| status.state.has_shim());
             let settled = self.settle(&record.id);
+            if let Ok(status) = &settled
+                && ran
+                && status.error.as_ref().is_some_and(|error| error.starts_with(SHIM_LOST))
+            {
+                // One that does not start again says why in its status, or when a person starts it.
+                let _ = self.restart_lost(record, status);
+            }
             let age = Timestamp::from(SystemTime::now()).since(record.created);
             if matches!(settled, Err(Error::NoContainer { .. })) && age > ABANDONED {
                 let _ = self.remove_half(&record.id);
@@ -120,6 +134,22 @@ impl Engine {
             Err(Error::NoContainer { .. }) => self.store.delete(id).map(drop).map_err(Error::from),
             Err(error) => Err(error),
         }
+    }
+
+    /// Starts a container again whose shim was lost, by a kill or by the end of the machine, as its policy says: no daemon is
+    /// there to do it, so the next command that looks at all containers does.
+    fn restart_lost(&self, record: &Record, status: &Status) -> Result<()> {
+        let definition = Definition::new(record.clone())?;
+        let restarts = match definition.request.restart {
+            RestartPolicy::No => false,
+            RestartPolicy::Always | RestartPolicy::UnlessStopped => true,
+            RestartPolicy::OnFailure { max_retries } => max_retries.is_none_or(|most| status.restarts < most),
+        };
+        if !restarts || status.stopped_by_user {
+            return Ok(());
+        }
+        let again = Status { restarts: status.restarts.saturating_add(1), ..status.clone() };
+        self.start_from(&record.id, again).map(drop)
     }
 
     /// Removes the folders of a container that has no definition, unless it has an owner.

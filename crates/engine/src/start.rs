@@ -36,6 +36,17 @@ impl Engine {
     /// # Errors
     /// It runs already, its zone does not allow it any more, or it could not be started.
     pub fn start(&self, id: &ContainerId, attach: Option<Attach>) -> Result<Started> {
+        // Counted from a person's start on.
+        let status = Status { restarts: 0, stopped_by_user: false, ..self.settle(id)? };
+        self.begin(id, status, attach)
+    }
+
+    /// Starts a container that does not run, whose status is this.
+    pub(crate) fn start_from(&self, id: &ContainerId, status: Status) -> Result<Started> {
+        self.begin(id, status, None)
+    }
+
+    fn begin(&self, id: &ContainerId, status: Status, attach: Option<Attach>) -> Result<Started> {
         let found = self.store.container(id)?;
         let record = found.ok_or_else(|| Error::NoContainer { word: id.to_string() })?;
         let request = understood(&record)?;
@@ -45,8 +56,6 @@ impl Engine {
             return Err(Error::RangeLost { id: id.clone() });
         }
         let dir = self.paths.container(id);
-        // Counted from a person's start on.
-        let status = Status { restarts: 0, stopped_by_user: false, ..self.settle(id)? };
         let lock = ownership::take(&self.paths, id)?;
         let old = read_plan(&dir)?;
         let plan = self.plan_again(&record, &request, &old)?.into_plan();
@@ -74,6 +83,7 @@ impl Engine {
             attributes: attributes(request, name),
             restart: request.restart,
             remove: request.rm,
+            keep: false,
             volumes: request.anonymous_volumes().map(str::to_owned).collect(),
             stop_signal: stop_signal(request)?,
             stop_timeout: request.stop_timeout.unwrap_or(10),

@@ -33,6 +33,8 @@ pub struct ShimSpec {
     pub restart: RestartPolicy,
     /// `--rm`
     pub remove: bool,
+    /// Its next end is followed by a start that a person asked for: `--rm` waits for another one.
+    pub keep: bool,
     /// The volumes that are removed with it.
     pub volumes: Vec<String>,
     /// The first signal of `stop`.

@@ -1,11 +1,10 @@
 //! `cofferdam stop`: ends containers: a signal, then SIGKILL.
 
 use clap::Parser;
-use cofferdam_engine::StopOptions;
-use cofferdam_kernel::signal::Signal;
 
 use crate::command::Run;
 use crate::each::each;
+use crate::flags::StopFlags;
 use crate::globals::Globals;
 use crate::report::Outcome;
 use crate::session::{container, engine};
@@ -13,21 +12,14 @@ use crate::session::{container, engine};
 /// Flags of `stop`.
 #[derive(Debug, Parser)]
 pub(crate) struct StopCommand {
-    /// The first signal (default: the container's own)
-    #[arg(short, long)]
-    signal: Option<Signal>,
-    /// Seconds to wait before it is killed (-1: for ever)
-    #[arg(short = 't', long = "timeout", visible_alias = "time", value_name = "SECONDS")]
-    timeout: Option<i32>,
-    /// Names or ids
-    #[arg(value_name = "CONTAINER", required = true)]
-    containers: Vec<String>,
+    #[command(flatten)]
+    flags: StopFlags,
 }
 
 impl Run for StopCommand {
     fn run(self, globals: &Globals) -> Outcome {
         let engine = engine(globals)?;
-        let options = StopOptions { signal: self.signal, timeout: self.timeout };
-        each(&self.containers, |word| Ok(engine.stop(&container(&engine, word)?, &options)?))
+        let options = self.flags.options();
+        each(&self.flags.containers, |word| Ok(engine.stop(&container(&engine, word)?, &options)?))
     }
 }

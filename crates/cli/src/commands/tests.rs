@@ -63,7 +63,34 @@ fn page() -> String {
     for entry in COMMANDS {
         text += &format!("\n## {}\n\n```text\n{}```\n", entry.words, crate::usage::help(entry));
     }
+    text += "\n## Docker's flags that are not there\n\nEvery other flag of Docker 28's `run`, `create`, `exec`, `logs`, `ps`, \
+        `inspect`, `stop`, `update`, `top`, `stats`, `cp`, ... works, or ends in a message that says what it asks for and what \
+        stands against it. These are known and refused; a value in the last column asks for nothing that is not so anyway. \
+        `start --checkpoint` is not built.\n\n";
+    text += &crate::flags::refused::table();
     text
+}
+
+#[test]
+fn flags_that_are_refused_say_why() {
+    for (flags, why) in [
+        (&["--gpus", "all"][..], "--device"),
+        (&["--runtime", "runc"], "Cofferdam itself"),
+        (&["--health-cmd=true"], "not built"),
+        (&["--use-api-socket"], "control socket"),
+        (&["--link", "a:b"], "loopback"),
+        (&["--disable-content-trust=false"], "signatures"),
+    ] {
+        let mut words = vec!["run"];
+        words.extend(flags);
+        words.extend(["host", "true"]);
+        let text = refusal(&words);
+        assert!(text.contains(why) && text.contains("cannot use"), "{flags:?}: {text}");
+    }
+    assert_eq!(
+        request(&["--isolation", "default", "--no-healthcheck", "--runtime=cofferdam", "host"]).image,
+        "host"
+    );
 }
 
 #[test]

@@ -15,10 +15,10 @@ use crate::{table, when};
 
 /// Flags of `top`.
 #[derive(Debug, Parser)]
-#[command(override_usage = "cofferdam top CONTAINER")]
+#[command(override_usage = "cofferdam top CONTAINER [PS OPTIONS]")]
 pub(crate) struct TopCommand {
-    /// Name or id
-    #[arg(value_name = "CONTAINER", num_args = 1.., trailing_var_arg = true, required = true)]
+    /// Name or id, and options of ps(1) for other columns
+    #[arg(value_name = "CONTAINER [PS OPTIONS]", num_args = 1.., trailing_var_arg = true, required = true)]
     words: Vec<String>,
 }
 
@@ -27,11 +27,12 @@ impl Run for TopCommand {
         let Some((name, options)) = self.words.split_first() else {
             return Err(Report::new("missing CONTAINER"));
         };
-        if let Some(option) = options.first() {
-            return Err(Report::new(format!("cannot pass {option} to ps: processes are read without it"))
-                .hint("the columns are UID PID PPID C STIME TTY TIME CMD"));
-        }
         let engine = engine(globals)?;
+        if !options.is_empty() {
+            let processes = engine.top(&container(&engine, name)?)?;
+            std::io::stdout().lock().write_all(by_ps(options, &processes)?.as_bytes())?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let now = when::now();
         let mut lines = vec!["UID\tPID\tPPID\tC\tSTIME\tTTY\tTIME\tCMD".to_owned()];
         lines.extend(engine.top(&container(&engine, name)?)?.iter().map(|process| line(process, now)));
@@ -39,6 +40,48 @@ impl Run for TopCommand {
         std::io::stdout().lock().write_all(text.as_bytes())?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// What ps(1) of the host says with these options of the container's processes, as with Docker.
+fn by_ps(options: &[String], processes: &[ProcessRow]) -> Result<String, Report> {
+    let run = |more: &[String]| {
+        let output = std::process::Command::new("ps")
+            .args(options)
+            .args(more)
+            .stdin(std::process::Stdio::null())
+            .output();
+        output.map_err(|error| {
+            Report::new("cannot run ps")
+                .because(&error)
+                .hint("without options it is not needed (Debian: procps)")
+        })
+    };
+    // With options that choose no processes ps shows those of its own terminal, so it is told which; with others that do it
+    // refuses to be told, and shows enough.
+    let pids: Vec<String> = processes.iter().map(|process| process.pid.to_string()).collect();
+    let mut output = run(&["-q".to_owned(), pids.join(",")])?;
+    if !output.status.success() {
+        output = run(&[])?;
+    }
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(Report::new(format!("ps refused {}", options.join(" "))).hint(said.trim()));
+    }
+    of_processes(&String::from_utf8_lossy(&output.stdout), processes).ok_or_else(|| {
+        Report::new("cannot tell which lines of ps are the container's").hint("let ps show the column PID")
+    })
+}
+
+/// The header, and the lines whose column PID is one of the processes'; none without that column.
+fn of_processes(text: &str, processes: &[ProcessRow]) -> Option<String> {
+    let mut lines = text.lines();
+    let header = lines.next()?;
+    let column = header.split_whitespace().position(|name| name == "PID")?;
+    let own = |line: &&str| {
+        let pid = line.split_whitespace().nth(column).and_then(|word| word.parse::<i32>().ok());
+        pid.is_some_and(|pid| processes.iter().any(|process| process.pid == pid))
+    };
+    Some(std::iter::once(header).chain(lines.filter(own)).map(|line| format!("{line}\n")).collect())
 }
 
 fn line(process: &ProcessRow, now: Timestamp) -> String {

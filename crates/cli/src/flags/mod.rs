@@ -6,6 +6,8 @@ mod isolation;
 mod limits;
 mod network;
 mod process;
+pub(crate) mod refused;
+mod stopping;
 
 use clap::Args;
 use cofferdam_names::{ContainerName, ZoneName};
@@ -13,6 +15,7 @@ use cofferdam_policy::{ContainerRequest, RestartPolicy, key_value};
 
 pub(crate) use limits::LimitFlags;
 pub(crate) use process::EnvironmentFlags;
+pub(crate) use stopping::StopFlags;
 
 use crate::report::Report;
 
@@ -58,6 +61,8 @@ pub(crate) struct ContainerFlags {
     isolation: isolation::IsolationFlags,
     #[command(flatten)]
     network: network::NetworkFlags,
+    #[command(flatten)]
+    refused: refused::RefusedFlags,
     /// The image, and the command to run in it
     #[arg(value_name = "IMAGE [COMMAND] [ARG...]", required = true, num_args = 1.., trailing_var_arg = true)]
     image_and_command: Vec<String>,
@@ -67,6 +72,7 @@ impl ContainerFlags {
     /// Turns the flags into a request. Files that the flags name (`--env-file`, `--label-file`, a seccomp profile) are
     /// read here: they belong to the client.
     pub(crate) fn into_request(self) -> Result<ContainerRequest, Report> {
+        self.refused.check()?;
         let (image, command) = split_command(self.image_and_command);
         let mut request = ContainerRequest::new(image);
         request.command = command;

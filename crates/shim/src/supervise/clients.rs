@@ -121,6 +121,10 @@ impl<K: Keeper> Supervisor<'_, K> {
                 self.on_stop(number, signal, timeout)?;
                 return Ok(());
             }
+            Frame::Keep => {
+                self.spec.keep = true;
+                Ok(())
+            }
             Frame::Pause => self.set_paused(true),
             Frame::Unpause => self.set_paused(false),
             Frame::Wait => {

@@ -123,7 +123,7 @@ impl<K: Keeper> Supervisor<'_, K> {
     fn finish(&mut self, status: ExitStatus, mut left: Option<LeftGroup>) -> io::Result<Next> {
         self.status.state = ContainerState::Exited;
         let mut forgotten = false;
-        if !self.spec.remove {
+        if !self.spec.remove || self.spec.keep {
             self.remove_group(&mut left);
             self.write_status()?;
             if self.status.stopped_by_user {
