@@ -81,7 +81,7 @@ const BAD_ZONES: [(&str, &str, &str); 51] = [
     (
         "zone = \"web\"\n[identity]\nids = \"per-contaner\"",
         "3:1",
-        "identity.ids: it is \"per-container\" or \"per-zone\"",
+        "identity.ids: it is \"per-container\": one range for all of a zone is not built yet",
     ),
     ("zone = \"web\"\n[identity]\nrange = 1", "3:1", "unknown key \"identity.range\"; known here: ids"),
     (

@@ -164,13 +164,13 @@ fn a_zone_that_has_become_tighter_refuses_the_next_start() {
     };
     apply("read");
     let volume = format!("{}:/data:ro", data.path().display());
-    home.ok(&["create", "--name", "c", "--zone", "tight", "-v", &volume, "host", "--", "ls", "/data"]);
-    home.ok(&["start", "-a", "c"]);
+    home.ok(&["create", "--name", "cc", "--zone", "tight", "-v", &volume, "host", "--", "ls", "/data"]);
+    home.ok(&["start", "-a", "cc"]);
     apply("none");
-    let refused = home.run(&["start", "c"]);
+    let refused = home.run(&["start", "cc"]);
     assert_ne!(refused.code, 0, "{refused:?}");
     assert!(refused.err.contains("tight.toml"), "{refused:?}");
-    assert_eq!(home.ok(&["inspect", "--format", "{{.State.Running}}", "c"]), "false");
+    assert_eq!(home.ok(&["inspect", "--format", "{{.State.Running}}", "cc"]), "false");
     apply("read");
-    home.ok(&["start", "-a", "c"]);
+    home.ok(&["start", "-a", "cc"]);
 }

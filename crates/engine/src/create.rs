@@ -116,7 +116,7 @@ impl Engine {
             image: self.ready_image(request)?,
             host: facts::gather()?,
             joined: self.joined(request)?,
-            bind_sources: bind_sources(request),
+            judged: None,
         })
     }
 
@@ -145,7 +145,7 @@ impl Engine {
             image: ReadyImage { id: record.image_id.clone(), layers: lower.clone(), mounts, config },
             host: facts::gather()?,
             joined: self.joined(request)?,
-            bind_sources: judged_sources(request, old),
+            judged: Some(judged_sources(request, old)),
         };
         let ids = parts.ids(record.slot.map(Slot::range));
         self.decide(&record.id, request, old.process.window, &parts, ids)
@@ -189,7 +189,7 @@ impl Engine {
             state_dir: dir.small().to_owned(),
             engine_dirs: vec![self.paths.state().to_owned(), self.paths.run().to_owned()],
             init_program: if request.init { own_program::path() } else { None },
-            bind_sources: parts.bind_sources.clone(),
+            bind_sources: parts.judged.clone().unwrap_or_else(|| bind_sources(request)),
             volumes: self.volume_sources(request, &parts.zone)?,
             host_devices: host_devices(request, &parts.zone),
             joined: parts.joined.clone(),
@@ -232,7 +232,8 @@ struct Parts {
     host: HostFacts,
     /// Found before the definitions are locked.
     joined: BTreeMap<String, JoinedContainer>,
-    bind_sources: BTreeMap<PathBuf, BindSource>,
+    /// The sources of binds as they were judged when the container was made; none for a new one: they are judged now.
+    judged: Option<BTreeMap<PathBuf, BindSource>>,
 }
 
 impl Parts {
