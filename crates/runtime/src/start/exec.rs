@@ -4,9 +4,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use cofferdam_confinement::{CpuAffinity, NamespaceSource, Plan, Process};
 use cofferdam_kernel::clone::{CloneRequest, Cloned, clone3, exit_now};
-use cofferdam_kernel::namespace::{Namespace, join_process};
+use cofferdam_kernel::namespace::{Namespace, join, join_process};
 use cofferdam_kernel::proc::{ProcDir, ProcFs};
-use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, dumpable_behavior, pidfd_send_signal, set_dumpable_behavior, waitid,
+};
 
 use super::join::receive_cloned;
 use super::owned_group::OwnedGroup;
@@ -91,7 +93,7 @@ fn namespaces_to_join(plan: &Plan, proc: &ProcFs, container: &ProcDir) -> Result
             continue;
         }
         let differs = Step::OpenNamespace
-            .run(kind.link_name(), || Ok(own.namespace(kind)? != container.namespace(kind)?))?;
+            .run(kind.link_name(), || Ok(own.namespace_number(kind)? != container.namespace_number(kind)?))?;
         if differs && !Step::JoinNamespace.is_left_out(kind.link_name()) {
             kinds.push(kind);
         }
@@ -116,13 +118,18 @@ fn open_terminal(
     terminal::open(owner, process.window, &root)
 }
 
-/// A short-lived process joins the namespaces and clones the entrant as its sibling, our child.
+/// Clones the entrant into the namespaces. With the host's rights it is cloned straight into the pid namespace and joins the
+/// others itself. Otherwise, and where its affinity has to be set before, a short-lived process joins them all and clones it
+/// as its sibling, our child: who has the rights of the container's user namespace alone may join the others only from there.
 fn clone_entrant(
     target: &Target<'_>,
     kinds: &[Namespace],
     channel: &Channel,
     entrant: Entrant<'_>,
 ) -> Result<(Pid, OwnedFd), StepError> {
+    if has_host_rights() && kinds.contains(&Namespace::Pid) && entrant.process.cpu_affinity.is_none() {
+        return clone_into_pid_namespace(target, kinds, channel, entrant);
+    }
     match Step::Clone.run("joiner", || clone3(&CloneRequest::default()))? {
         Cloned::Child => {
             channel.leave_to_parent();
@@ -133,6 +140,56 @@ fn clone_entrant(
             let told = receive_cloned(channel);
             let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
             told
+        }
+    }
+}
+
+/// Makes the container's pid namespace that of this process's next child, for that one child.
+fn clone_into_pid_namespace(
+    target: &Target<'_>,
+    kinds: &[Namespace],
+    channel: &Channel,
+    entrant: Entrant<'_>,
+) -> Result<(Pid, OwnedFd), StepError> {
+    let own = Step::OpenNamespace
+        .run("own pid", || Ok(entrant.proc.this_process()?.open_namespace(Namespace::Pid)?))?;
+    let dumpable = Step::Handshake.run("dumpable", || Ok(dumpable_behavior()?))?;
+    // The child is untraceable from its first moment on: the container's processes see it before it is one of them.
+    init::become_untraceable()?;
+    let cloned =
+        Step::JoinNamespace.run("pid", || join_process(target.pidfd, [Namespace::Pid])).and_then(|()| {
+            let into_cgroup = entrant.group.clone_into();
+            Step::Clone.run("process", || clone3(&CloneRequest { into_cgroup, ..CloneRequest::default() }))
+        });
+    if let Ok(Cloned::Child) = cloned {
+        channel.leave_to_parent();
+        drop(own);
+        let others = kinds.iter().copied().filter(|kind| *kind != Namespace::Pid);
+        let joined = Step::JoinNamespace.run("of the container", || join_process(target.pidfd, others));
+        match joined {
+            Ok(()) => init::enter(entrant),
+            Err(error) => {
+                let sent = entrant.channel.send(&Message::from(&error), &[]);
+                exit_now(1 + i32::from(sent.is_err()));
+            }
+        }
+    }
+    let restored = Step::JoinNamespace
+        .run("own pid", || join(Namespace::Pid, own.as_fd()))
+        .and_then(|()| Step::Handshake.run("dumpable", || Ok(set_dumpable_behavior(dumpable)?)));
+    let (pid, pidfd) = match cloned? {
+        Cloned::Parent { pid, pidfd } => (pid, pidfd),
+        Cloned::Child => {
+            return Err(Step::Clone.refused("process", "it is the child, which went another way"));
+        }
+    };
+    match restored {
+        Ok(()) => Ok((pid, pidfd)),
+        Err(error) => {
+            // It is in no hand that would end it: the first error is the one to tell.
+            let _ = pidfd_send_signal(&pidfd, Signal::KILL);
+            let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
+            Err(error)
         }
     }
 }
