@@ -6,6 +6,7 @@
 
 mod container;
 mod digest;
+mod image_reference;
 mod path;
 mod text;
 mod timestamp;
@@ -13,6 +14,7 @@ mod zone;
 
 pub use container::{ContainerId, ContainerName};
 pub use digest::Digest;
+pub use image_reference::ImageReference;
 pub use path::ContainerPath;
 pub use text::InvalidName;
 pub use timestamp::Timestamp;

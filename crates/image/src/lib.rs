@@ -1,0 +1,21 @@
+//! Images: the store of blobs and names, and what manifests, indexes and configurations mean.
+//!
+//! Everything that comes from outside is checked on its way in: shapes become types that can hold only what is valid, and no
+//! blob gets its place in the store before its size and digest are what its descriptor says. The crate knows nothing of
+//! containers, zones and plans, and decides nothing about confinement.
+
+mod config_file;
+mod descriptor;
+mod hashing;
+mod manifest;
+mod media_type;
+mod platform;
+mod store;
+
+pub use config_file::{Healthcheck, HistoryEntry, ImageConfigFile};
+pub use descriptor::Descriptor;
+pub use hashing::{Hasher, digest_of};
+pub use manifest::{Document, DocumentError, ImageIndex, Manifest};
+pub use media_type::{Compression, MediaKind, MediaType};
+pub use platform::Platform;
+pub use store::{Ingest, Lease, MAX_DOCUMENT, Store, StoreError, StoredImage};
