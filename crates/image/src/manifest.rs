@@ -126,14 +126,16 @@ impl Document {
         let media_type = media_type.clone();
         let subject = wire.subject.map(Descriptor::try_from).transpose()?;
         match (media_type.kind(), wire.config, wire.layers, wire.manifests) {
-            (MediaKind::Manifest, Some(config), Some(layers), None) => Ok(Self::Manifest(Box::new(Manifest {
-                media_type,
-                config: config.try_into()?,
-                layers: descriptors("a manifest", "layers", layers)?,
-                subject,
-                artifact_type: wire.artifact_type,
-                annotations: wire.annotations,
-            }))),
+            (MediaKind::Manifest, Some(config), Some(layers), None) => {
+                Ok(Self::Manifest(Box::new(Manifest {
+                    media_type,
+                    config: config.try_into()?,
+                    layers: descriptors("a manifest", "layers", layers)?,
+                    subject,
+                    artifact_type: wire.artifact_type,
+                    annotations: wire.annotations,
+                })))
+            }
             (MediaKind::Index, None, None, Some(manifests)) => Ok(Self::Index(ImageIndex {
                 media_type,
                 manifests: descriptors("an index", "manifests", manifests)?,
