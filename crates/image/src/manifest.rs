@@ -101,7 +101,7 @@ pub struct ImageIndex {
 #[allow(missing_docs, reason = "the field's names")]
 pub enum Document {
     Manifest(Box<Manifest>),
-    Index(ImageIndex),
+    Index(Box<ImageIndex>),
 }
 
 impl Document {
@@ -136,12 +136,12 @@ impl Document {
                     annotations: wire.annotations,
                 })))
             }
-            (MediaKind::Index, None, None, Some(manifests)) => Ok(Self::Index(ImageIndex {
+            (MediaKind::Index, None, None, Some(manifests)) => Ok(Self::Index(Box::new(ImageIndex {
                 media_type,
                 manifests: descriptors("an index", "manifests", manifests)?,
                 subject,
                 annotations: wire.annotations,
-            })),
+            }))),
             (MediaKind::Manifest, ..) => Err(DocumentError::Contradiction(
                 "an image manifest has `config` and `layers` and no `manifests`; this document has not",
             )),
