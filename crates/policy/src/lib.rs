@@ -20,7 +20,7 @@ pub use request::{
     TmpfsRequest, Ulimit, VolumeKind, VolumeRequest, is_volume_name, key_value,
 };
 pub use zone::{
-    BUILTIN_ZONES, IdScope, Isolation, LimitRules, LsmRules, MountAccess, MountRules, NamespaceRules,
-    NetworkRules, Place, ProcessRules, Setting, Sharing, SoftHard, SyscallRules, UnknownBuiltinZone, Zone,
-    ZoneFileError, ZoneProblem, ZoneWarning, builtin_zone, default_zone, parse_zone,
+    BUILTIN_ZONES, FileProblem, IdScope, Isolation, LimitRules, LsmRules, MountAccess, MountRules,
+    NamespaceRules, NetworkRules, Place, ProcessRules, Setting, Sharing, SoftHard, SyscallRules,
+    UnknownBuiltinZone, Zone, ZoneFileError, ZoneWarning, builtin_zone, default_zone, parse_zone,
 };

@@ -6,15 +6,11 @@ mod builtin;
 mod check;
 mod mount_rules;
 mod parse;
-mod reader;
 mod sections;
 mod show;
-mod suggestion;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use cofferdam_confinement::resources::{DeviceAccess, Limit};
 use cofferdam_kernel::capability::CapSet;
@@ -24,39 +20,9 @@ use cofferdam_names::ZoneName;
 
 pub use builtin::{BUILTIN_ZONES, UnknownBuiltinZone, builtin_zone, default_zone};
 pub use check::ZoneWarning;
+pub use cofferdam_settings::{FileProblem, Place, Setting};
 pub use mount_rules::{MountAccess, MountRules};
-pub use parse::{ZoneFileError, ZoneProblem, parse_zone};
-
-/// Where a setting is written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// The zone file, as messages show it: a path, or `<built in>/NAME.toml`.
-    pub file: Arc<str>,
-    /// Its line, from 1.
-    pub line: usize,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file, self.line)
-    }
-}
-
-/// A value with the place where it is written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Setting<T> {
-    /// The value.
-    pub value: T,
-    /// Where it is written.
-    pub place: Place,
-}
-
-impl<T> Setting<T> {
-    /// Puts both together.
-    pub fn new(value: T, place: Place) -> Self {
-        Self { value, place }
-    }
-}
+pub use parse::{ZoneFileError, parse_zone};
 
 /// How strongly containers are walled off. `vm` is read and refused: its enforcement is not built yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,25 +7,14 @@ use std::sync::Arc;
 use cofferdam_confinement::resources::Limit;
 use cofferdam_kernel::capability::CapSet;
 use cofferdam_names::ZoneName;
+use cofferdam_settings::{FileProblem, ProblemList, Reader, Section};
 use thiserror::Error;
 
 use super::builtin::{BUILTIN_ZONES, builtin_zone};
-use super::reader::{Reader, Section};
 use super::{
     IdScope, Isolation, LimitRules, LsmRules, MountRules, NamespaceRules, NetworkRules, Place, ProcessRules,
     Setting, Sharing, SyscallRules, Zone, sections,
 };
-
-/// One thing that is wrong in a zone file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ZoneProblem {
-    /// Its line, from 1.
-    pub line: usize,
-    /// Its column in characters, from 1.
-    pub column: usize,
-    /// What is wrong.
-    pub message: String,
-}
 
 /// A zone file that is not valid: every problem, in the order of the text.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -33,16 +22,13 @@ pub struct ZoneFileError {
     /// The file, as given.
     pub file: String,
     /// At least one.
-    pub problems: Vec<ZoneProblem>,
+    pub problems: Vec<FileProblem>,
 }
 
 impl fmt::Display for ZoneFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "invalid zone file {}", self.file)?;
-        for problem in &self.problems {
-            write!(f, "\n  {}:{}:{}: {}", self.file, problem.line, problem.column, problem.message)?;
-        }
-        Ok(())
+        let list = ProblemList { file: &self.file, problems: &self.problems };
+        write!(f, "invalid zone file {}{list}", self.file)
     }
 }
 
@@ -60,13 +46,10 @@ pub(super) fn read_zone(file: &str, text: &str, over: Option<Zone>) -> Result<Zo
     let label: Arc<str> = file.into();
     let mut reader = Reader::new(Arc::clone(&label), text);
     let zone = reader.document().and_then(|document| read_document(&mut reader, document, over));
-    let mut problems = reader.problems;
+    let problems = reader.into_problems();
     match zone {
         Some(zone) if problems.is_empty() => Ok(zone),
-        _ => {
-            problems.sort_by_key(|problem| (problem.line, problem.column));
-            Err(ZoneFileError { file: file.to_owned(), problems })
-        }
+        _ => Err(ZoneFileError { file: file.to_owned(), problems }),
     }
 }
 

@@ -7,10 +7,10 @@ use cofferdam_confinement::resources::{DeviceAccess, Limit};
 use cofferdam_kernel::capability::{CapSet, Capability};
 use cofferdam_kernel::namespace::Namespace;
 use cofferdam_kernel::rlimit::Resource;
+use cofferdam_settings::{Reader, Section, unsigned};
 use toml::de::DeValue;
 
 use super::parse::replace;
-use super::reader::{Reader, Section, unsigned};
 use super::{
     IdScope, LimitRules, LsmRules, MountAccess, NetworkRules, ProcessRules, Setting, Sharing, SoftHard,
     SyscallRules, Zone,

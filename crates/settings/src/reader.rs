@@ -1,23 +1,25 @@
-//! Reads the tables of a zone file key by key, keeps each value's line, and gathers every problem it meets.
+//! Reads the tables of a file key by key, keeps each value's line, and gathers every problem it meets.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 
-use super::parse::ZoneProblem;
-use super::suggestion::nearest;
-use super::{Place, Setting};
+use crate::suggestion::nearest;
+use crate::{FileProblem, Place, Setting};
 
 /// One value with the place it has in the text.
-pub(super) struct Entry<'i> {
+#[derive(Debug)]
+pub struct Entry<'i> {
+    /// Its key.
     pub key: String,
     span: Range<usize>,
     value: DeValue<'i>,
 }
 
 /// One table of the file.
-pub(super) struct Section<'i> {
+#[derive(Debug)]
+pub struct Section<'i> {
     /// Its name in messages, with a dot at its end; empty for the top.
     prefix: String,
     entries: Vec<Entry<'i>>,
@@ -28,19 +30,29 @@ pub(super) struct Section<'i> {
 }
 
 /// The file being read.
-pub(super) struct Reader<'i> {
+#[derive(Debug)]
+pub struct Reader<'i> {
     text: &'i str,
     file: Arc<str>,
-    pub problems: Vec<ZoneProblem>,
+    problems: Vec<FileProblem>,
 }
 
 impl<'i> Reader<'i> {
+    /// A reader of a text. `file` is how messages show where it is from.
+    #[must_use]
     pub fn new(file: Arc<str>, text: &'i str) -> Self {
         Self { text, file, problems: Vec::new() }
     }
 
+    /// Everything that is wrong, in the order of the text.
+    #[must_use]
+    pub fn into_problems(mut self) -> Vec<FileProblem> {
+        self.problems.sort_by_key(|problem| (problem.line, problem.column));
+        self.problems
+    }
+
     /// The place of a byte offset.
-    pub fn place(&self, offset: usize) -> Place {
+    fn place(&self, offset: usize) -> Place {
         let before = self.text.get(..offset).unwrap_or(self.text);
         Place { file: Arc::clone(&self.file), line: before.matches('\n').count() + 1 }
     }
@@ -48,7 +60,7 @@ impl<'i> Reader<'i> {
     fn problem(&mut self, offset: usize, message: String) {
         let before = self.text.get(..offset).unwrap_or(self.text);
         let column = before.chars().rev().take_while(|letter| *letter != '\n').count() + 1;
-        self.problems.push(ZoneProblem { line: before.matches('\n').count() + 1, column, message });
+        self.problems.push(FileProblem { line: before.matches('\n').count() + 1, column, message });
     }
 
     /// Says what is wrong with an entry's value.
@@ -67,7 +79,7 @@ impl<'i> Reader<'i> {
 
     /// Says what is wrong at the start of a line.
     pub fn require_at(&mut self, place: &Place, message: String) {
-        self.problems.push(ZoneProblem { line: place.line, column: 1, message });
+        self.problems.push(FileProblem { line: place.line, column: 1, message });
     }
 
     /// The document's top table; none if it is no TOML.
@@ -189,7 +201,8 @@ impl<'i> Reader<'i> {
 }
 
 /// A whole number that is not negative.
-pub(super) fn unsigned(value: &DeValue<'_>) -> Option<u64> {
+#[must_use]
+pub fn unsigned(value: &DeValue<'_>) -> Option<u64> {
     let number = value.as_integer()?;
     u64::from_str_radix(number.as_str(), number.radix()).ok()
 }

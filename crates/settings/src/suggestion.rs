@@ -2,7 +2,7 @@
 
 /// The candidate at the smallest edit distance, if it is small enough to be meant: at most a third of the word, and
 /// always for one letter.
-pub(super) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
     candidates
         .iter()
         .map(|candidate| (edit_distance(word, candidate), *candidate))
