@@ -1,19 +1,13 @@
 //! Removes everything of a container.
 
-use std::time::{Duration, Instant};
-
 use cofferdam_kernel::signal::Signal;
 use cofferdam_names::ContainerId;
 use cofferdam_wire_oci::Status;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::container::{Container, Lookup};
 use super::error::LifecycleError;
 use super::folder::StateRoot;
 use crate::start::{self, ContainerState, HookFolder, run_hooks};
-
-/// How long a killed process may take to end: it can be in the kernel, in the middle of a large write.
-const END: Duration = Duration::from_secs(10);
 
 impl Container {
     /// Deletes a container: its processes, cgroup and record, and runs its poststop hooks. Without `force` one that runs
@@ -41,7 +35,11 @@ impl Container {
                 LifecycleError::NotRunning | LifecycleError::Signal { .. } => Ok(()),
                 other => Err(other),
             })?;
-            wait_for_end(&pidfd)?;
+            match start::wait_for_end(&pidfd) {
+                Ok(true) => {}
+                Ok(false) => return Err(LifecycleError::WouldNotEnd),
+                Err(source) => return Err(LifecycleError::Signal { signal: 9, source }),
+            }
         }
         if let Some(group) = &group {
             group.kill_all()?;
@@ -77,20 +75,6 @@ impl StateRoot {
             Ok(container) => container.delete(force),
             Err(LifecycleError::Busy(_) | LifecycleError::Record { .. }) if force => remove_remains(self, id),
             Err(error) => Err(error),
-        }
-    }
-}
-
-/// Waits until a killed process has ended. If it is this process's child it is reaped, so that nothing is left of it.
-fn wait_for_end(pidfd: &rustix::fd::OwnedFd) -> Result<(), LifecycleError> {
-    let end = Instant::now() + END;
-    loop {
-        let left = Timespec::try_from(end.saturating_duration_since(Instant::now())).ok();
-        match poll(&mut [PollFd::new(pidfd, PollFlags::IN)], left.as_ref()) {
-            Ok(0) => return Err(LifecycleError::WouldNotEnd),
-            Ok(_) => return Ok(()),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(LifecycleError::Signal { signal: 9, source: error.into() }),
         }
     }
 }

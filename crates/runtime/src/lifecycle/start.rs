@@ -86,6 +86,7 @@ impl Container {
             if let Err(error) = run_hooks("poststart", &plan.hooks.poststart, &state, HookFolder::Bundle) {
                 // As runc does: a container whose start was not completed does not run on.
                 let _ = rustix::process::pidfd_send_signal(&released.pidfd, rustix::process::Signal::KILL);
+                let _ = start::wait_for_end(&released.pidfd);
                 return Err(error.into());
             }
         }

@@ -12,6 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
+use super::ending::wait_for_end;
 use super::has_host_rights;
 use super::hooks::{ContainerState, HookFolder, Status, run_hooks};
 use super::owned_group::OwnedGroup;
@@ -32,8 +33,11 @@ impl Drop for Held {
     fn drop(&mut self) {
         if let Some(pidfd) = &self.pidfd {
             let _ = pidfd_send_signal(pidfd, Signal::KILL);
-            // Not our child (an OCI `start` of what `create` made): there is nothing to reap.
-            let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
+            if waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED).is_err() {
+                // Not our child (an OCI `start` of what `create` made): there is nothing to reap, and who asks for its state
+                // after the failure shall not hear that it runs.
+                let _ = wait_for_end(pidfd);
+            }
         }
     }
 }

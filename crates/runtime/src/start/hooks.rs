@@ -5,14 +5,14 @@ use std::io::{self, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cofferdam_confinement::{Hook, Plan};
 use cofferdam_wire_oci::SPEC_VERSION;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::Serialize;
 
+use super::ending::ends_within;
 use crate::step::{Step, StepError};
 
 /// Where a container is in its life.
@@ -131,16 +131,5 @@ fn in_words(status: ExitStatus) -> String {
 fn wait_until(pid: u32, time: Duration) -> io::Result<bool> {
     let pid =
         i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or_else(|| io::Error::other("no process id"))?;
-    let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
-    let end = Instant::now() + time;
-    loop {
-        let left =
-            Timespec::try_from(end.saturating_duration_since(Instant::now())).map_err(io::Error::other)?;
-        match poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&left)) {
-            Ok(0) => return Ok(false),
-            Ok(_) => return Ok(true),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
+    ends_within(pidfd_open(pid, PidfdFlags::empty())?, time)
 }

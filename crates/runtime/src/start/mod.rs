@@ -2,6 +2,7 @@
 
 mod as_root;
 mod created;
+mod ending;
 mod exec;
 mod hooks;
 pub(crate) mod id_map;
@@ -14,6 +15,7 @@ mod permit;
 
 pub use as_root::as_root_of;
 pub use created::{Created, Gated, Released};
+pub(crate) use ending::wait_for_end;
 pub use exec::{Entering, Target, enter};
 pub use hooks::{ContainerState, HookFolder, Status, run_hooks};
 pub use permit::Permit;
