@@ -166,11 +166,7 @@ const BAD_ZONES: [(&str, &str, &str); 51] = [
         "3:9",
         "namespaces.host: \"pid\": only \"uts\" can be shared with the host so far",
     ),
-    (
-        "zone = \"web\"\n[network]\nmode = \"brigde\"",
-        "3:1",
-        "network.mode: it is \"none\": enforcement of [network] is not built yet",
-    ),
+    ("zone = \"web\"\n[network]\nmode = \"brigde\"", "3:1", "network.mode: it is \"none\" or \"zone\""),
     (
         "zone = \"web\"\n[operators]\nallow = [\"me\"]",
         "2:2",

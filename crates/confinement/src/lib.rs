@@ -9,6 +9,7 @@ mod hooks;
 mod identity;
 mod mount;
 mod namespaces;
+pub mod network;
 mod plan;
 mod process;
 pub mod resources;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use cofferdam_names::{ContainerId, ContainerPath, ZoneName};
 use serde::{Deserialize, Serialize};
 
+use crate::network::Network;
 use crate::{Cgroup, Device, Hooks, Mount, Namespaces, Process, Root};
 
 /// The version of the plan's JSON shape. It grows by one with each change that an old reader would get wrong.
@@ -41,6 +42,10 @@ pub struct Plan {
     pub sysctls: BTreeMap<String, String>,
     /// Whether the loopback link of a new network namespace is brought up.
     pub loopback_up: bool,
+    /// The container's link, addresses, published ports and packet rules; none where its network namespace has its own
+    /// loopback only, or is not new.
+    #[serde(default)]
+    pub network: Option<Network>,
     /// Network devices of the host that move into the container (OCI 1.3 `linux.netDevices`): host name to new name.
     pub net_devices: BTreeMap<String, String>,
     /// Whether the first process joins a session keyring of its own (keyrings(7)), so that it sees none of its caller's keys.

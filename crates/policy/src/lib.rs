@@ -21,6 +21,7 @@ pub use request::{
 };
 pub use zone::{
     BUILTIN_ZONES, FileProblem, IdScope, Isolation, LimitRules, LsmRules, MountAccess, MountRules,
-    NamespaceRules, NetworkRules, Place, ProcessRules, Setting, Sharing, SoftHard, SyscallRules,
-    UnknownBuiltinZone, Zone, ZoneFileError, ZoneWarning, builtin_zone, default_zone, parse_zone,
+    NamespaceRules, NetworkAccess, NetworkRules, Place, ProcessRules, Setting, Sharing, SoftHard,
+    SyscallRules, UnknownBuiltinZone, Zone, ZoneFileError, ZoneWarning, builtin_zone, default_zone,
+    parse_zone,
 };

@@ -139,6 +139,7 @@ pub(crate) fn plan() -> Plan {
         domainname: Some("example".to_owned()),
         sysctls: BTreeMap::from([("net.ipv4.ping_group_range".to_owned(), "0 9".to_owned())]),
         loopback_up: true,
+        network: None,
         net_devices: BTreeMap::from([("veth9".to_owned(), "eth0".to_owned())]),
         session_keyring: true,
         personality: Some(8),

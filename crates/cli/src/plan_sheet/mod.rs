@@ -2,6 +2,7 @@
 //! is left out, so each part is taken apart field by field.
 
 mod files;
+mod network;
 mod process;
 
 use std::fmt::Display;
@@ -89,6 +90,7 @@ pub(crate) fn sheet(plan: &Plan) -> String {
         domainname,
         sysctls,
         loopback_up,
+        network,
         net_devices,
         session_keyring,
         personality,
@@ -108,6 +110,9 @@ pub(crate) fn sheet(plan: &Plan) -> String {
     namespaces_of(&mut sheet, namespaces);
     sheet.section("Network");
     sheet.line("loopback", if *loopback_up { "up" } else { "down" });
+    if let Some(network) = network {
+        network::network(&mut sheet, network);
+    }
     sheet.lines("device", net_devices.iter().map(|(host, name)| format!("{host} as {name}")));
     files::root(&mut sheet, root);
     files::mounts(&mut sheet, mounts);

@@ -98,6 +98,7 @@ pub fn plan(zone: &Zone, request: &ContainerRequest, context: &PlanContext) -> R
         domainname: planner.domainname(&namespaces)?,
         sysctls: planner.sysctls(maps, &namespaces)?,
         loopback_up: namespaces.network.is_new(),
+        network: None,
         net_devices: std::collections::BTreeMap::new(),
         session_keyring: true,
         personality: None,

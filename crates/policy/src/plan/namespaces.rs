@@ -4,7 +4,7 @@ use cofferdam_confinement::{NamespaceSource, Namespaces};
 use cofferdam_kernel::namespace::Namespace;
 
 use super::{Planner, PolicyError};
-use crate::zone::Sharing;
+use crate::zone::{NetworkAccess, Sharing};
 use crate::{JoinedContainer, NamespaceMode, NetworkMode};
 
 /// The longest name of the UTS namespace (uname(2), `__NEW_UTS_LEN`).
@@ -100,9 +100,16 @@ impl Planner<'_> {
     }
 
     fn apply_network(&self, namespaces: &mut Namespaces) -> Result<Option<&JoinedContainer>, PolicyError> {
-        let Some(mode) = &self.request.network.mode else { return Ok(None) };
+        let rule = &self.zone.network.mode;
+        let Some(mode) = &self.request.network.mode else {
+            return match rule.value {
+                NetworkAccess::None => Ok(None),
+                NetworkAccess::Zone => {
+                    Err(PolicyError::not_built("network.mode = \"zone\"", "use --network none"))
+                }
+            };
+        };
         let asked = format!("--network {mode}");
-        let rule = &self.zone.network;
         match mode {
             NetworkMode::None => Ok(None),
             NetworkMode::Host => {

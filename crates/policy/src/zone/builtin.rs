@@ -85,6 +85,14 @@ mod tests {
             "share =",
             "[devices.access]",
             "mode =",
+            "host =",
+            "trust =",
+            "egress =",
+            "ingress =",
+            "publish =",
+            "connections =",
+            "connections_per_second =",
+            "log =",
             "allowed =",
         ];
         for name in BUILTIN_ZONES {

@@ -62,6 +62,7 @@ impl Zone {
                 warn(place, format!("{folder} may be mounted writable: who writes there is the host's root"));
             }
         }
+        super::network::warnings(&self.network, &mut warn);
         if self.images.value.is_empty() {
             warn(&self.images.place, "images.allowed is empty: nothing can run in this zone".to_owned());
         }

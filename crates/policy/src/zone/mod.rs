@@ -5,6 +5,7 @@
 mod builtin;
 mod check;
 mod mount_rules;
+mod network;
 mod parse;
 mod sections;
 mod show;
@@ -12,6 +13,7 @@ mod show;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use cofferdam_confinement::network::{PublishRange, Rule};
 use cofferdam_confinement::resources::{DeviceAccess, Limit};
 use cofferdam_kernel::capability::CapSet;
 use cofferdam_kernel::namespace::Namespace;
@@ -126,11 +128,36 @@ pub struct NamespaceRules {
     pub share: Setting<Sharing>,
 }
 
-/// `[network]`: `mode = "none"` is all that is enforced so far.
+/// What kind of network the containers of a zone have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NetworkRules {
+pub enum NetworkAccess {
     /// Only the container's own loopback.
     None,
+    /// A link of the container's own, under the zone's rules.
+    Zone,
+}
+
+/// `[network]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkRules {
+    /// What a container has that asks for nothing, and the most that it may have.
+    pub mode: Setting<NetworkAccess>,
+    /// Whether a container may share the host's network.
+    pub host: Setting<bool>,
+    /// Whether containers of the zone reach each other.
+    pub trust: Setting<bool>,
+    /// Where they may connect to.
+    pub egress: Setting<Vec<Rule>>,
+    /// Who may connect to them.
+    pub ingress: Setting<Vec<Rule>>,
+    /// Ports of the host that they may publish.
+    pub publish: Setting<Vec<PublishRange>>,
+    /// The most open connections of one container; none for no limit.
+    pub connections: Setting<Option<u32>>,
+    /// The most connections that one container may begin in a second; none for no limit.
+    pub connections_per_second: Setting<Option<u32>>,
+    /// Whether denied packets are recorded.
+    pub log: Setting<bool>,
 }
 
 /// A zone, complete and valid.
@@ -154,8 +181,8 @@ pub struct Zone {
     pub namespaces: NamespaceRules,
     /// `[devices.access]`: devices of the host that a container may ask for.
     pub devices: Setting<BTreeMap<PathBuf, Setting<DeviceAccess>>>,
-    /// `[network] mode`
-    pub network: Setting<NetworkRules>,
+    /// `[network]`
+    pub network: NetworkRules,
     /// `[images] allowed`: patterns of image names, `*` for any text.
     pub images: Setting<Vec<String>>,
 }

@@ -12,8 +12,8 @@ use thiserror::Error;
 
 use super::builtin::{BUILTIN_ZONES, builtin_zone};
 use super::{
-    IdScope, Isolation, LimitRules, LsmRules, MountRules, NamespaceRules, NetworkRules, Place, ProcessRules,
-    Setting, Sharing, SyscallRules, Zone, sections,
+    IdScope, Isolation, LimitRules, LsmRules, MountRules, NamespaceRules, NetworkAccess, NetworkRules, Place,
+    ProcessRules, Setting, Sharing, SyscallRules, Zone, sections,
 };
 
 /// A zone file that is not valid: every problem, in the order of the text.
@@ -129,7 +129,17 @@ impl Zone {
                 share: at(&place, Sharing::None),
             },
             devices: at(&place, BTreeMap::new()),
-            network: at(&place, NetworkRules::None),
+            network: NetworkRules {
+                mode: at(&place, NetworkAccess::None),
+                host: at(&place, false),
+                trust: at(&place, false),
+                egress: at(&place, Vec::new()),
+                ingress: at(&place, Vec::new()),
+                publish: at(&place, Vec::new()),
+                connections: at(&place, None),
+                connections_per_second: at(&place, None),
+                log: at(&place, false),
+            },
             images: at(&place, Vec::new()),
         }
     }
@@ -179,7 +189,7 @@ mod tests {
                 "3:1 isolation: it is \"process\"; \"vm\" is not built yet, so nothing could enforce it",
                 "5:1 unknown key \"process.capabilites\"; did you mean \"capabilities\"?",
                 "6:19 process.capabilities: \"FLY\": it is a capability's name, such as \"CHOWN\"",
-                "8:1 network.mode: it is \"none\": enforcement of [network] is not built yet",
+                "8:1 network.mode: it is \"none\" or \"zone\"",
                 "9:2 operators: enforcement of who may operate a zone (it needs `cofferdam serve`) is not built yet; \
                  leave [operators] out",
             ]

@@ -12,8 +12,8 @@ use toml::de::DeValue;
 
 use super::parse::replace;
 use super::{
-    IdScope, LimitRules, LsmRules, MountAccess, NetworkRules, ProcessRules, Setting, Sharing, SoftHard,
-    SyscallRules, Zone,
+    IdScope, LimitRules, LsmRules, MountAccess, ProcessRules, Setting, Sharing, SoftHard, SyscallRules, Zone,
+    network,
 };
 use crate::{ByteSize, CpuCount};
 
@@ -50,7 +50,7 @@ pub(super) fn read_all<'i>(reader: &mut Reader<'i>, document: &mut Section<'i>, 
         reader.finish(section);
     }
     if let Some(section) = reader.table(document, "network") {
-        network(reader, section, zone);
+        network::read(reader, section, &mut zone.network);
     }
     if let Some(section) = reader.table(document, "images") {
         images(reader, section, zone);
@@ -303,21 +303,6 @@ fn namespaces<'i>(reader: &mut Reader<'i>, mut section: Section<'i>, zone: &mut 
             _ => None,
         });
     replace(&mut zone.namespaces.share, share);
-    reader.finish(section);
-}
-
-fn network<'i>(reader: &mut Reader<'i>, mut section: Section<'i>, zone: &mut Zone) {
-    let rule = "it is \"none\": enforcement of [network] is not built yet";
-    let mode = reader.value(&mut section, "mode", rule, |value| match value.as_str()? {
-        "none" => Some(NetworkRules::None),
-        _ => None,
-    });
-    replace(&mut zone.network, mode);
-    for key in ["peers", "egress", "ingress", "publish", "dns", "bandwidth"] {
-        if let Some(entry) = reader.take(&mut section, key) {
-            reader.refuse(&entry, &section, "enforcement of [network] is not built yet");
-        }
-    }
     reader.finish(section);
 }
 

@@ -7,8 +7,8 @@ use cofferdam_confinement::resources::Limit;
 use cofferdam_kernel::capability::CapSet;
 
 use super::{
-    IdScope, Isolation, LimitRules, LsmRules, NetworkRules, Place, ProcessRules, Sharing, SoftHard,
-    SyscallRules, Zone,
+    IdScope, Isolation, LimitRules, LsmRules, NetworkAccess, NetworkRules, Place, ProcessRules, Sharing,
+    SoftHard, SyscallRules, Zone,
 };
 use crate::{ByteSize, CpuCount};
 
@@ -114,11 +114,7 @@ impl Zone {
         for (path, access) in &self.devices.value {
             sheet.line(&quoted(&path.to_string_lossy()), quoted(&access.value.to_string()), &access.place);
         }
-        sheet.section("network");
-        let mode = match self.network.value {
-            NetworkRules::None => "none",
-        };
-        sheet.line("mode", quoted(mode), &self.network.place);
+        network(sheet, &self.network);
         sheet.section("images");
         sheet.line("allowed", list(self.images.value.iter().cloned()), &self.images.place);
     }
@@ -141,6 +137,27 @@ fn process(sheet: &mut Sheet, rules: &ProcessRules) {
         LsmRules::Selinux(label) => format!("selinux:{label}"),
     };
     sheet.line("lsm", quoted(&lsm), &rules.lsm.place);
+}
+
+fn network(sheet: &mut Sheet, rules: &NetworkRules) {
+    sheet.section("network");
+    let mode = match rules.mode.value {
+        NetworkAccess::None => "none",
+        NetworkAccess::Zone => "zone",
+    };
+    sheet.line("mode", quoted(mode), &rules.mode.place);
+    sheet.line("host", rules.host.value, &rules.host.place);
+    sheet.line("trust", quoted(if rules.trust.value { "zone" } else { "none" }), &rules.trust.place);
+    for (key, list_of) in [("egress", &rules.egress), ("ingress", &rules.ingress)] {
+        sheet.line(key, list(list_of.value.iter().map(ToString::to_string)), &list_of.place);
+    }
+    let ports = list(rules.publish.value.iter().map(ToString::to_string));
+    sheet.line("publish", ports, &rules.publish.place);
+    let most = |limit: Option<u32>| limit.map_or_else(|| quoted("unlimited"), |limit| limit.to_string());
+    sheet.line("connections", most(rules.connections.value), &rules.connections.place);
+    let per_second = &rules.connections_per_second;
+    sheet.line("connections_per_second", most(per_second.value), &per_second.place);
+    sheet.line("log", rules.log.value, &rules.log.place);
 }
 
 fn limits(sheet: &mut Sheet, rules: &LimitRules) {

@@ -179,6 +179,7 @@ fn plan(root: &Path) -> Plan {
             ("net.ipv4.ping_group_range".to_owned(), "0 100".to_owned()),
         ]),
         loopback_up: true,
+        network: None,
         net_devices: BTreeMap::new(),
         session_keyring: true,
         personality: Some(0),

@@ -134,6 +134,7 @@ pub fn plan(
         domainname: uts_name("domainname", &spec.domainname)?,
         sysctls: sysctl::sysctls(&linux.sysctl, &namespaces)?,
         loopback_up: namespaces.network.is_new(),
+        network: None,
         net_devices,
         session_keyring: !options.no_new_keyring,
         personality: personality(linux)?,
