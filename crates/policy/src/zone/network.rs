@@ -6,8 +6,8 @@ use cofferdam_confinement::network::{PublishRange, Rule, Target, ZoneRules};
 use toml::de::DeValue;
 
 use super::parse::replace;
-use super::reader::{Reader, Section, unsigned};
 use super::{NetworkAccess, NetworkRules};
+use cofferdam_settings::{Reader, Section, unsigned};
 
 const RULE: &str = "its form is TARGET [PROTOCOL[/PORTS]]..., where TARGET is any, internet, private, host, an address range, \
                     zone:NAME [label:KEY=VALUE] or label:KEY=VALUE";
