@@ -85,7 +85,7 @@ impl AddressRange {
     /// Its last address.
     #[must_use]
     pub fn last(self) -> IpAddr {
-        self.from_bits(bits(self.first) | self.host_bits())
+        self.at_bits(bits(self.first) | self.host_bits())
     }
 
     /// How many leading bits are the same.
@@ -98,7 +98,7 @@ impl AddressRange {
     #[must_use]
     pub fn nth(self, place: u32) -> Option<IpAddr> {
         let place = u128::from(place);
-        (place <= self.host_bits()).then(|| self.from_bits(bits(self.first) | place))
+        (place <= self.host_bits()).then(|| self.at_bits(bits(self.first) | place))
     }
 
     /// Whether an address is in it.
@@ -113,7 +113,7 @@ impl AddressRange {
         self.contains(other.first) || other.contains(self.first)
     }
 
-    fn from_bits(self, bits: u128) -> IpAddr {
+    fn at_bits(self, bits: u128) -> IpAddr {
         match self.first {
             IpAddr::V4(_) => {
                 Ipv4Addr::from_bits(u32::try_from(bits & 0xffff_ffff).unwrap_or_default()).into()
