@@ -36,7 +36,6 @@ mod remover;
 mod running;
 mod start;
 mod store;
-mod tree;
 mod verification;
 mod volume;
 mod zones;

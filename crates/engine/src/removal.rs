@@ -17,7 +17,7 @@ use crate::disk_usage::bytes_below;
 use crate::error::{Error, Result};
 use crate::ownership;
 use crate::store::Store;
-use crate::{Engine, Paths, PruneReport, RemoveOptions, Selection, live, tree, volume};
+use crate::{Engine, Paths, PruneReport, RemoveOptions, Selection, live, volume};
 
 /// What the name of a folder that is being removed begins with. The engine's ids are hexadecimal: none looks like this.
 pub(crate) const REMOVING: &str = ".removing-";
@@ -144,8 +144,8 @@ pub(crate) fn remove_doomed(paths: &Paths, id: &ContainerId, doomed: &Path) -> R
         let maps = plan.ok().and_then(|plan| plan.namespaces.id_maps);
         if let Some(maps) = maps.filter(|maps| maps.writer == MapWriter::Newuidmap) {
             let remove = || {
-                tree::removal::remove(&dir.upper())?;
-                tree::removal::remove(&dir.work())
+                cofferdam_image::tree::removal::remove(&dir.upper())?;
+                cofferdam_image::tree::removal::remove(&dir.work())
             };
             as_root_of(&maps, remove)
                 .map_err(|error| Error::io("remove", doomed.display(), io::Error::other(error)))?;
@@ -156,7 +156,8 @@ pub(crate) fn remove_doomed(paths: &Paths, id: &ContainerId, doomed: &Path) -> R
 
 /// Removes a folder and what is in it; no link in it is followed. One that is not there is fine.
 pub(crate) fn remove_tree(folder: &Path) -> Result<()> {
-    tree::removal::remove(folder).map_err(|error| Error::io("remove", folder.display(), error))
+    cofferdam_image::tree::removal::remove(folder)
+        .map_err(|error| Error::io("remove", folder.display(), error))
 }
 
 /// Kills what is left in a container's cgroup and removes the cgroup, where the end of its shim has left one.

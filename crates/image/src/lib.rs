@@ -4,18 +4,25 @@
 //! blob gets its place in the store before its size and digest are what its descriptor says. The crate knows nothing of
 //! containers, zones and plans, and decides nothing about confinement.
 
+mod commit;
 mod config_file;
 mod descriptor;
 mod hashing;
+mod layer;
 mod manifest;
 mod media_type;
 mod platform;
 mod store;
+pub mod tree;
 
 pub use config_file::{Healthcheck, HistoryEntry, ImageConfigFile};
 pub use descriptor::Descriptor;
 pub use hashing::{Hasher, digest_of};
+pub use layer::{
+    Layer, LayerCompression, LayerError, LayerOptions, NewLayer, Record as LayerRecord, Unpacked,
+};
 pub use manifest::{Document, DocumentError, ImageIndex, Manifest};
 pub use media_type::{Compression, MediaKind, MediaType};
 pub use platform::Platform;
-pub use store::{Ingest, Lease, MAX_DOCUMENT, Store, StoreError, StoredImage};
+pub use store::{Draft, Ingest, Lease, MAX_DOCUMENT, Store, StoreError, StoredImage};
+pub use tree::writer::Limits;

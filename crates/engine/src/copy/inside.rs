@@ -14,8 +14,8 @@ use std::os::fd::AsFd;
 
 use crate::error::{Error, Result};
 use crate::live::{Live, read_plan};
-use crate::tree::owners::Owners;
 use crate::{Engine, ownership};
+use cofferdam_image::tree::owners::Owners;
 
 /// A container's root and how its ids are seen from here.
 #[derive(Debug)]

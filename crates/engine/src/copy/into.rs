@@ -13,9 +13,9 @@ use super::inside::relative;
 use super::{Copied, CopyOptions, Existing, Inside, means_content, target};
 use crate::Engine;
 use crate::error::{Error, Result};
-use crate::tree::archive;
-use crate::tree::walk::Walk;
-use crate::tree::writer::{Replace, TreeWriter};
+use cofferdam_image::tree::archive;
+use cofferdam_image::tree::walk::Walk;
+use cofferdam_image::tree::writer::{Replace, TreeWriter};
 
 impl Engine {
     /// Copies a file or folder of the host into a container. Owned by the container's root, unless [`CopyOptions::archive`] is
@@ -63,7 +63,7 @@ impl Engine {
             let walk = Walk::default();
             let left_out = match &link {
                 Some(link) => {
-                    use crate::tree::{Attributes, LeftOut, TreeSink};
+                    use cofferdam_image::tree::{Attributes, LeftOut, TreeSink};
                     use std::os::unix::fs::MetadataExt;
                     let attributes = Attributes {
                         uid: metadata.uid(),

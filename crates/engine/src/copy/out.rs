@@ -11,11 +11,11 @@ use rustix::fs::{FileType, Mode, OFlags, fstat};
 use super::{Copied, CopyOptions, Existing, Inside, means_content, target};
 use crate::Engine;
 use crate::error::{Error, Result};
-use crate::tree::owners::Owners;
-use crate::tree::pack::TarSink;
-use crate::tree::walk::{Walk, is_kernels_own};
-use crate::tree::writer::TreeWriter;
-use crate::tree::{LeftOut, TreeSink};
+use cofferdam_image::tree::owners::Owners;
+use cofferdam_image::tree::pack::TarSink;
+use cofferdam_image::tree::walk::{Walk, is_kernels_own};
+use cofferdam_image::tree::writer::TreeWriter;
+use cofferdam_image::tree::{LeftOut, TreeSink};
 
 /// What is copied out of a container, held open.
 struct Source {

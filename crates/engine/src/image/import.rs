@@ -19,10 +19,10 @@ use crate::engine::make_private_folder;
 use crate::error::{Error, Result};
 use crate::removal::remove_tree;
 use crate::store::ImageRecord;
-use crate::tree::owners::Owners;
-use crate::tree::walk::Walk;
-use crate::tree::writer::TreeWriter;
-use crate::tree::{LeftOut, archive};
+use cofferdam_image::tree::owners::Owners;
+use cofferdam_image::tree::walk::Walk;
+use cofferdam_image::tree::writer::TreeWriter;
+use cofferdam_image::tree::{LeftOut, archive};
 
 /// Where an image comes from.
 pub enum ImportSource<'a> {

@@ -10,9 +10,9 @@ use rustix::fs::{Mode, OFlags};
 
 use super::folder::VolumeFolder;
 use crate::error::{Error, Result};
-use crate::tree::owners::Owners;
-use crate::tree::walk::Walk;
-use crate::tree::writer::TreeWriter;
+use cofferdam_image::tree::owners::Owners;
+use cofferdam_image::tree::walk::Walk;
+use cofferdam_image::tree::writer::TreeWriter;
 
 /// Copies a folder of the image into the volume, if that is empty. The folder is resolved inside the image (CVE-2022-23648);
 /// where the image has none, there is nothing to copy.
@@ -46,7 +46,7 @@ fn copy(layer: &Path, target: &ContainerPath, data: &Path) -> io::Result<()> {
     let copied = Walk::default().folder(&source, Path::new(""), &mut writer).and_then(|_| writer.finish());
     if copied.is_err() {
         // Half a copy would count as the volume's own content.
-        crate::tree::removal::remove(data)?;
+        cofferdam_image::tree::removal::remove(data)?;
         std::fs::create_dir(data)?;
     }
     copied

@@ -101,6 +101,20 @@ pub enum StoreError {
         /// The type of its configuration.
         media_type: MediaType,
     },
+    /// A layer is not ready to be mounted.
+    #[error("layer {diff_id} is not unpacked")]
+    NotUnpacked {
+        /// Which.
+        diff_id: Digest,
+    },
+    /// An image's manifest and configuration disagree.
+    #[error("the image's manifest has {blobs} layers, its configuration {diff_ids}")]
+    LayerCount {
+        /// In the manifest.
+        blobs: usize,
+        /// In the configuration.
+        diff_ids: usize,
+    },
     /// A word means no image.
     #[error("no such image: {word}")]
     NoImage {

@@ -145,7 +145,7 @@ impl Write for Ingest {
 }
 
 /// Whether a path still leads to an open file.
-fn is_still_at(file: &File, path: &Path) -> io::Result<bool> {
+pub(crate) fn is_still_at(file: &File, path: &Path) -> io::Result<bool> {
     let ours = file.metadata()?;
     match std::fs::symlink_metadata(path) {
         Ok(there) => Ok((there.dev(), there.ino()) == (ours.dev(), ours.ino())),

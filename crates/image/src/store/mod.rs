@@ -1,12 +1,13 @@
 //! The store: an OCI image layout (image-spec, image-layout.md) that several processes use at once.
 //!
 //! `oci-layout`, `index.json` (names and unnamed images), `blobs/sha256/<hex>` (written once, whole, checked), `ingest/<hex>`
-//! (blobs that are not whole yet) and three lock files. A blob and the index appear by rename, so that a reader needs no lock and
+//! (blobs that are not whole yet), `layers/<hex>` (see [`crate::Layer`]) and lock files. A blob and the index appear by rename, so that a reader needs no lock and
 //! a kill leaves either the old or the new. Nothing is synced: after a power cut a blob may be short, which its size or digest
 //! tells when it is used.
 //!
 //! Who adds blobs holds a [`Lease`] until a name leads to them; blobs are only removed while there is none.
 
+mod draft;
 mod error;
 mod images;
 mod index;
@@ -21,9 +22,11 @@ use cofferdam_names::{Digest, ImageReference};
 
 use crate::{Descriptor, Document, ImageConfigFile, Manifest, MediaKind, MediaType, Platform, digest_of};
 
+pub use draft::Draft;
 pub use error::StoreError;
 pub use images::StoredImage;
 pub use ingest::Ingest;
+pub(crate) use ingest::is_still_at;
 
 /// The most bytes of a manifest, an index or a configuration that are read into memory (as in containerd and the registries).
 pub const MAX_DOCUMENT: u64 = 4 << 20;
@@ -254,7 +257,7 @@ impl Lease {
     }
 }
 
-fn open_lock(path: &Path) -> Result<File, StoreError> {
+pub(crate) fn open_lock(path: &Path) -> Result<File, StoreError> {
     let mut options = std::fs::OpenOptions::new();
     let opened = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
     opened.map_err(StoreError::io("open", path))

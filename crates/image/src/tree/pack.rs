@@ -6,21 +6,27 @@ use std::path::Path;
 
 use tar::{Builder, EntryType, Header};
 
-use super::{Attributes, TreeSink};
+use super::{Attributes, TreeSink, whiteout};
 
 /// A tar that is being written.
-pub(crate) struct TarSink<W: Write> {
+pub struct TarSink<W: Write> {
     builder: Builder<W>,
 }
 
 impl<W: Write> TarSink<W> {
-    pub(crate) fn new(out: W) -> Self {
+    /// Writes to this.
+    pub fn new(out: W) -> Self {
         Self { builder: Builder::new(out) }
     }
 
-    /// Writes the end.
-    pub(crate) fn finish(self) -> io::Result<()> {
-        self.builder.into_inner()?.flush()
+    /// Writes the end; answers what was written to.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn finish(self) -> io::Result<W> {
+        let mut out = self.builder.into_inner()?;
+        out.flush()?;
+        Ok(out)
     }
 
     /// Attributes go before their entry, in an extended header (pax; GNU tar and bsdtar write them so).
@@ -34,6 +40,15 @@ impl<W: Write> TarSink<W> {
             return Ok(());
         }
         self.builder.append_pax_extensions(named.iter().map(|(name, value)| (name.as_str(), *value)))
+    }
+
+    /// A deletion: an empty file whose name says so.
+    fn mark(&mut self, path: &Path) -> io::Result<()> {
+        self.builder.append_data(
+            &mut header(EntryType::Regular, &Attributes::default(), 0),
+            path,
+            io::empty(),
+        )
     }
 }
 
@@ -50,6 +65,10 @@ fn header(kind: EntryType, attributes: &Attributes, size: u64) -> Header {
 
 impl<W: Write> TreeSink for TarSink<W> {
     fn folder(&mut self, path: &Path, attributes: &Attributes) -> io::Result<()> {
+        // The root itself has no name that every reader takes.
+        if path.as_os_str().is_empty() {
+            return Ok(());
+        }
         self.extend(attributes)?;
         // With a slash at its end, as everybody writes a folder's name.
         let mut name = path.as_os_str().as_bytes().to_vec();
@@ -76,5 +95,18 @@ impl<W: Write> TreeSink for TarSink<W> {
 
     fn hard_link(&mut self, path: &Path, target: &Path) -> io::Result<()> {
         self.builder.append_link(&mut header(EntryType::Link, &Attributes::default(), 0), path, target)
+    }
+
+    fn pipe(&mut self, path: &Path, attributes: &Attributes) -> io::Result<bool> {
+        self.builder.append_data(&mut header(EntryType::Fifo, attributes, 0), path, io::empty())?;
+        Ok(true)
+    }
+
+    fn whiteout(&mut self, path: &Path) -> io::Result<()> {
+        self.mark(&whiteout::entry_for(path))
+    }
+
+    fn opaque(&mut self, folder: &Path) -> io::Result<()> {
+        self.mark(&folder.join(std::ffi::OsStr::from_bytes(whiteout::OPAQUE)))
     }
 }

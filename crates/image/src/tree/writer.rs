@@ -12,21 +12,35 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid, chownat, fchmod, fchown, linkat,
-    mkdirat, openat2, symlinkat, unlinkat, utimensat,
+    AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, StatxFlags, Timespec, Timestamps, Uid, chmodat,
+    chownat, fchmod, fchown, linkat, mkdirat, mknodat, openat2, statx, symlinkat, unlinkat, utimensat,
 };
 use rustix::io::Errno;
 
 use super::owners::Owners;
+use super::whiteout::{self, Marks};
 use super::{Attributes, TreeSink, invalid, sparse, xattr};
 
 /// The most that one tree may hold.
-const MOST_ENTRIES: u64 = 4_000_000;
-const MOST_BYTES: u64 = 64 << 30;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Files, folders, links and deletions.
+    pub entries: u64,
+    /// Bytes of all files, holes included.
+    pub bytes: u64,
+    /// How deep folders may nest.
+    pub depth: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { entries: 4_000_000, bytes: 64 << 30, depth: 1024 }
+    }
+}
 
 /// What may give way to an entry of the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Replace {
+pub enum Replace {
     /// Files, links and empty folders: a later entry of an archive replaces an earlier one.
     Anything,
     /// A file never replaces a folder, nor a folder a file (as with Docker's `cp`).
@@ -35,7 +49,7 @@ pub(crate) enum Replace {
 
 /// A folder that a tree is written into.
 #[derive(Debug)]
-pub(crate) struct TreeWriter {
+pub struct TreeWriter {
     root: OwnedFd,
     /// The folder inside the root below which all entries go; empty for the root itself.
     base: PathBuf,
@@ -45,6 +59,11 @@ pub(crate) struct TreeWriter {
     resolve: ResolveFlags,
     /// Folders get their attributes at the end: one may forbid writing to it.
     folders: Vec<(PathBuf, Attributes)>,
+    limits: Limits,
+    /// How deletions are marked; none where there can be none.
+    marks: Option<Marks>,
+    /// Whether the root hides all layers below.
+    hides_all: bool,
     entries: u64,
     bytes: u64,
 }
@@ -81,28 +100,64 @@ impl Place {
 
 impl TreeWriter {
     /// Writes below a folder of the host.
-    pub(crate) fn at_path(root: &Path, owners: Owners) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn at_path(root: &Path, owners: Owners) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let root = rustix::fs::open(root, flags, Mode::empty())?;
         Ok(Self::new(root, PathBuf::new(), owners, Replace::Anything))
     }
 
     /// Writes below the folder `base` inside a root, which must have it.
-    pub(crate) fn new(root: OwnedFd, base: PathBuf, owners: Owners, replace: Replace) -> Self {
+    pub fn new(root: OwnedFd, base: PathBuf, owners: Owners, replace: Replace) -> Self {
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        Self { root, base, owners, replace, resolve, folders: Vec::new(), entries: 0, bytes: 0 }
+        let limits = Limits::default();
+        Self {
+            root,
+            base,
+            owners,
+            replace,
+            resolve,
+            folders: Vec::new(),
+            limits,
+            marks: None,
+            hides_all: false,
+            entries: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Writes a layer into an empty folder, with deletions as an overlay reads them.
+    ///
+    /// # Errors
+    /// It is no folder.
+    pub fn layer(root: &Path, owners: Owners, limits: Limits) -> io::Result<Self> {
+        Ok(Self { marks: Some(Marks::own()), limits, ..Self::at_path(root, owners)? })
     }
 
     /// Writes into a folder of the host's whose other files are nothing to the tree: a link there may have come with an earlier
     /// copy, to lead the next one out of its own folder (CVE-2019-11246). None is followed.
-    pub(crate) fn on_host(root: OwnedFd, owners: Owners) -> Self {
+    pub fn on_host(root: OwnedFd, owners: Owners) -> Self {
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
         Self { resolve, ..Self::new(root, PathBuf::new(), owners, Replace::SameKind) }
     }
 
     /// Bytes of files so far.
-    pub(crate) fn bytes(&self) -> u64 {
+    pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Entries so far.
+    #[must_use]
+    pub fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// Whether this layer hides all below it.
+    #[must_use]
+    pub fn hides_all(&self) -> bool {
+        self.hides_all
     }
 
     fn open_folder(&self, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
@@ -127,11 +182,22 @@ impl TreeWriter {
         let parent = path.parent().unwrap_or_else(|| Path::new(""));
         match self.open_folder(parent, OFlags::PATH) {
             Ok(folder) => return Ok(folder),
-            Err(Errno::NOENT) if !parent.as_os_str().is_empty() => {}
+            // No folder: perhaps a deletion that came first.
+            Err(Errno::NOENT | Errno::NOTDIR) if !parent.as_os_str().is_empty() => {}
             Err(error) => return Err(error.into()),
         }
         let above = self.parent(parent)?;
         let name = parent.file_name().unwrap_or_default();
+        if let Some(marks) = self.marks
+            && whiteout::is_there(&above, name)
+        {
+            unlinkat(&above, name, AtFlags::empty())?;
+            mkdirat(&above, name, Mode::from_raw_mode(0o755))?;
+            self.give(&above, name, 0, 0)?;
+            let folder = self.open_folder(parent, OFlags::RDONLY)?;
+            marks.set_opaque(&folder)?;
+            return Ok(folder);
+        }
         mkdirat(&above, name, Mode::from_raw_mode(0o755))?;
         self.give(&above, name, 0, 0)?;
         Ok(self.open_folder(parent, OFlags::PATH)?)
@@ -140,10 +206,13 @@ impl TreeWriter {
     /// Counts an entry and finds its place. None for the base itself.
     fn place(&mut self, path: &Path) -> io::Result<Option<Place>> {
         self.entries += 1;
-        if self.entries > MOST_ENTRIES {
-            return Err(invalid(format!("it has more than {MOST_ENTRIES} entries")));
+        if self.entries > self.limits.entries {
+            return Err(invalid(format!("it has more than {} entries", self.limits.entries)));
         }
         let inner = inner_path(path)?;
+        if inner.components().count() > self.limits.depth {
+            return Err(invalid(format!("its folders nest deeper than {}", self.limits.depth)));
+        }
         if inner.as_os_str().is_empty() {
             return Ok(None);
         }
@@ -182,8 +251,14 @@ impl TreeWriter {
             // A folder; or a link to one, as where /bin is a link to /usr/bin, if links are followed here.
             Err(Errno::EXIST) if self.open_folder(&place.inner, OFlags::PATH).is_ok() => Ok(()),
             Err(Errno::EXIST) if self.replace == Replace::Anything => {
+                let deleted = self.marks.filter(|_| whiteout::is_there(&place.parent, place.name()));
                 unlinkat(&place.parent, place.name(), AtFlags::empty())?;
-                Ok(make()?)
+                make()?;
+                match deleted {
+                    // Deleted and made anew: what the layers below have in it is gone.
+                    Some(marks) => marks.set_opaque(self.open_folder(&place.inner, OFlags::RDONLY)?),
+                    None => Ok(()),
+                }
             }
             Err(Errno::EXIST) => Err(io::Error::other("a folder replaces neither a file nor a link")),
             Err(error) => Err(error.into()),
@@ -191,7 +266,7 @@ impl TreeWriter {
     }
 
     /// Gives the folders their attributes, the innermost first.
-    pub(crate) fn finish(mut self) -> io::Result<()> {
+    pub fn finish(mut self) -> io::Result<()> {
         while let Some((path, attributes)) = self.folders.pop() {
             let folder = self.open_folder(&path, OFlags::RDONLY)?;
             self.finish_open(&folder, &attributes)?;
@@ -232,8 +307,11 @@ impl TreeSink for TreeWriter {
         content: &mut dyn Read,
     ) -> io::Result<()> {
         self.bytes = self.bytes.saturating_add(size);
-        if self.bytes > MOST_BYTES {
-            return Err(invalid(format!("its files are larger than {} GiB", MOST_BYTES >> 30)));
+        if self.bytes > self.limits.bytes {
+            return Err(invalid(format!(
+                "its files are larger than {} MiB together",
+                self.limits.bytes >> 20
+            )));
         }
         let place = self.free_place(path, "file")?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -267,6 +345,49 @@ impl TreeSink for TreeWriter {
             place.name(),
             AtFlags::empty(),
         )?)
+    }
+
+    fn pipe(&mut self, path: &Path, attributes: &Attributes) -> io::Result<bool> {
+        if self.marks.is_none() {
+            return Ok(false);
+        }
+        let place = self.free_place(path, "pipe")?;
+        let mode = Mode::from_raw_mode(attributes.mode & 0o7777);
+        mknodat(&place.parent, place.name(), FileType::Fifo, Mode::empty(), 0)?;
+        self.give(&place.parent, place.name(), attributes.uid, attributes.gid)?;
+        // Made a moment ago by nobody else: it is no link.
+        chmodat(&place.parent, place.name(), mode, AtFlags::empty())?;
+        utimensat(&place.parent, place.name(), &times(attributes), AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(true)
+    }
+
+    fn whiteout(&mut self, path: &Path) -> io::Result<()> {
+        let marks = self.marks.ok_or_else(|| invalid("a deletion, which only a layer can hold"))?;
+        let place = self.place(path)?.ok_or_else(|| invalid("it deletes its root"))?;
+        match statx(&place.parent, place.name(), AtFlags::SYMLINK_NOFOLLOW, StatxFlags::TYPE) {
+            Err(Errno::NOENT) => whiteout::make(&place.parent, place.name()),
+            // It came in this same layer, which a deletion does not touch: it hides what is below, a folder by its mark.
+            Ok(stat) if FileType::from_raw_mode(stat.stx_mode.into()) == FileType::Directory => {
+                marks.set_opaque(self.open_folder(&place.inner, OFlags::RDONLY)?)
+            }
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn opaque(&mut self, folder: &Path) -> io::Result<()> {
+        let marks = self.marks.ok_or_else(|| invalid("a deletion, which only a layer can hold"))?;
+        // An overlay does not read the mark of a layer's root: whoever stacks the layers ends there.
+        let Some(place) = self.place(folder)? else {
+            self.hides_all = true;
+            return Ok(());
+        };
+        if self.open_folder(&place.inner, OFlags::PATH).is_err() {
+            self.make_folder(&place)?;
+            let plain = Attributes { mode: 0o755, ..Attributes::default() };
+            self.folders.push((place.inner.clone(), plain));
+        }
+        marks.set_opaque(self.open_folder(&place.inner, OFlags::RDONLY)?)
     }
 }
 

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use tar::{Archive, Entry, EntryType};
 
 use super::sparse::SparseFile;
-use super::{Attributes, LeftOut, TreeSink, at, compression, invalid, xattr};
+use super::{Attributes, LeftOut, TreeSink, at, compression, invalid, whiteout, xattr};
 
 /// What an entry's extended header (pax) says beside what the tar crate reads from it: name, size, owner.
 #[derive(Debug, Default)]
@@ -48,10 +48,30 @@ impl<R: Read> Read for Metered<R> {
     }
 }
 
+/// What names mean that begin with `.wh.` (OCI image-spec, layer.md, "Whiteouts").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Names {
+    /// Files like others.
+    Plain,
+    /// Deletions of what the layers below have.
+    Layer,
+}
+
 /// Passes all entries of a tar on, compressed or not.
-pub(crate) fn unpack(stream: &mut dyn Read, sink: &mut dyn TreeSink) -> io::Result<LeftOut> {
+///
+/// # Errors
+/// It is none, holds what is not taken, or the sink refuses.
+pub fn unpack(stream: &mut dyn Read, sink: &mut dyn TreeSink) -> io::Result<LeftOut> {
+    read(&mut compression::open(stream)?, Names::Plain, sink)
+}
+
+/// Passes all entries of a tar on that is not compressed. What follows its end is not read.
+///
+/// # Errors
+/// It is none, holds what is not taken, or the sink refuses.
+pub fn read(stream: &mut dyn Read, names: Names, sink: &mut dyn TreeSink) -> io::Result<LeftOut> {
     let left = Rc::new(Cell::new(MOST_HEADER_BYTES));
-    let mut archive = Archive::new(Metered { stream: compression::open(stream)?, left: Rc::clone(&left) });
+    let mut archive = Archive::new(Metered { stream, left: Rc::clone(&left) });
     let (mut left_out, mut seen) = (LeftOut::default(), false);
     let mut entries = archive.entries()?;
     loop {
@@ -78,7 +98,11 @@ pub(crate) fn unpack(stream: &mut dyn Read, sink: &mut dyn TreeSink) -> io::Resu
             None => entry.path_bytes().into_owned(),
         };
         let path = PathBuf::from(OsStr::from_bytes(&path));
-        pass_on(&mut entry, extensions, &path, sink, &mut left_out).map_err(at(&path))?;
+        let passed = match names {
+            Names::Layer if whiteout::pass_on(&path, sink).map_err(at(&path))? => Ok(()),
+            _ => pass_on(&mut entry, extensions, &path, sink, &mut left_out),
+        };
+        passed.map_err(at(&path))?;
         // Up to the next header, which is read with a limit.
         io::copy(&mut entry, &mut io::sink())?;
     }
@@ -113,7 +137,11 @@ fn pass_on(
         }
         EntryType::Symlink => sink.link(path, &attributes, &target()?),
         EntryType::Link => sink.hard_link(path, Path::new(OsStr::from_bytes(&target()?))),
-        EntryType::Char | EntryType::Block | EntryType::Fifo => {
+        EntryType::Fifo => {
+            left_out.nodes += u64::from(!sink.pipe(path, &attributes)?);
+            Ok(())
+        }
+        EntryType::Char | EntryType::Block => {
             left_out.nodes += 1;
             Ok(())
         }

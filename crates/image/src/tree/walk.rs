@@ -12,6 +12,7 @@ use cofferdam_confinement::IdMaps;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Statx, StatxFlags, openat, readlinkat, statx};
 
 use super::owners::container_id;
+use super::whiteout::{self, Marks};
 use super::{Attributes, LeftOut, TreeSink, at, invalid, xattr};
 
 /// How deep folders may nest: deeper than any path that a program could use.
@@ -29,14 +30,18 @@ const KERNELS_OWN: [u64; 6] = [
 
 /// How a tree is read.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Walk<'a> {
+pub struct Walk<'a> {
     /// Owners on the disk are host ids of this container's.
-    pub(crate) from_host_ids: Option<&'a IdMaps>,
+    pub from_host_ids: Option<&'a IdMaps>,
     /// What is mounted inside the tree stays out.
-    pub(crate) one_file_system: bool,
+    pub one_file_system: bool,
     /// Set-user-ID, set-group-ID and extended attributes stay behind: they were a container's to give, and the files come to
     /// the host.
-    pub(crate) disarm: bool,
+    pub disarm: bool,
+    /// The tree is the upper or a lower layer of an overlay: its marks are deletions, and pipes are files like others.
+    pub layer: bool,
+    /// No file is younger than this, in seconds since 1970 (`SOURCE_DATE_EPOCH`).
+    pub newest: Option<i64>,
 }
 
 /// A walk under way.
@@ -51,7 +56,7 @@ struct Reader<'w, 's> {
 
 impl Walk<'_> {
     /// Passes on what is `name` in the folder, a link not followed, as `shown`, with everything below it.
-    pub(crate) fn entry(
+    pub fn entry(
         &self,
         folder: impl AsFd,
         name: &OsStr,
@@ -65,17 +70,12 @@ impl Walk<'_> {
     }
 
     /// Passes on an open folder as `shown`, with everything below it.
-    pub(crate) fn folder(
-        &self,
-        folder: &OwnedFd,
-        shown: &Path,
-        sink: &mut dyn TreeSink,
-    ) -> io::Result<LeftOut> {
+    pub fn folder(&self, folder: &OwnedFd, shown: &Path, sink: &mut dyn TreeSink) -> io::Result<LeftOut> {
         self.entry(folder, OsStr::new("."), shown, sink)
     }
 
     /// Passes on a file that is held by a path descriptor as `shown`.
-    pub(crate) fn file(&self, path: &OwnedFd, shown: &Path, sink: &mut dyn TreeSink) -> io::Result<LeftOut> {
+    pub fn file(&self, path: &OwnedFd, shown: &Path, sink: &mut dyn TreeSink) -> io::Result<LeftOut> {
         let stat = statx(path, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)?;
         let mut reader = self.reader(&stat, sink);
         if FileType::from_raw_mode(stat.stx_mode.into()) == FileType::RegularFile {
@@ -114,6 +114,9 @@ impl Reader<'_, '_> {
         stat: &Statx,
         levels: usize,
     ) -> io::Result<()> {
+        if self.walk.layer && whiteout::is_reserved(name) {
+            return Err(at(shown)(invalid("in a layer this name means a deletion, and no file can have it")));
+        }
         match FileType::from_raw_mode(stat.stx_mode.into()) {
             FileType::Directory => self.pass_folder(folder, name, shown, levels),
             FileType::RegularFile => self.pass_file(folder, name, shown).map_err(at(shown)),
@@ -121,6 +124,14 @@ impl Reader<'_, '_> {
                 let target = readlinkat(folder, name, Vec::new()).map_err(|error| at(shown)(error.into()))?;
                 let attributes = self.attributes(stat, Vec::new());
                 self.sink.link(shown, &attributes, target.to_bytes()).map_err(at(shown))
+            }
+            FileType::CharacterDevice if self.walk.layer && whiteout::is_whiteout(stat) => {
+                self.sink.whiteout(shown).map_err(at(shown))
+            }
+            FileType::Fifo if self.walk.layer => {
+                let attributes = self.attributes(stat, Vec::new());
+                self.left_out.nodes += u64::from(!self.sink.pipe(shown, &attributes).map_err(at(shown))?);
+                Ok(())
             }
             _ => {
                 self.left_out.nodes += 1;
@@ -146,6 +157,9 @@ impl Reader<'_, '_> {
         let (open, stat) = open().map_err(at(shown))?;
         let attributes = self.attributes(&stat, xattr::read(&open).map_err(at(shown))?);
         self.sink.folder(shown, &attributes).map_err(at(shown))?;
+        if self.walk.layer && Marks::own().is_opaque(&open).map_err(at(shown))? {
+            self.sink.opaque(shown).map_err(at(shown))?;
+        }
         if device(&stat) != self.device && (self.walk.one_file_system || is_kernels_own(&open)?) {
             return Ok(());
         }
@@ -190,7 +204,7 @@ impl Reader<'_, '_> {
             uid,
             gid,
             mode: u32::from(stat.stx_mode) & mask,
-            modified: stat.stx_mtime.tv_sec,
+            modified: stat.stx_mtime.tv_sec.min(self.walk.newest.unwrap_or(i64::MAX)),
             xattrs: if self.walk.disarm { Vec::new() } else { xattrs },
         }
     }
@@ -242,7 +256,7 @@ fn names(folder: &OwnedFd) -> io::Result<Vec<CString>> {
 }
 
 /// Whether a folder is of a file system that the kernel makes up.
-pub(crate) fn is_kernels_own(folder: impl AsFd) -> io::Result<bool> {
+pub fn is_kernels_own(folder: impl AsFd) -> io::Result<bool> {
     let magic = rustix::fs::fstatfs(folder)?.f_type;
     Ok(KERNELS_OWN.iter().any(|own| i128::from(*own) == i128::from(magic)))
 }

@@ -12,7 +12,7 @@ use super::invalid;
 const MOST_DICTIONARY_KIB: u32 = 128 << 10;
 
 /// The stream as it was before it was compressed with gzip, zstd or xz; any other one as it is.
-pub(crate) fn open<'r>(stream: &'r mut dyn Read) -> io::Result<Box<dyn Read + 'r>> {
+pub fn open<'r>(stream: &'r mut dyn Read) -> io::Result<Box<dyn Read + 'r>> {
     let mut head = Vec::new();
     Read::take(&mut *stream, 6).read_to_end(&mut head)?;
     let kind = kind_of(&head);

@@ -13,7 +13,7 @@ const MOST_BYTES: usize = 65_536;
 /// Whether an attribute of a foreign file is taken over: file capabilities, access lists and a user's own. Not those with
 /// which an overlay file system finds its way (`trusted.overlay.redirect` and its `user.` twin lead to other files), and no
 /// label of a security module.
-pub(super) fn may_travel(name: &[u8]) -> bool {
+pub(crate) fn may_travel(name: &[u8]) -> bool {
     match name {
         b"security.capability" | b"system.posix_acl_access" | b"system.posix_acl_default" => true,
         name => name.starts_with(b"user.") && !name.starts_with(b"user.overlay."),

@@ -8,7 +8,7 @@ use super::invalid;
 
 /// How the owners of files that are written follow from those of the source.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Owners {
+pub enum Owners {
     /// As the kernel gives them: the writer's own.
     Writers,
     /// The same numbers.
@@ -41,7 +41,7 @@ impl Owners {
 
 /// The container's number of a host id; the kernel's "nobody" (65534) for one that it has no number for, as a process in it
 /// would see.
-pub(crate) fn container_id(lines: &[IdMapping], host: u32) -> u32 {
+pub fn container_id(lines: &[IdMapping], host: u32) -> u32 {
     let inside = |line: &IdMapping| {
         let offset = host.checked_sub(line.host).filter(|offset| *offset < line.size)?;
         line.container.checked_add(offset)

@@ -21,7 +21,7 @@ const MOST_LEVELS: u32 = 24;
 ///
 /// # Errors
 /// The first of the file system; calling again goes on from there.
-pub(crate) fn remove(folder: &Path) -> io::Result<()> {
+pub fn remove(folder: &Path) -> io::Result<()> {
     let name = std::ffi::CString::new(folder.as_os_str().as_encoded_bytes())?;
     let top = match open_folder(CWD, &name) {
         Ok(top) => top,

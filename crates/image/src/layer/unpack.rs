@@ -1,0 +1,148 @@
+//! From a stream to a layer that can be mounted.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use cofferdam_names::Digest;
+
+use super::hashed::HashedReader;
+use super::record::{Counted, Record};
+use super::{FILES, Layer, LayerError, RECORD, remove};
+use crate::store::is_still_at;
+use crate::tree::archive::{self, Names};
+use crate::tree::compression;
+use crate::tree::owners::Owners;
+use crate::tree::writer::{Limits, TreeWriter};
+use crate::{Lease, Store, StoreError};
+
+/// What came of an order to unpack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the field's names")]
+pub enum Unpacked {
+    /// It is here now.
+    Now(Layer),
+    /// It was here already; of the stream nothing was read.
+    Before(Layer),
+}
+
+impl Unpacked {
+    /// The layer.
+    #[must_use]
+    pub fn layer(self) -> Layer {
+        match self {
+            Self::Now(layer) | Self::Before(layer) => layer,
+        }
+    }
+}
+
+/// More than the files, for what stands between them in the tar: headers, ends of blocks.
+const HEADERS: u64 = 8 << 30;
+
+impl Lease {
+    /// Unpacks a layer from its stream, compressed or not (which is told by its first bytes), while it may still be coming in.
+    /// It gets its place only when the whole stream has been read and its uncompressed bytes have the digest `diff_id`. Waits
+    /// for another process that unpacks the same one. Any thread may call it.
+    ///
+    /// # Errors
+    /// The stream ends with an error, is no layer, breaks a limit, or is another layer; then nothing is left.
+    pub fn unpack(
+        &self,
+        diff_id: &Digest,
+        stream: &mut dyn Read,
+        limits: Limits,
+    ) -> Result<Unpacked, LayerError> {
+        let store = self.store();
+        let locked = lock(store, diff_id)?;
+        if let Some(layer) = store.layer(diff_id)? {
+            return Ok(Unpacked::Before(layer));
+        }
+        let draft = store.layers().join(format!(".new-{}", diff_id.hex()));
+        // What a process that was killed has left.
+        remove(&draft)?;
+        match fill(&draft, diff_id, stream, limits) {
+            Ok(()) => {}
+            Err(error) => {
+                remove(&draft)?;
+                return Err(error);
+            }
+        }
+        let place = store.layer_folder(diff_id);
+        // One of another boot, or that somebody has changed.
+        remove(&place)?;
+        std::fs::rename(&draft, &place).map_err(StoreError::io("write", &place))?;
+        drop(locked);
+        match store.layer(diff_id)? {
+            Some(layer) => Ok(Unpacked::Now(layer)),
+            None => Err(StoreError::NotUnpacked { diff_id: diff_id.clone() }.into()),
+        }
+    }
+
+    /// Unpacks a layer from its blob, if it is not here yet.
+    ///
+    /// # Errors
+    /// The blob is not here, or as with [`Lease::unpack`].
+    pub fn unpack_blob(&self, blob: &Digest, diff_id: &Digest) -> Result<Layer, LayerError> {
+        if let Some(layer) = self.store().layer(diff_id)? {
+            return Ok(layer);
+        }
+        let mut file = self.store().open_blob(blob)?;
+        Ok(self.unpack(diff_id, &mut file, Limits::default())?.layer())
+    }
+}
+
+/// Held while a layer is unpacked.
+struct Locked {
+    file: File,
+    path: PathBuf,
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // Whoever waits for the lock looks whether the file is still there.
+        let _ = std::fs::remove_file(&self.path);
+        let _ = self.file.unlock();
+    }
+}
+
+fn lock(store: &Store, diff_id: &Digest) -> Result<Locked, StoreError> {
+    let layers = store.layers();
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&layers);
+    made.map_err(StoreError::io("make", &layers))?;
+    let path = layers.join(format!(".lock-{}", diff_id.hex()));
+    loop {
+        let file = crate::store::open_lock(&path)?;
+        file.lock().map_err(StoreError::io("lock", &path))?;
+        if is_still_at(&file, &path).map_err(StoreError::io("look at", &path))? {
+            return Ok(Locked { file, path });
+        }
+    }
+}
+
+fn fill(draft: &Path, diff_id: &Digest, stream: &mut dyn Read, limits: Limits) -> Result<(), LayerError> {
+    let failed = |source| LayerError::Unpack { diff_id: diff_id.clone(), source };
+    let files = draft.join(FILES);
+    std::fs::DirBuilder::new().mode(0o700).create(draft).map_err(failed)?;
+    std::fs::create_dir(&files).map_err(failed)?;
+    std::fs::set_permissions(&files, PermissionsExt::from_mode(0o755)).map_err(failed)?;
+    let whole = compression::open(stream).map_err(failed)?;
+    let mut hashed = HashedReader::new(whole, limits.bytes.saturating_add(HEADERS));
+    // An ordinary user cannot give files away.
+    let owners = if rustix::process::geteuid().is_root() { Owners::Same } else { Owners::Writers };
+    let mut writer = TreeWriter::layer(&files, owners, limits).map_err(failed)?;
+    let left_out = archive::read(&mut hashed, Names::Layer, &mut writer).map_err(failed)?;
+    let counted = Counted {
+        bytes: writer.bytes(),
+        entries: writer.entries(),
+        left_out: left_out.nodes,
+        hides_all: writer.hides_all(),
+    };
+    writer.finish().map_err(failed)?;
+    let found = hashed.finish().map_err(failed)?;
+    if found != *diff_id {
+        return Err(LayerError::WrongContent { expected: diff_id.clone(), found });
+    }
+    let record = Record::new(diff_id, &files, counted).map_err(failed)?;
+    record.write(&draft.join(RECORD)).map_err(failed)
+}
