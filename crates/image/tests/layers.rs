@@ -1,5 +1,9 @@
 //! Layers: unpacked once, shared, stacked with deletions, and written again from an overlay's upper folder.
-#![allow(clippy::unwrap_used, reason = "tests: a failed unwrap is a failed test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "tests: a failed unwrap is a failed test, a skip is told"
+)]
 
 mod support;
 
