@@ -20,6 +20,7 @@ const HOUSE: [&str; 21] = [
     "microvm",
     "proof",
     "image",
+    "build",
     "shim",
     "audit",
     "scan",
