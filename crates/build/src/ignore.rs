@@ -217,7 +217,7 @@ impl Part {
     fn fits(&self, name: &str) -> bool {
         match self {
             Self::Folders => true,
-            Self::Name(atoms) => name_fits(atoms, name),
+            Self::Name(atoms) => atoms_fit(atoms, name),
         }
     }
 }
@@ -257,15 +257,19 @@ impl Atom {
     }
 }
 
-/// Whether the pattern is the whole name. The last star takes one letter more whenever the rest does not fit.
-pub(crate) fn name_fits_text(pattern: &str, name: &str) -> Result<bool, &'static str> {
+/// Whether a pattern is the whole of one name (Go's `filepath.Match`).
+///
+/// # Errors
+/// What is wrong with the pattern.
+pub fn name_fits(pattern: &str, name: &str) -> Result<bool, &'static str> {
     match Part::parse(pattern)? {
         Part::Folders => Ok(true),
-        Part::Name(atoms) => Ok(name_fits(&atoms, name)),
+        Part::Name(atoms) => Ok(atoms_fit(&atoms, name)),
     }
 }
 
-fn name_fits(atoms: &[Atom], name: &str) -> bool {
+/// The last star takes one letter more whenever the rest does not fit.
+fn atoms_fit(atoms: &[Atom], name: &str) -> bool {
     let name: Vec<char> = name.chars().collect();
     let (mut at, mut of) = (0, 0);
     let mut star: Option<(usize, usize)> = None;

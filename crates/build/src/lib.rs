@@ -8,4 +8,4 @@ pub mod dockerfile;
 mod ignore;
 mod suggestion;
 
-pub use ignore::{IgnoreError, IgnoreRules};
+pub use ignore::{IgnoreError, IgnoreRules, name_fits};

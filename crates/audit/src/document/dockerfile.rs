@@ -1,5 +1,7 @@
 //! Dockerfiles: how an image is made.
 
+use cofferdam_build::dockerfile::Lines;
+
 use super::{Line, judge, seen};
 use crate::Report;
 use crate::control::Body::{CisDocker, Nist800190};
@@ -11,7 +13,7 @@ use crate::secret::{is_secret_name, is_secret_value};
 pub struct Instruction {
     /// Its name in capitals.
     pub name: String,
-    /// What follows it, continuation lines joined by a blank.
+    /// What follows it, continuation lines joined, every gap one blank.
     pub rest: String,
     /// The line on which it begins, from 1.
     pub line: usize,
@@ -28,41 +30,15 @@ impl Dockerfile {
     /// Reads a Dockerfile: instructions, continuations, comments and here-documents.
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        let escape =
-            if text.lines().take(5).any(|line| line.replace(' ', "").eq_ignore_ascii_case("#escape=`")) {
-                '`'
-            } else {
-                '\\'
-            };
-        let mut instructions = Vec::new();
-        let mut lines = text.lines().enumerate();
-        while let Some((number, line)) = lines.next() {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let mut whole = line.to_owned();
-            while whole.ends_with(escape) {
-                whole.pop();
-                match lines.next() {
-                    Some((_, next)) if next.trim_start().starts_with('#') => whole.push(escape),
-                    Some((_, next)) => whole += &format!(" {}", next.trim()),
-                    None => break,
-                }
-            }
-            if let Some(mark) = here_document(&whole) {
-                for (_, next) in lines.by_ref() {
-                    if next.trim() == mark {
-                        break;
-                    }
-                    whole += &format!(" ; {}", next.trim());
-                }
-            }
-            let (name, rest) = whole.split_once(char::is_whitespace).unwrap_or((&whole, ""));
-            let (name, rest) = (name.to_ascii_uppercase(), rest.trim().to_owned());
-            instructions.push(Instruction { name, rest, line: number + 1 });
-        }
-        Self { instructions }
+        // What is wrong with the file is for a build to say: what stands before it is judged.
+        let (lines, _) = Lines::read(text);
+        let instructions = lines.instructions.into_iter().map(|raw| {
+            let texts = raw.heredocs.iter().flat_map(|heredoc| heredoc.content.lines());
+            let rest = texts.fold(raw.rest, |rest, line| rest + " ; " + line.trim());
+            let rest = rest.split_whitespace().collect::<Vec<_>>().join(" ");
+            Instruction { name: raw.name, rest, line: raw.line }
+        });
+        Self { instructions: instructions.collect() }
     }
 
     fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Instruction> {
@@ -94,22 +70,6 @@ impl Dockerfile {
             .filter(|(image, _)| *image != "scratch" && !stages.contains(image) && !image.starts_with('$'))
             .collect()
     }
-}
-
-/// The word that ends the here-document of an instruction.
-fn here_document(line: &str) -> Option<String> {
-    let upper = line.to_ascii_uppercase();
-    if !(upper.starts_with("RUN") || upper.starts_with("COPY") || upper.starts_with("ADD")) {
-        return None;
-    }
-    let (_, rest) = line.split_once("<<")?;
-    let word: String = rest
-        .trim_start_matches('-')
-        .trim_start_matches(['"', '\''])
-        .chars()
-        .take_while(|letter| letter.is_ascii_alphanumeric() || *letter == '_')
-        .collect();
-    (!word.is_empty() && !rest.starts_with('<')).then_some(word)
 }
 
 /// Judges a Dockerfile; `path` is what the report calls it.
@@ -188,7 +148,7 @@ mod tests {
             file.instructions.iter().map(|one| (one.name.as_str(), one.rest.as_str(), one.line)).collect();
         assert_eq!(
             all,
-            [("FROM", "a  AS b", 2), ("RUN", "<<EOF ; apt-get update", 4), ("RUN", "a  && b", 7)]
+            [("FROM", "a AS b", 2), ("RUN", "<<EOF ; apt-get update", 4), ("RUN", "a && b", 7)]
                 .map(|(a, b, c)| (a, b, c))
         );
     }
