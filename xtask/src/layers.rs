@@ -19,6 +19,7 @@ const HOUSE: [&str; 22] = [
     "network",
     "microvm",
     "proof",
+    "resolver",
     "image",
     "build",
     "shim",
