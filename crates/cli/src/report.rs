@@ -70,7 +70,14 @@ impl Report {
                 let _ = writeln!(text, "  {word}: {indented}");
             }
         }
-        text
+        // Texts of images, archives and registries may be in it, and must not drive the terminal.
+        text.chars()
+            .map(
+                |letter| {
+                    if letter.is_control() && !matches!(letter, '\n' | '\t') { '\u{fffd}' } else { letter }
+                },
+            )
+            .collect()
     }
 
     /// Says it on standard error and gives the exit status.

@@ -12,6 +12,7 @@ mod layer;
 mod manifest;
 mod media_type;
 mod platform;
+pub mod registry;
 mod store;
 pub mod tree;
 

@@ -185,6 +185,23 @@ impl<'i> Reader<'i> {
         Setting::new(map, section.place)
     }
 
+    /// The tables of a table whose keys are free, such as hosts, in the order of the text.
+    pub fn tables(&mut self, section: Section<'i>) -> Vec<(String, Section<'i>)> {
+        let Section { prefix, mut entries, .. } = section;
+        entries.sort_by_key(|entry| entry.span.start);
+        let mut tables = Vec::new();
+        for Entry { key, span, value } in entries {
+            match value {
+                DeValue::Table(table) => {
+                    let section = self.section(format!("{prefix}{key}."), table, span.start);
+                    tables.push((key, section));
+                }
+                _ => self.problem(span.start, format!("{prefix}{key}: it is a table")),
+            }
+        }
+        tables
+    }
+
     /// Ends a table: what was not asked for is unknown.
     pub fn finish(&mut self, section: Section<'i>) {
         for entry in &section.entries {

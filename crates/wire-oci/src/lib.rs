@@ -1,10 +1,12 @@
-//! The OCI runtime specification's JSON shapes (1.0 to 1.3, Linux), as callers send them, and those of images ([`image`]).
+//! The OCI runtime specification's JSON shapes (1.0 to 1.3, Linux), as callers send them, and those of images ([`image`]) and registries
+//! ([`distribution`]).
 //!
 //! Nothing behind this crate trusts these types: `cofferdam-runtime` and `cofferdam-image` turn them once into their own. As the
 //! specification's "Extensibility" asks, unknown properties are skipped; an unknown *value* of a known property is an
 //! error, because skipping it could loosen a confinement that its author counts on. `null` reads as absent, as the Go
 //! programs that write these files mean it. This crate does no I/O.
 
+pub mod distribution;
 mod features;
 pub mod image;
 mod linux;

@@ -5,22 +5,24 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 /// What `cargo xtask ci` needs beyond a Rust toolchain.
-pub(crate) const TEST_PACKAGES: [&str; 15] = [
-    "busybox-static", // the smallest root filesystem
-    "containerd",     // drives `cofferdam oci`
-    "docker.io",      // drives `cofferdam oci`
-    "gcc",            // the 32-bit attack programs
-    "gcc-multilib",   // the same
-    "iptables",       // dockerd does not start without it
-    "mmdebstrap",     // a real Debian as a root filesystem
-    "passwd",         // useradd: the ordinary user
-    "podman",         // drives `cofferdam oci`
-    "procps",         // ps, as people use it
-    "strace",         // counts system calls
-    "tmux",           // a real terminal
-    "uidmap",         // newuidmap: rootless with ranges
-    "xz-utils",       // a compressed root filesystem
-    "zstd",           // the same
+pub(crate) const TEST_PACKAGES: [&str; 17] = [
+    "busybox-static",  // the smallest root filesystem
+    "containerd",      // drives `cofferdam oci`
+    "docker-registry", // a registry to pull from and push to
+    "docker.io",       // drives `cofferdam oci`
+    "gcc",             // the 32-bit attack programs
+    "gcc-multilib",    // the same
+    "iptables",        // dockerd does not start without it
+    "mmdebstrap",      // a real Debian as a root filesystem
+    "passwd",          // useradd: the ordinary user
+    "podman",          // drives `cofferdam oci`
+    "procps",          // ps, as people use it
+    "skopeo",          // pulls what was pushed, and the other way round
+    "strace",          // counts system calls
+    "tmux",            // a real terminal
+    "uidmap",          // newuidmap: rootless with ranges
+    "xz-utils",        // a compressed root filesystem
+    "zstd",            // the same
 ];
 
 /// Installs those of `packages` that dpkg does not have. Services that they bring are not started (policy-rc.d).
