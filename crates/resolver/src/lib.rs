@@ -9,6 +9,7 @@ pub mod address;
 pub mod allow;
 mod answer;
 mod cache;
+pub mod control;
 mod dice;
 mod limits;
 pub mod local;
@@ -17,6 +18,7 @@ mod question;
 mod resolver;
 pub mod settings;
 pub mod wire;
+pub mod worker;
 
 pub use dice::Dice;
 pub use limits::Limits;
