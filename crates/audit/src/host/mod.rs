@@ -7,7 +7,7 @@ mod questions;
 
 pub use checks::controls;
 pub use facts::*;
-pub(crate) use facts::{Wanted, gather_mounts, gather_processes};
+pub(crate) use facts::{Wanted, distribution, gather_mounts, gather_processes};
 pub use questions::{Answer, questions};
 
 use crate::{Assessment, Report};

@@ -146,7 +146,7 @@ fn name(source: &Source) -> Fact<String> {
     }
 }
 
-fn distribution(source: &Source) -> Fact<BTreeMap<String, String>> {
+pub(crate) fn distribution(source: &Source) -> Fact<BTreeMap<String, String>> {
     for path in ["/etc/os-release", "/usr/lib/os-release"] {
         if let Fact::Known(Some(text)) = source.tree.text(path) {
             let field = |line: &str| {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::disk::{self, Disk, DiskError};
 use crate::fact::Fact;
 use crate::tree::{FileStatus, Tree};
 
@@ -36,6 +37,16 @@ impl Source {
     /// A tree that no system runs in, as a disk, a backup or an image's root.
     pub fn at_rest(root: &Path) -> io::Result<Self> {
         Ok(Self { tree: Tree::at_rest(root)?, view: View::AtRest })
+    }
+
+    /// The system on a disk's image: raw or qcow2, with partitions or without. Nothing is mounted. Also gives what else is on
+    /// the disk and was not looked at, in words.
+    ///
+    /// # Errors
+    /// It cannot be read, or has no root of a system in a file system that is read here.
+    pub fn of_disk(path: &Path) -> Result<(Self, Vec<String>), DiskError> {
+        let Disk { tree, left_out } = disk::open(path)?;
+        Ok((Self { tree, view: View::AtRest }, left_out))
     }
 
     /// The text of a file; for the kernel's own files only where the kernel made them.

@@ -1,25 +1,39 @@
-//! A tree of files that may be hostile, read below a descriptor of its root.
+//! A tree of files that may be hostile: a folder of this machine, an archive, or the file system on a disk.
 //!
-//! Every path is resolved by openat2(2) as if the root were `/`: a symbolic link leads nowhere outside. What a path leads to is
-//! looked at first (`O_PATH` opens nothing), and only a regular file is then opened for reading, through its descriptor: a FIFO
-//! or a device that is put in its place meanwhile is never touched. All reads and listings are bounded.
+//! Every path is resolved as if the tree's root were `/`: a symbolic link leads nowhere outside. Only regular files are read.
+//! All reads and listings are bounded.
+
+mod archive;
+mod compression;
+mod folder;
+mod spool;
+mod tape;
+mod unmounted;
+mod walk;
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
-use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{FileType, ResolveFlags};
 use rustix::io::Errno;
 use serde::Serialize;
+use thiserror::Error;
 
 use crate::fact::{Fact, Unknown};
+use folder::Folder;
+
+pub(crate) use archive::{Archive, ArchiveError, Buried};
+pub(crate) use spool::{Spool, SpoolError};
+#[cfg(test)]
+pub(crate) use tape::tests as tests_of_tapes;
+pub(crate) use unmounted::{Node, Unmounted, resolve};
+pub(crate) use walk::{Seen, Walked};
 
 /// Larger files are not read: no configuration is that long, and a planted one must not fill the memory.
 const MOST_BYTES: usize = 4 << 20;
 /// Longer listings are not read to their end.
-const MOST_ENTRIES: usize = 20_000;
+pub(crate) const MOST_ENTRIES: usize = 20_000;
 
 /// What stands at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -58,54 +72,81 @@ pub struct FileStatus {
     pub device: u64,
 }
 
+/// Why something in a tree cannot be looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(crate) enum Failure {
+    #[error("nothing is there")]
+    Absent,
+    #[error("no permission")]
+    Forbidden,
+    #[error("links in a circle")]
+    Circle,
+    #[error("another file system is mounted there")]
+    OtherMount,
+    #[error("it is no regular file and was not opened")]
+    NoFile,
+    #[error("it is larger than {} MiB and was not read", .0 >> 20)]
+    TooLarge(usize),
+    /// What an archive or a disk holds there makes no sense.
+    #[error("{0}")]
+    Damaged(String),
+    #[error("{0}")]
+    Io(String),
+}
+
+impl From<Errno> for Failure {
+    fn from(errno: Errno) -> Self {
+        match errno {
+            Errno::NOENT | Errno::NOTDIR => Self::Absent,
+            Errno::ACCESS | Errno::PERM => Self::Forbidden,
+            Errno::LOOP => Self::Circle,
+            Errno::XDEV => Self::OtherMount,
+            errno => Self::Io(io::Error::from(errno).to_string()),
+        }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error.to_string())
+    }
+}
+
 /// A tree's root.
 #[derive(Debug)]
-pub struct Tree {
-    root: OwnedFd,
-    resolve: ResolveFlags,
+pub struct Tree(Files);
+
+#[derive(Debug)]
+enum Files {
+    Folder(Folder),
+    Unmounted(Box<dyn Unmounted>),
 }
 
 impl Tree {
     /// Opens the running system's own root: paths lead into other mounts, as they do for every process.
     pub fn running(root: &Path) -> io::Result<Self> {
-        Self::open(root, ResolveFlags::empty())
+        Ok(Self(Files::Folder(Folder::open(root, ResolveFlags::empty())?)))
     }
 
     /// Opens a tree that belongs to somebody else. No mount below it is entered: one could be made to hang (FUSE), or show the
     /// host's own `/proc` as the tree's.
     pub fn at_rest(root: &Path) -> io::Result<Self> {
-        Self::open(root, ResolveFlags::NO_XDEV)
+        Ok(Self(Files::Folder(Folder::open(root, ResolveFlags::NO_XDEV)?)))
     }
 
-    fn open(root: &Path, more: ResolveFlags) -> io::Result<Self> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = rustix::fs::openat(CWD, root, flags, Mode::empty())?;
-        Ok(Self { root, resolve: ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | more })
-    }
-
-    /// A descriptor of what stands at the path, which cannot be read or written through.
-    fn locate(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
-        let relative = path.strip_prefix("/").unwrap_or(path);
-        let relative = if relative.as_os_str().is_empty() { Path::new(".") } else { relative };
-        for _ in 0..16 {
-            let flags = OFlags::PATH | OFlags::CLOEXEC | flags;
-            match openat2(&self.root, relative, flags, Mode::empty(), self.resolve) {
-                // EAGAIN: a rename somewhere raced with the look-up (openat2(2)); the kernel asks to try again.
-                Err(Errno::AGAIN | Errno::INTR) => {}
-                other => return other,
-            }
-        }
-        Err(Errno::AGAIN)
+    /// The files of an archive or of a disk.
+    pub(crate) fn unmounted(files: impl Unmounted + 'static) -> Self {
+        Self(Files::Unmounted(Box::new(files)))
     }
 
     /// What stands at the path, links followed inside the tree; `None` where nothing does.
     pub fn status(&self, path: impl AsRef<Path>) -> Fact<Option<FileStatus>> {
-        self.status_with(path.as_ref(), OFlags::empty())
+        self.status_with(path.as_ref(), true)
     }
 
     /// What stands at the path itself: a last link is not followed.
     pub fn own_status(&self, path: impl AsRef<Path>) -> Fact<Option<FileStatus>> {
-        self.status_with(path.as_ref(), OFlags::NOFOLLOW)
+        self.status_with(path.as_ref(), false)
     }
 
     /// What stands at the path, or the link itself where it leads nowhere.
@@ -116,9 +157,12 @@ impl Tree {
         }
     }
 
-    fn status_with(&self, path: &Path, flags: OFlags) -> Fact<Option<FileStatus>> {
-        let status = self.locate(path, flags).and_then(|fd| status(&fd));
-        absent_as_none(path, status).into()
+    fn status_with(&self, path: &Path, follow: bool) -> Fact<Option<FileStatus>> {
+        let status = match &self.0 {
+            Files::Folder(folder) => folder.status(path, follow),
+            Files::Unmounted(files) => resolve(&**files, path, follow).and_then(|node| files.status(node)),
+        };
+        absent_as_none(path, status)
     }
 
     /// Whether anything stands at the path.
@@ -134,12 +178,13 @@ impl Tree {
     /// The same with another bound.
     pub fn bytes_up_to(&self, path: impl AsRef<Path>, most: usize) -> Fact<Option<Vec<u8>>> {
         let path = path.as_ref();
-        let fd = match absent_as_none(path, self.locate(path, OFlags::empty())) {
-            Ok(Some(fd)) => fd,
-            Ok(None) => return Fact::Known(None),
-            Err(unknown) => return Fact::Unknown(unknown),
+        let read = match &self.0 {
+            Files::Folder(folder) => folder.bytes(path, most),
+            Files::Unmounted(files) => {
+                resolve(&**files, path, true).and_then(|node| read_node(&**files, node, most))
+            }
         };
-        read_regular(&fd, path, most).map(Some).into()
+        absent_as_none(path, read)
     }
 
     /// The text of a regular file, whatever is no UTF-8 replaced; `None` where nothing stands at the path.
@@ -155,28 +200,28 @@ impl Tree {
     /// Where a symbolic link points; `None` where nothing or something else stands there.
     pub fn link(&self, path: impl AsRef<Path>) -> Fact<Option<String>> {
         let path = path.as_ref();
-        let fd = match absent_as_none(path, self.locate(path, OFlags::NOFOLLOW)) {
-            Ok(Some(fd)) => fd,
-            Ok(None) => return Fact::Known(None),
-            Err(unknown) => return Fact::Unknown(unknown),
+        let target = match &self.0 {
+            Files::Folder(folder) => folder.link(path),
+            Files::Unmounted(files) => {
+                resolve(&**files, path, false).and_then(|node| match files.status(node)?.kind {
+                    FileKind::Link => files.target(node).map(Some),
+                    _ => Ok(None),
+                })
+            }
         };
-        match rustix::fs::readlinkat(&fd, c"", Vec::new()) {
-            Ok(target) => Fact::Known(Some(lossy(target.into_bytes()))),
-            // EINVAL, and ENOENT for an empty path: it is no link.
-            Err(Errno::INVAL | Errno::NOENT) => Fact::Known(None),
-            Err(errno) => Fact::Unknown(unreadable(path, errno)),
-        }
+        absent_as_none(path, target).map(|target| target.flatten().map(lossy))
     }
 
     /// The names in a folder, sorted; `None` where there is no such folder. Of an endless folder the first 20,000.
     pub fn list(&self, path: impl AsRef<Path>) -> Fact<Option<Vec<OsString>>> {
         let path = path.as_ref();
-        let fd = match absent_as_none(path, self.locate(path, OFlags::DIRECTORY)) {
-            Ok(Some(fd)) => fd,
-            Ok(None) => return Fact::Known(None),
-            Err(unknown) => return Fact::Unknown(unknown),
+        let names = match &self.0 {
+            Files::Folder(folder) => folder.names(path),
+            Files::Unmounted(files) => {
+                resolve(&**files, path, true).and_then(|node| node_names(&**files, node))
+            }
         };
-        names(&fd).map(Some).map_err(|errno| unreadable(path, errno)).into()
+        absent_as_none(path, names)
     }
 
     /// The names in a folder that are UTF-8 and end so; empty where there is no such folder.
@@ -187,47 +232,46 @@ impl Tree {
     }
 }
 
+fn read_node(files: &dyn Unmounted, node: Node, most: usize) -> Result<Vec<u8>, Failure> {
+    let status = files.status(node)?;
+    match status.kind {
+        FileKind::File if status.size > most as u64 => Err(Failure::TooLarge(most)),
+        FileKind::File => files.read(node, most),
+        _ => Err(Failure::NoFile),
+    }
+}
+
+fn node_names(files: &dyn Unmounted, node: Node) -> Result<Vec<OsString>, Failure> {
+    if files.status(node)?.kind != FileKind::Folder {
+        return Err(Failure::Absent);
+    }
+    let mut names: Vec<OsString> = files.children(node)?.into_iter().map(|(name, _)| name).collect();
+    names.sort_unstable();
+    Ok(names)
+}
+
 /// Replaces what is no UTF-8.
 fn lossy(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
-fn unreadable(path: &Path, errno: Errno) -> Unknown {
-    let why = match errno {
-        Errno::ACCESS | Errno::PERM => "no permission".to_owned(),
-        Errno::LOOP => "links in a circle".to_owned(),
-        Errno::XDEV => "another file system is mounted there".to_owned(),
-        errno => io::Error::from(errno).to_string(),
-    };
-    Unknown(format!("cannot read {}: {why}", path.display()))
+fn unreadable(path: &Path, failure: &Failure) -> Unknown {
+    Unknown(format!("cannot read {}: {failure}", path.display()))
 }
 
-fn absent_as_none<T>(path: &Path, found: Result<T, Errno>) -> Result<Option<T>, Unknown> {
+fn absent_as_none<T>(path: &Path, found: Result<T, Failure>) -> Fact<Option<T>> {
     match found {
-        Ok(found) => Ok(Some(found)),
-        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
-        Err(errno) => Err(unreadable(path, errno)),
+        Ok(found) => Fact::Known(Some(found)),
+        Err(Failure::Absent) => Fact::Known(None),
+        Err(failure) => Fact::Unknown(unreadable(path, &failure)),
     }
-}
-
-fn status(fd: &OwnedFd) -> Result<FileStatus, Errno> {
-    let stat = rustix::fs::fstat(fd)?;
-    Ok(FileStatus::of(&stat))
 }
 
 impl FileStatus {
     /// Reads what fstat(2) gave.
     pub(crate) fn of(stat: &rustix::fs::Stat) -> Self {
-        let kind = match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => FileKind::File,
-            FileType::Directory => FileKind::Folder,
-            FileType::Symlink => FileKind::Link,
-            FileType::Socket => FileKind::Socket,
-            FileType::Fifo => FileKind::Fifo,
-            _ => FileKind::Device,
-        };
         Self {
-            kind,
+            kind: FileKind::of_mode(stat.st_mode),
             mode: stat.st_mode & 0o7777,
             uid: stat.st_uid,
             gid: stat.st_gid,
@@ -244,58 +288,25 @@ impl FileStatus {
     }
 }
 
-/// Opens a located file anew for reading, if it is a regular one, and reads it.
-fn read_regular(fd: &OwnedFd, path: &Path, most: usize) -> Result<Vec<u8>, Unknown> {
-    let failed = |errno| unreadable(path, errno);
-    let found = status(fd).map_err(failed)?;
-    if found.kind != FileKind::File {
-        return Err(Unknown(format!("{} is no regular file and was not opened", path.display())));
-    }
-    let too_long =
-        || Unknown(format!("{} is larger than {} MiB and was not read", path.display(), most >> 20));
-    if found.size > most as u64 {
-        return Err(too_long());
-    }
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let name = format!("/proc/self/fd/{}", fd.as_raw_fd());
-    let file = rustix::fs::openat(CWD, name, flags, Mode::empty()).map_err(failed)?;
-    let mut bytes = Vec::with_capacity(usize::try_from(found.size).unwrap_or(0).max(4096));
-    loop {
-        if bytes.len() > most {
-            return Err(too_long());
-        }
-        if bytes.capacity() - bytes.len() < 1024 {
-            bytes.reserve(bytes.capacity());
-        }
-        match rustix::io::read(&file, rustix::buffer::spare_capacity(&mut bytes)) {
-            Ok(0) => return Ok(bytes),
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(errno) => return Err(failed(errno)),
+impl FileKind {
+    /// The kind in the upper bits of `st_mode` (inode(7)).
+    pub(crate) const fn of_mode(mode: u32) -> Self {
+        match FileType::from_raw_mode(mode) {
+            FileType::RegularFile => Self::File,
+            FileType::Directory => Self::Folder,
+            FileType::Symlink => Self::Link,
+            FileType::Socket => Self::Socket,
+            FileType::Fifo => Self::Fifo,
+            _ => Self::Device,
         }
     }
-}
-
-fn names(located: &OwnedFd) -> Result<Vec<OsString>, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let fd = rustix::fs::openat(located, c".", flags, Mode::empty())?;
-    let mut names = Vec::new();
-    for entry in Dir::new(fd)? {
-        let entry = entry?;
-        let name = entry.file_name().to_bytes();
-        if name != b"." && name != b".." {
-            names.push(OsString::from_vec(name.to_vec()));
-        }
-        if names.len() >= MOST_ENTRIES {
-            break;
-        }
-    }
-    names.sort_unstable();
-    Ok(names)
 }
 
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
+
+    use rustix::fs::{CWD, Mode};
 
     use super::*;
 
