@@ -10,7 +10,7 @@ mod assessment;
 mod condition;
 pub mod container;
 mod control;
-pub mod disk;
+mod disk;
 pub mod document;
 mod exceptions;
 mod fact;
@@ -30,6 +30,7 @@ pub use condition::{Condition, ConditionError};
 pub use control::{
     About, Body, Control, Dimension, Evidence, Fix, Gain, Judgement, Outcome, Reference, Severity, Verdict,
 };
+pub use disk::DiskError;
 pub use exceptions::{Baseline, Exception, WaiverError, Waivers, apply, today};
 pub use fact::{Fact, Unknown};
 pub use printable::printable;

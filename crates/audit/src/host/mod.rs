@@ -10,6 +10,9 @@ pub use facts::*;
 pub(crate) use facts::{Wanted, distribution, gather_mounts, gather_processes};
 pub use questions::{Answer, questions};
 
+use std::path::Path;
+
+use crate::disk::DiskError;
 use crate::{Assessment, Report};
 
 /// Looks at a host and judges all of it.
@@ -20,6 +23,19 @@ pub fn audit(source: &Source, target: &str) -> Report {
     let mut ways = crate::container::paths(&facts.containers);
     ways.extend(paths::to_the_engine(&facts));
     Report::new(assessment, questions(&facts), ways)
+}
+
+/// Looks at the system on a disk's image, raw or qcow2, without mounting it, and judges all of it.
+///
+/// # Errors
+/// It cannot be read, or has no system in a file system that is read here.
+pub fn audit_disk(path: &Path, target: &str) -> Result<Report, DiskError> {
+    let (source, left_out) = Source::of_disk(path)?;
+    let facts = HostFacts::of(&source);
+    let mut controls = controls();
+    controls.push(checks::whole_disk(&left_out));
+    let assessment = Assessment::of(target, &facts, controls);
+    Ok(Report::new(assessment, questions(&facts), paths::to_the_engine(&facts)))
 }
 
 /// Looks at a host and judges its engines and containers alone.

@@ -4,7 +4,6 @@
 //! All reads and listings are bounded.
 
 mod archive;
-mod compression;
 mod folder;
 mod spool;
 mod tape;

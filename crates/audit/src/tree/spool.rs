@@ -7,11 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cofferdam_image::Hasher;
+use cofferdam_image::tree::compression;
 use cofferdam_names::Digest;
 use rustix::fs::{CWD, Mode, OFlags};
 use thiserror::Error;
 
-use super::{Failure, compression};
+use super::Failure;
 
 /// What is decompressed may be so many times larger than what it was made from; whatever says to be more is a bomb.
 const MOST_GROWTH: u64 = 300;

@@ -31,6 +31,12 @@ pub fn open<'r>(stream: &'r mut dyn Read) -> io::Result<Box<dyn Read + 'r>> {
     })
 }
 
+/// Whether a stream that begins so is compressed, in a way that is known here or not.
+#[must_use]
+pub fn is_compressed(head: &[u8]) -> bool {
+    kind_of(head) != Kind::Plain
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Plain,

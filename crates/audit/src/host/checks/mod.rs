@@ -10,6 +10,8 @@ mod planted;
 mod upkeep;
 mod walls;
 
+pub(super) use access::whole_disk;
+
 use super::{HostFacts, Wanted};
 use crate::control::Control;
 

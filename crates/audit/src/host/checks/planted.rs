@@ -49,6 +49,7 @@ pub(super) fn nothing() -> HostFacts {
         engines: crate::host::Engines { docker: gap(), podman: gap(), containerd: gap(), kubelet: gap() },
         containers: gap(),
         audit_rules: gap(),
+        survey: gap(),
     }
 }
 

@@ -19,6 +19,7 @@ use serde::Serialize;
 
 use crate::container::ContainerFacts;
 use crate::fact::Fact;
+use crate::survey::{Purpose, Survey};
 use crate::tree::FileStatus;
 
 pub use accounts::{Account, Accounts, Group, Password, PasswordKind, SudoRule};
@@ -78,6 +79,9 @@ pub struct HostFacts {
     pub engines: Engines,
     /// The containers that run, of whatever engine.
     pub containers: Fact<Vec<ContainerFacts>>,
+    /// Programs that give rights, and what everybody may write: of a running system in its program folders and in /etc, of a tree
+    /// at rest everywhere.
+    pub survey: Fact<Survey>,
     /// The rules of the kernel's audit, as its files configure them: one line each.
     pub audit_rules: Fact<Vec<String>>,
 }
@@ -115,6 +119,7 @@ impl HostFacts {
             engines: Engines::gather(source, &processes),
             containers: crate::container::all(source, &processes, &mounts),
             audit_rules: audit_rules(source),
+            survey: Fact::Known(survey(source)),
             processes,
             mounts,
         }
@@ -135,6 +140,27 @@ impl HostFacts {
             None => Err(crate::fact::Unknown(format!("{path} was not read"))),
         }
     }
+}
+
+/// Where a running system's programs and settings are: a walk through its data would take longer than all else.
+const SYSTEM: [&str; 12] = [
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib64",
+    "/usr/bin",
+    "/usr/sbin",
+    "/usr/lib",
+    "/usr/libexec",
+    "/usr/local",
+    "/etc",
+    "/opt",
+    "/boot",
+];
+
+fn survey(source: &Source) -> Survey {
+    let roots: &[&str] = if source.is_running() { &SYSTEM } else { &["/"] };
+    Survey::of(&source.tree, roots, Purpose::Rights)
 }
 
 fn name(source: &Source) -> Fact<String> {

@@ -6,7 +6,10 @@ pub(super) mod files;
 mod mounts;
 mod ports;
 mod privileges;
+mod programs;
 mod ssh;
+
+pub(in crate::host) use programs::whole_disk;
 
 use crate::control::Control;
 use crate::host::HostFacts;
@@ -23,6 +26,7 @@ pub(super) const TEXTS: &[&str] = &["/proc/swaps"];
 pub(super) fn controls() -> Vec<Control<HostFacts>> {
     let mut controls = accounts::controls();
     controls.extend(privileges::controls());
+    controls.extend(programs::controls());
     controls.extend(authentication::controls());
     controls.extend(files::controls());
     controls.extend(ssh::controls());
