@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use cofferdam_audit::{Body, Reference, container, document, host};
+use cofferdam_audit::{Body, Reference, container, document, host, image};
 
 /// Sections of docker-bench-security that no check of ours answers, and why.
 const DOCKER_WHY_NOT: &[(&str, &str)] = &[
@@ -64,6 +64,9 @@ fn references() -> BTreeMap<Reference, BTreeSet<String>> {
         add(&control.about);
     }
     for control in container::controls() {
+        add(&control.about);
+    }
+    for control in image::controls() {
         add(&control.about);
     }
     let compose = document::compose::audit("x", "services: {a: {}}").unwrap();

@@ -5,11 +5,13 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 /// What `cargo xtask ci` needs beyond a Rust toolchain.
-pub(crate) const TEST_PACKAGES: [&str; 17] = [
+pub(crate) const TEST_PACKAGES: [&str; 20] = [
     "busybox-static",  // the smallest root filesystem
     "containerd",      // drives `cofferdam oci`
     "docker-registry", // a registry to pull from and push to
     "docker.io",       // drives `cofferdam oci`
+    "e2fsprogs",       // disks for the audit: mke2fs, debugfs
+    "fdisk",           // partitions on them: sfdisk
     "gcc",             // the 32-bit attack programs
     "gcc-multilib",    // the same
     "iptables",        // dockerd does not start without it
@@ -18,6 +20,7 @@ pub(crate) const TEST_PACKAGES: [&str; 17] = [
     "podman",          // drives `cofferdam oci`
     "procps",          // ps, as people use it
     "skopeo",          // pulls what was pushed, and the other way round
+    "qemu-utils",      // disk images: qemu-img
     "strace",          // counts system calls
     "tmux",            // a real terminal
     "uidmap",          // newuidmap: rootless with ranges

@@ -54,7 +54,8 @@ pub(super) fn all(disk: &Arc<dyn Blocks>) -> Result<Vec<Partition>, Failure> {
     Ok(ranges.into_iter().map(part).collect())
 }
 
-type Range = (usize, u64, u64);
+/// A number or a kind, where it begins, and how long it is.
+type Range<N = usize> = (N, u64, u64);
 
 /// A GUID partition table (UEFI specification, 5.3).
 fn gpt(disk: &Part, sector: u64) -> Result<Option<Vec<Range>>, Failure> {
@@ -88,7 +89,7 @@ fn gpt(disk: &Part, sector: u64) -> Result<Option<Vec<Range>>, Failure> {
 fn mbr(disk: &Part) -> Result<Vec<Range>, Failure> {
     const SECTOR: u64 = 512;
     const EXTENDED: [u8; 3] = [0x05, 0x0f, 0x85];
-    let table = |at: u64| -> Result<Option<Vec<(u8, u64, u64)>>, Failure> {
+    let table = |at: u64| -> Result<Option<Vec<Range<u8>>>, Failure> {
         let mut sector = [0; 512];
         if disk.read(at, &mut sector).is_err() || !sector.ends_with(&[0x55, 0xaa]) {
             return Ok(None);
@@ -112,10 +113,8 @@ fn mbr(disk: &Part) -> Result<Vec<Range>, Failure> {
         let mut at = *start;
         for _ in 0..MOST_LOGICAL {
             let Some(logical) = table(at)? else { break };
-            if let Some((kind, first, length)) =
-                logical.first().filter(|(kind, ..)| *kind != 0 && !EXTENDED.contains(kind))
-            {
-                let _ = kind;
+            let is_data = |(kind, ..): &&Range<u8>| *kind != 0 && !EXTENDED.contains(kind);
+            if let Some((_, first, length)) = logical.first().filter(is_data) {
                 number += 1;
                 ranges.push((number, at + first, *length));
             }

@@ -7,7 +7,7 @@ mod open;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use cofferdam_image::{ImageConfigFile, Store};
+use cofferdam_image::Store;
 
 pub use checks::controls;
 pub use facts::ImageFacts;
@@ -21,12 +21,16 @@ fn now() -> i64 {
     i64::try_from(now).unwrap_or(i64::MAX)
 }
 
-/// Looks at an archive of `docker save`, an OCI layout (folder or archive), or a tar of a root file system, each of them
+/// Looks at an archive of `docker save`, an OCI layout (folder or archive), or a root file system (folder or tar), archives
 /// compressed or not, and judges every image in it.
 ///
 /// # Errors
 /// It cannot be read, or is none of these.
 pub fn audit(path: &Path, shown: &str) -> Result<Vec<Report>, ImageError> {
+    if path.is_dir() && !path.join("oci-layout").exists() {
+        let tree = Tree::at_rest(path).map_err(|error| ImageError::Spool(Box::new(error)))?;
+        return Ok(vec![judged(&format!("image {shown}"), &ImageFacts::of_tree(tree, None, now()))]);
+    }
     let opened = open::open(path)?;
     let many = opened.len() > 1;
     let report = |opened: open::Opened| {
@@ -47,15 +51,6 @@ pub fn audit(path: &Path, shown: &str) -> Result<Vec<Report>, ImageError> {
 pub fn audit_stored(store: Store, word: &str) -> Result<Report, ImageError> {
     let opened = open::of_store(store, word)?;
     Ok(judged(&format!("image {word}"), &ImageFacts::of(opened, now())))
-}
-
-/// Looks at a root file system that lies in a folder, with what is known of how it is started.
-///
-/// # Errors
-/// The folder cannot be opened.
-pub fn audit_root(root: &Path, config: Option<ImageConfigFile>, shown: &str) -> std::io::Result<Report> {
-    let facts = ImageFacts::of_tree(Tree::at_rest(root)?, config, now());
-    Ok(judged(&format!("image {shown}"), &facts))
 }
 
 fn judged(target: &str, facts: &ImageFacts) -> Report {

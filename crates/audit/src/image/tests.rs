@@ -93,7 +93,10 @@ fn archive(entries: &[(String, Vec<u8>)]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for (path, bytes) in entries {
         let mut header = tar::Header::new_gnu();
-        (header.set_size(bytes.len() as u64), header.set_mode(0o644), header.set_uid(0), header.set_gid(0));
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
         header.set_mtime(0);
         builder.append_data(&mut header, path, bytes.as_slice()).unwrap();
     }

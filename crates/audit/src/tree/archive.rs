@@ -266,9 +266,8 @@ impl Unmounted for Archive {
 
     fn children(&self, folder: Node) -> Result<Vec<(OsString, Node)>, Failure> {
         let What::Folder(children) = &self.known(folder)?.what else { return Err(Failure::Absent) };
-        let entry =
-            |(name, child): (&Box<[u8]>, &usize)| (OsString::from_vec(name.to_vec()), Node(*child as u64));
-        Ok(children.iter().take(MOST_ENTRIES).map(entry).collect())
+        let first = children.iter().take(MOST_ENTRIES);
+        Ok(first.map(|(name, child)| (OsString::from_vec(name.to_vec()), Node(*child as u64))).collect())
     }
 
     fn target(&self, link: Node) -> Result<Vec<u8>, Failure> {

@@ -284,7 +284,9 @@ pub(crate) mod tests {
             header.as_gnu_mut().unwrap().name[..path.len()].copy_from_slice(path.as_bytes());
             header.set_entry_type(*kind);
             header.set_mode(*mode);
-            (header.set_uid(0), header.set_gid(0), header.set_mtime(*modified));
+            header.set_uid(0);
+            header.set_gid(0);
+            header.set_mtime(*modified);
             let data: &[u8] = match kind {
                 EntryType::Symlink | EntryType::Link => {
                     header.as_gnu_mut().unwrap().linkname[..text.len()].copy_from_slice(text.as_bytes());
@@ -316,13 +318,11 @@ pub(crate) mod tests {
         let long = format!("{}/{}", "d".repeat(60), "f".repeat(90));
         let mut builder = tar::Builder::new(Vec::new());
         let mut header = Header::new_gnu();
-        (
-            header.set_size(2),
-            header.set_mode(0o4755),
-            header.set_uid(1),
-            header.set_gid(2),
-            header.set_mtime(3),
-        );
+        header.set_size(2);
+        header.set_mode(0o4755);
+        header.set_uid(1);
+        header.set_gid(2);
+        header.set_mtime(3);
         builder.append_data(&mut header, &long, &b"hi"[..]).unwrap();
         let bytes = builder.into_inner().unwrap();
         let found: Vec<Entry> = entries(&spool_of(&bytes)).collect::<Result<_, _>>().unwrap();

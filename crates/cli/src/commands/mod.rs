@@ -109,6 +109,14 @@ pub(crate) const COMMANDS: &[Entry] = &[
         "audit container",
         "Check what a container, of whatever engine, could do",
     ),
+    entry::<audit::image::AuditImageCommand>(
+        "audit image",
+        "Check images: what was left in them, and what it may do",
+    ),
+    entry::<audit::vm::AuditVmCommand>(
+        "audit vm",
+        "Check the disk of a virtual machine, without mounting it",
+    ),
     entry::<audit::document::AuditDockerfileCommand>("audit dockerfile", "Check Dockerfiles"),
     entry::<audit::document::AuditComposeCommand>("audit compose", "Check Compose files"),
     entry::<audit::document::AuditKubernetesCommand>("audit kubernetes", "Check Kubernetes manifests"),

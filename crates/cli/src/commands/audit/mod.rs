@@ -4,7 +4,9 @@ pub(super) mod container;
 pub(super) mod document;
 pub(super) mod engine;
 pub(super) mod host;
+pub(super) mod image;
 mod output;
+pub(super) mod vm;
 
 use std::path::Path;
 
