@@ -143,3 +143,13 @@ fn user_with_subordinate_ids_gets_a_range_and_can_remove_what_they_own() {
     assert_eq!(ran.code, 0, "{ran:?}");
     assert_eq!(home.remains(), NOTHING);
 }
+
+/// A process that enters is open to tracers until it executes its program: CAP_SYS_PTRACE would give the container the user.
+#[test]
+fn user_enters_no_container_whose_processes_may_trace() {
+    let Some(home) = home("user_enters_no_container_whose_processes_may_trace") else { return };
+    let refused = home.run(&["run", "--rm", "--cap-add", "SYS_PTRACE", "host", "--", "true"]);
+    assert_eq!(refused.code, 125, "{refused:?}");
+    assert!(refused.err.contains("SYS_PTRACE"), "{refused:?}");
+    assert_eq!(home.remains(), NOTHING);
+}

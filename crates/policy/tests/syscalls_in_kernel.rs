@@ -97,6 +97,24 @@ escape!(
         (call(Entry::Native, "socket", [2, 10, 0x0300]), EPROTONOSUPPORT),
     ]
 );
+// A child of the host's own `exec`, or of the host's first process.
+escape!(
+    a_child_for_ones_own_parent,
+    refused,
+    [
+        (call(Entry::Native, "clone", [0x8000 | 17, 0, 0, 0, 0]), EPERM),
+        (call(Entry::Native, "clone", [0x1_0000_8000 | 17, 0, 0, 0, 0]), EPERM),
+        (call(Entry::Native, "clone3", [0, 0]), ENOSYS),
+    ]
+);
+escape!(
+    a_child_for_ones_own_parent_i386,
+    refused_i386,
+    [
+        (call(Entry::I386, "clone", [0x8000 | 17, 0, 0, 0, 0]), EPERM),
+        (call(Entry::I386, "clone3", [0, 0]), ENOSYS),
+    ]
+);
 escape!(
     cve_2020_14386_af_packet_i386,
     refused_i386,

@@ -108,6 +108,12 @@ const OTHER_NEW: u64 = 0x0002_0000 | 0x0200_0000 | 0x0400_0000 | 0x0800_0000 | 0
 /// `CLONE_NEWTIME`, which clone(2) takes for a part of the exit signal.
 const NEW_TIME: u64 = 0x80;
 
+/// `CLONE_PARENT`: the child of a process that entered the container (`exec`) would be the host's `cofferdam exec`'s or, after
+/// that, the host's first process's, from where its end is told and its parent looks like one that put it there. No C library
+/// and no language's runtime makes such children. clone3(2), whose flags a filter cannot see, is refused as if the kernel
+/// lacked it.
+const SIBLING: u64 = 0x8000;
+
 /// clone(2) and unshare(2): new namespaces go with CAP_SYS_ADMIN, and a new user namespace never. It hands out all
 /// capabilities over new namespaces, and with them the code that most escapes through the kernel began in.
 pub(super) fn namespaces(capabilities: CapSet) -> Vec<Rule> {
@@ -115,7 +121,7 @@ pub(super) fn namespaces(capabilities: CapSet) -> Vec<Rule> {
     let (clone, unshare) =
         if admin { (NEW_USER, NEW_USER) } else { (NEW_USER | OTHER_NEW, NEW_USER | OTHER_NEW | NEW_TIME) };
     vec![
-        rule("clone", Action::Allow, &[(0, clone, 0)]),
+        rule("clone", Action::Allow, &[(0, clone | SIBLING, 0)]),
         // Own descriptor table, own working directory: what threads of file servers do.
         rule("unshare", Action::Allow, &[(0, unshare, 0)]),
     ]

@@ -206,6 +206,7 @@ mod tests {
                 assert_eq!(answer(&profile, arch, "clone", &[user | 17]), Action::Errno(1));
                 assert_eq!(answer(&profile, arch, "unshare", &[user]), Action::Errno(1));
                 assert_eq!(answer(&profile, arch, "clone3", &[]), Action::Errno(38));
+                assert_eq!(answer(&profile, arch, "clone", &[0x8000 | 17]), Action::Errno(1), "CLONE_PARENT");
                 assert_eq!(answer(&profile, arch, "clone", &[17]), Action::Allow);
             }
         }

@@ -97,8 +97,9 @@ fn build_and_execute(init: &mut Init<'_>) -> Result<Never, StepError> {
 /// host's program (CVE-2016-9962, CVE-2019-5736). Not before the id maps are written.
 ///
 /// Not for an ordinary user's container: the gate's own tracer could not attach to it either. What keeps others off there
-/// is that this process holds more capabilities than they do (ptrace(2), "Ptrace access mode checking"), and that the
-/// program is a sealed copy if they could write to it.
+/// is that this process holds more capabilities than they do (ptrace(2), "Ptrace access mode checking"), which counts for
+/// nothing with a process that has CAP_SYS_PTRACE: `start::tracers` keeps the two apart. The program is a sealed copy if
+/// they could write to it.
 pub(crate) fn become_untraceable() -> Result<(), StepError> {
     Step::Handshake.run("not dumpable", || Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?))
 }

@@ -12,7 +12,7 @@ use rustix::process::{
 
 use super::join::receive_cloned;
 use super::owned_group::OwnedGroup;
-use super::{Created, StartIo, has_host_rights, own_program, set_oom_score};
+use super::{Created, StartIo, has_host_rights, own_program, set_oom_score, tracers};
 use crate::cgroup::Subgroups;
 use crate::channel::{Channel, Message};
 use crate::init::{self, Entrant};
@@ -57,6 +57,7 @@ pub fn enter<'p>(target: &Target<'_>, process: &'p Process, io: StartIo) -> Resu
     let filter = Filter::compile(process.seccomp.as_ref())?;
     let proc = Step::Handshake.run("/proc", || Ok(ProcFs::open()?))?;
     let container = Step::Handshake.run("/proc of the container", || Ok(proc.process(target.pid)?))?;
+    tracers::check_entrant(&process.capabilities, &target.plan.process.capabilities, &container)?;
     let kinds = namespaces_to_join(target.plan, &proc, &container)?;
     let console =
         if process.terminal { Some(open_terminal(target.plan, process, &container)?) } else { None };

@@ -12,6 +12,7 @@ mod net_devices;
 mod own_program;
 pub(crate) mod owned_group;
 mod permit;
+mod tracers;
 
 pub use as_root::as_root_of;
 pub use created::{Created, Gated, Released};
@@ -125,6 +126,7 @@ pub fn begin(plan: &Plan, io: StartIo) -> Result<Building<'_>, StepError> {
         bundle: io.bundle.clone(),
     };
     let joined = join::open(&plan.namespaces)?;
+    tracers::check_joined(&joined)?;
     let flags = new_namespaces(plan);
     let (pid, pidfd) = join::clone_init(&joined, flags, &ours, in_child)?;
     let created = Created::new(pid, pidfd, ours, group);
