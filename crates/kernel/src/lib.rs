@@ -23,5 +23,6 @@ pub mod rlimit;
 pub mod rtnetlink;
 pub mod seccomp;
 pub mod signal;
+pub mod socket;
 pub mod task;
 pub mod tty;

@@ -35,13 +35,16 @@ pub enum Order {
         /// Names the socket.
         number: u32,
     },
-    /// That socket is no longer served.
-    Close {
-        /// Which one.
+    /// The descriptor is a listening stream socket, for the same.
+    Listener {
+        /// Names the socket; a datagram socket may have the same number.
         number: u32,
     },
-    /// The descriptor is a listening stream socket.
-    Listener,
+    /// The sockets of that number are no longer served.
+    Close {
+        /// Which ones.
+        number: u32,
+    },
     /// The descriptor is a socket connected to the server that was asked for, or none could be had.
     Exchange {
         /// Whose.
@@ -188,9 +191,9 @@ mod tests {
     #[test]
     fn a_message_arrives_with_its_descriptor() {
         let (here, there) = Control::pair().unwrap();
-        here.send(&Order::Listener, Some(here.as_fd())).unwrap();
+        here.send(&Order::Listener { number: 1 }, Some(here.as_fd())).unwrap();
         let (message, fd) = there.receive::<Order>().unwrap().unwrap();
-        assert_eq!(message, Order::Listener);
+        assert_eq!(message, Order::Listener { number: 1 });
         assert!(fd.is_some());
         drop((here, fd));
         assert!(there.receive::<Order>().unwrap().is_none());

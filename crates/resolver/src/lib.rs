@@ -2,7 +2,8 @@
 //!
 //! One resolver per zone answers its containers: names of containers from its own table, other names from the host's servers, or,
 //! in a zone whose egress is by name, only the names that are allowed there, after their addresses were opened.
-//! [`Resolver`] is a machine without I/O: packets, messages and time go in, effects come out. What comes from a container or a
+//! [`Resolver`] is a machine without I/O: packets, messages and time go in, effects come out. [`worker`] is the confined process around
+//! it, [`keeper`] the one that has the host's rights and parses nothing of strangers'. What comes from a container or a
 //! server is parsed once, in [`wire`], and trusted for nothing but what was asked.
 
 pub mod address;
@@ -11,9 +12,11 @@ mod answer;
 mod cache;
 pub mod control;
 mod dice;
+pub mod keeper;
 mod limits;
 pub mod local;
 mod opened;
+pub mod plan;
 mod question;
 mod resolver;
 pub mod settings;

@@ -28,6 +28,8 @@ pub struct Settings {
     pub host_addresses: Vec<IpAddr>,
     /// How many servers there are to ask.
     pub servers: usize,
+    /// Another number with each other list of them: what the old ones said is forgotten.
+    pub servers_version: u32,
     /// How much one client may ask.
     pub limits: Limits,
 }

@@ -104,7 +104,7 @@ impl Keeper {
         here.send(&Order::Settings { generation: 7 }, Some(file.as_fd())).unwrap();
         assert_eq!(here.receive::<Report>().unwrap().unwrap().0, Report::Applied { generation: 7 });
         here.send(&Order::Datagrams { number: 3 }, Some(udp.as_fd())).unwrap();
-        here.send(&Order::Listener, Some(tcp.as_fd())).unwrap();
+        here.send(&Order::Listener { number: 3 }, Some(tcp.as_fd())).unwrap();
         let control = Arc::new(here);
         let (changes, denied) = (Arc::<Mutex<Vec<Change>>>::default(), Arc::<Mutex<Vec<String>>>::default());
         let keeper = std::thread::spawn({
@@ -185,6 +185,7 @@ fn settings(forwarding: Forwarding) -> Settings {
         allowed_ranges: vec![],
         host_addresses: vec![],
         servers: 2,
+        servers_version: 1,
         limits: Limits::default(),
     }
 }

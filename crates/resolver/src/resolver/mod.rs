@@ -142,8 +142,8 @@ impl Resolver {
         let old = std::mem::replace(&mut self.settings, settings);
         let new = &self.settings;
         let same_rules = old.forwarding == new.forwarding && old.zone == new.zone;
-        let same_view = (&old.allowed_ranges, &old.host_addresses, old.servers)
-            == (&new.allowed_ranges, &new.host_addresses, new.servers);
+        let same_view = (&old.allowed_ranges, &old.host_addresses, old.servers, old.servers_version)
+            == (&new.allowed_ranges, &new.host_addresses, new.servers, new.servers_version);
         self.take_over();
         if same_rules && same_view {
             return;

@@ -70,6 +70,14 @@ pub fn run(control: Control) -> io::Result<()> {
     Ok(())
 }
 
+/// The process's part: it was executed with its socket as descriptor 3.
+///
+/// # Errors
+/// As [`run`], or there is no such descriptor.
+pub fn main() -> io::Result<()> {
+    run(Control::from_socket(cofferdam_kernel::inherited::take(crate::keeper::CONTROL)?))
+}
+
 /// Milliseconds of the monotonic clock.
 fn now() -> u64 {
     let time = clock_gettime(ClockId::Monotonic);
@@ -99,7 +107,7 @@ impl Worker {
                     }
                 }
                 Source::Datagrams(number) => self.on_datagrams(number),
-                Source::Listener => self.streams.accept(&self.poller, now())?,
+                Source::Listener(number) => self.streams.accept(&self.poller, number, now())?,
                 Source::Stream(number) => self.on_stream(number),
                 Source::Exchange(ticket) => self.on_exchange(ticket),
             }
@@ -147,9 +155,10 @@ impl Worker {
             }
             (Order::Close { number }, _) => {
                 self.datagrams.remove(&number);
+                self.streams.stop(number);
                 Ok(())
             }
-            (Order::Listener, Some(socket)) => self.streams.listen(&self.poller, socket),
+            (Order::Listener { number }, Some(socket)) => self.streams.listen(&self.poller, number, socket),
             (Order::Exchange { ticket }, socket) => {
                 let begun = socket.is_some_and(|socket| self.exchanges.begin(&self.poller, ticket, socket));
                 if let Some(resolver) = self.resolver.as_mut().filter(|_| !begun) {
@@ -163,7 +172,7 @@ impl Worker {
                 }
                 Ok(())
             }
-            (Order::Settings { .. } | Order::Datagrams { .. } | Order::Listener, None) => {
+            (Order::Settings { .. } | Order::Datagrams { .. } | Order::Listener { .. }, None) => {
                 Err(io::Error::new(io::ErrorKind::InvalidData, "an order came without its descriptor"))
             }
         }

@@ -12,7 +12,7 @@ use crate::resolver::Ticket;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
     Control,
-    Listener,
+    Listener(u32),
     Datagrams(u32),
     Stream(u32),
     Exchange(Ticket),
@@ -22,7 +22,7 @@ impl Source {
     fn mark(self) -> u64 {
         match self {
             Self::Control => 0,
-            Self::Listener => 1 << 32,
+            Self::Listener(number) => 1 << 32 | u64::from(number),
             Self::Datagrams(number) => 2 << 32 | u64::from(number),
             Self::Stream(number) => 3 << 32 | u64::from(number),
             Self::Exchange(ticket) => 4 << 32 | u64::from(ticket),
@@ -33,7 +33,7 @@ impl Source {
         let number = u32::try_from(mark & u64::from(u32::MAX)).ok()?;
         match mark >> 32 {
             0 => Some(Self::Control),
-            1 => Some(Self::Listener),
+            1 => Some(Self::Listener(number)),
             2 => Some(Self::Datagrams(number)),
             3 => Some(Self::Stream(number)),
             4 => Some(Self::Exchange(number)),

@@ -34,33 +34,37 @@ struct Stream {
 /// All connections.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
-    listeners: Vec<OwnedFd>,
+    listeners: HashMap<u32, OwnedFd>,
     streams: HashMap<u32, Stream>,
     next: u32,
 }
 
 impl Streams {
     /// Takes connections from one more socket.
-    pub(super) fn listen(&mut self, poller: &Poller, socket: OwnedFd) -> io::Result<()> {
+    pub(super) fn listen(&mut self, poller: &Poller, number: u32, socket: OwnedFd) -> io::Result<()> {
         rustix::io::ioctl_fionbio(&socket, true)?;
-        poller.add(&socket, Source::Listener)?;
-        self.listeners.push(socket);
+        poller.add(&socket, Source::Listener(number))?;
+        self.listeners.insert(number, socket);
         Ok(())
     }
 
+    /// Takes no more from that socket.
+    pub(super) fn stop(&mut self, number: u32) {
+        self.listeners.remove(&number);
+    }
+
     /// Takes the connections that wait; what is too many is closed at once.
-    pub(super) fn accept(&mut self, poller: &Poller, now: u64) -> io::Result<()> {
+    pub(super) fn accept(&mut self, poller: &Poller, number: u32, now: u64) -> io::Result<()> {
+        let Some(listener) = self.listeners.get(&number) else { return Ok(()) };
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let mut new = Vec::new();
-        for listener in &self.listeners {
-            for _ in 0..TURN {
-                match acceptfrom_with(listener, flags) {
-                    Ok((socket, Some(address))) => {
-                        new.extend(SocketAddr::try_from(address).ok().zip(Some(socket)))
-                    }
-                    Ok((_, None)) | Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNABORTED) => {}
-                    Err(_) => break,
+        for _ in 0..TURN {
+            match acceptfrom_with(listener, flags) {
+                Ok((socket, Some(address))) => {
+                    new.extend(SocketAddr::try_from(address).ok().zip(Some(socket)))
                 }
+                Ok((_, None)) | Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNABORTED) => {}
+                Err(_) => break,
             }
         }
         for (address, socket) in new {

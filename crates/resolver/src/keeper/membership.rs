@@ -1,0 +1,212 @@
+//! How a container becomes one of those that a resolver answers: its shim holds a connection for as long as it lives.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::net::IpAddr;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
+
+use cofferdam_kernel::file_lock;
+use cofferdam_names::ZoneName;
+use rustix::fs::{MemfdFlags, Mode, OFlags, memfd_create};
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with,
+};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::address::Range;
+use crate::control::Control;
+use crate::local::Container;
+use crate::settings::Forwarding;
+
+/// What a zone's resolver answers beside the names of containers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ZonePolicy {
+    /// The zones that it may reach.
+    pub reaches: Vec<ZoneName>,
+    /// What of other names is answered.
+    pub forwarding: Forwarding,
+    /// Ranges that are not of the open internet and that the zone allows by their addresses.
+    pub allowed_ranges: Vec<Range>,
+}
+
+/// A container with a link of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Member {
+    /// Its names and addresses.
+    pub container: Container,
+    /// The host's end of its link: what comes by it is the container's. None to take everybody's packets (a test does).
+    pub link: Option<String>,
+    /// The host's addresses at which it asks.
+    pub gateways: Vec<IpAddr>,
+    /// The port there.
+    pub port: u16,
+    /// Its zone's rules, as it was started with.
+    pub policy: ZonePolicy,
+}
+
+/// From a shim or a command.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) enum Request {
+    /// The descriptor is a file with a [`Member`] as JSON.
+    Join,
+    /// Which resolvers are there.
+    Show,
+}
+
+/// The keeper's answer.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) enum Answer {
+    /// Its names are answered and its questions are heard from now on, until the connection ends.
+    Joined,
+    /// It could not be taken in.
+    Refused(String),
+    /// One resolver; then the next one, or the end of the connection.
+    Shown(Shown),
+}
+
+/// A zone's resolver.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shown {
+    /// The zone.
+    pub zone: ZoneName,
+    /// Its process; none while it is being started anew.
+    pub pid: Option<i32>,
+    /// How often it was started anew.
+    pub restarts: u32,
+    /// How many containers it answers.
+    pub members: usize,
+}
+
+/// Why a container has no resolver.
+#[derive(Debug, Error)]
+pub enum JoinError {
+    /// The keeper could not be reached or started.
+    #[error("reach the resolver's keeper")]
+    Reach(#[source] io::Error),
+    /// It said no.
+    #[error("start the zone's resolver: {0}")]
+    Refused(String),
+}
+
+/// How often a keeper that ends at just this moment is tried.
+const TRIES: usize = 5;
+
+/// Makes a container known to the keeper that listens at `path`, which `spawn` starts on a listening socket if there is none. The
+/// connection that is given back is the membership.
+///
+/// # Errors
+/// [`JoinError`]
+pub fn join(
+    path: &Path,
+    member: &Member,
+    spawn: impl Fn(OwnedFd) -> io::Result<()>,
+) -> Result<OwnedFd, JoinError> {
+    let mut last = io::Error::from(io::ErrorKind::NotConnected);
+    for _ in 0..TRIES {
+        let control = match reach(path, &spawn) {
+            Ok(control) => control,
+            Err(error) => return Err(JoinError::Reach(error)),
+        };
+        match ask(&control, member) {
+            Ok(Some(Answer::Joined)) => return Ok(control.into_socket()),
+            Ok(Some(Answer::Refused(reason))) => return Err(JoinError::Refused(reason)),
+            Ok(Some(Answer::Shown(_))) => {
+                return Err(JoinError::Refused("it answered something else".to_owned()));
+            }
+            // It ended before it heard us.
+            Ok(None) => last = io::ErrorKind::ConnectionReset.into(),
+            Err(error) => last = error,
+        }
+    }
+    Err(JoinError::Reach(last))
+}
+
+/// The resolvers of the keeper that listens at `path`; none where nobody does.
+///
+/// # Errors
+/// It cannot be asked.
+pub fn show(path: &Path) -> io::Result<Vec<Shown>> {
+    let control = match open(path) {
+        Ok(control) => control,
+        Err(error) if is_gone(&error) => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    control.send(&Request::Show, None)?;
+    let mut all = Vec::new();
+    while let Some((Answer::Shown(shown), _)) = control.receive::<Answer>()? {
+        all.push(shown);
+    }
+    Ok(all)
+}
+
+fn ask(control: &Control, member: &Member) -> io::Result<Option<Answer>> {
+    let file = in_memory(member)?;
+    control.send(&Request::Join, Some(file.as_fd()))?;
+    Ok(control.receive::<Answer>()?.map(|(answer, _)| answer))
+}
+
+/// A value as JSON in a file in memory, to be handed over.
+pub(super) fn in_memory<T: Serialize>(value: &T) -> io::Result<File> {
+    let mut file = File::from(memfd_create(c"cofferdam-resolver", MemfdFlags::CLOEXEC)?);
+    file.write_all(&serde_json::to_vec(value)?)?;
+    Ok(file)
+}
+
+/// Reads such a file.
+pub(super) fn member_of(file: OwnedFd) -> io::Result<Member> {
+    let mut file = File::from(file);
+    file.rewind()?;
+    let mut text = Vec::new();
+    file.read_to_end(&mut text)?;
+    Ok(serde_json::from_slice(&text)?)
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
+}
+
+fn reach(path: &Path, spawn: &impl Fn(OwnedFd) -> io::Result<()>) -> io::Result<Control> {
+    match open(path) {
+        Err(error) if is_gone(&error) => {}
+        other => return other,
+    }
+    // One starts it, the others wait for that one.
+    let lock = File::options().write(true).create(true).truncate(false).open(path.with_extension("lock"))?;
+    file_lock::lock(&lock)?;
+    match open(path) {
+        Err(error) if is_gone(&error) => {}
+        other => return other,
+    }
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    with_short_path(path, |address| Ok(bind(&listener, address)?))?;
+    listen(&listener, 1024)?;
+    spawn(listener)?;
+    open(path)
+}
+
+fn open(path: &Path) -> io::Result<Control> {
+    let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    with_short_path(path, |address| Ok(connect(&socket, address)?))?;
+    Ok(Control::from_socket(socket))
+}
+
+/// An address holds 107 bytes of path: the descriptor of its folder stands for the folder.
+fn with_short_path<T>(path: &Path, work: impl FnOnce(&SocketAddrUnix) -> io::Result<T>) -> io::Result<T> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let folder = rustix::fs::open(folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let short = Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name);
+    work(&SocketAddrUnix::new(&short)?)
+}

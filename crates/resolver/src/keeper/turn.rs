@@ -1,0 +1,213 @@
+//! The keeper's loop: one thread, one poll(2).
+
+use std::io;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use cofferdam_names::ZoneName;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{SocketFlags, accept_with};
+
+use super::membership::{Answer, Request, Shown, member_of};
+use super::{Denial, Keeper, LINGER, Peer, World, chain};
+use crate::control::{Control, Order, Report};
+
+/// Messages of one resolver that are seen to before the next one has its turn.
+const TURN: usize = 16;
+/// How often it is looked whether the host's servers or addresses are others.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// What is ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Source {
+    Listener,
+    Peer(u64),
+    Resolver(ZoneName),
+    End(ZoneName),
+}
+
+impl<W: World> Keeper<'_, W> {
+    pub(super) fn live(&mut self) -> io::Result<()> {
+        let mut look_at = Instant::now() + LOOK;
+        loop {
+            for source in self.wait(look_at)? {
+                match source {
+                    Source::Listener => self.on_connect(),
+                    Source::Peer(number) => self.on_peer(number),
+                    Source::Resolver(zone) => self.on_resolver(&zone),
+                    Source::End(zone) => self.on_end(&zone, "its process has ended"),
+                }
+            }
+            let now = Instant::now();
+            self.start_what_is_due(now);
+            if look_at <= now {
+                look_at = now + LOOK;
+                self.look_at_host(true);
+            }
+            if self.peers.is_empty() && self.empty_since.is_some_and(|since| since + LINGER <= now) {
+                return Ok(());
+            }
+        }
+    }
+
+    fn wait(&self, look_at: Instant) -> io::Result<Vec<Source>> {
+        let mut sources = vec![Source::Listener];
+        let mut fds = vec![PollFd::new(&self.listener, PollFlags::IN)];
+        for (number, peer) in &self.peers {
+            sources.push(Source::Peer(*number));
+            fds.push(PollFd::new(&peer.control, PollFlags::IN));
+        }
+        let mut deadline = look_at;
+        for (name, zone) in &self.zones {
+            if let Some(running) = &zone.running {
+                let room = if running.is_behind() { PollFlags::OUT } else { PollFlags::empty() };
+                sources.push(Source::Resolver(name.clone()));
+                fds.push(PollFd::new(&running.control, PollFlags::IN | room));
+                sources.push(Source::End(name.clone()));
+                fds.push(PollFd::from_borrowed_fd(running.pidfd.as_fd(), PollFlags::IN));
+            }
+            deadline = zone.restart_at.map_or(deadline, |at| deadline.min(at));
+        }
+        deadline = self.empty_since.map_or(deadline, |since| deadline.min(since + LINGER));
+        let timeout = deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+        let timeout = Timespec::try_from(timeout).map_err(io::Error::other)?;
+        match poll(&mut fds, Some(&timeout)) {
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => return Ok(Vec::new()),
+            Err(error) => return Err(error.into()),
+        }
+        let ready = sources.into_iter().zip(fds).filter(|(_, fd)| !fd.revents().is_empty());
+        Ok(ready.map(|(source, _)| source).collect())
+    }
+
+    fn on_connect(&mut self) {
+        while let Ok(socket) = accept_with(&self.listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+            // The folder lets nobody else in; this is for one whose owner has opened it.
+            let own = rustix::process::geteuid();
+            if !rustix::net::sockopt::socket_peercred(&socket).is_ok_and(|peer| peer.uid == own) {
+                continue;
+            }
+            self.next += 1;
+            self.peers.insert(self.next, Peer { control: Control::from_socket(socket), joined: None });
+        }
+    }
+
+    fn on_peer(&mut self, number: u64) {
+        let Some(peer) = self.peers.get(&number) else { return };
+        match peer.control.receive::<Request>() {
+            Ok(Some((Request::Join, Some(file)))) if peer.joined.is_none() => {
+                let taken = member_of(file).map_err(|error| error.to_string());
+                if let Err(reason) = taken.and_then(|member| self.take_in(number, member)) {
+                    // It may have been taken out already, for just that reason.
+                    if let Some(peer) = self.peers.get(&number) {
+                        let _ = peer.control.send(&Answer::Refused(reason), None);
+                    }
+                    self.leave(number);
+                }
+            }
+            Ok(Some((Request::Show, _))) => {
+                for shown in self.shown() {
+                    let _ = peer.control.send(&Answer::Shown(shown), None);
+                }
+                self.leave(number);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Ok(_) | Err(_) => self.leave(number),
+        }
+    }
+
+    fn shown(&self) -> Vec<Shown> {
+        let members = |name: &ZoneName| {
+            let joined = self.peers.values().filter_map(|peer| peer.joined.as_ref());
+            joined.filter(|joined| joined.member.container.zone == *name).count()
+        };
+        let shown = self.zones.values().map(|zone| Shown {
+            zone: zone.name.clone(),
+            pid: zone.running.as_ref().map(|running| running.pid.as_raw_nonzero().get()),
+            restarts: zone.restarts,
+            members: members(&zone.name),
+        });
+        shown.collect()
+    }
+
+    fn on_resolver(&mut self, name: &ZoneName) {
+        for _ in 0..TURN {
+            let Some(running) = self.zones.get_mut(name).and_then(|zone| zone.running.as_mut()) else {
+                return;
+            };
+            if !running.flush() {
+                self.on_end(name, "it does not read");
+                return;
+            }
+            match running.control.receive::<Report>() {
+                Ok(Some((report, _))) => self.on_report(name, report),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Ok(None) => return self.on_end(name, "it has closed its socket"),
+                Err(_) => return self.on_end(name, "it said what no resolver says"),
+            }
+        }
+    }
+
+    fn on_report(&mut self, name: &ZoneName, report: Report) {
+        match report {
+            Report::Applied { generation } => {
+                if let Some(zone) = self.zones.get_mut(name) {
+                    // It cannot have what it was not sent.
+                    zone.applied = generation.min(zone.sent);
+                }
+                self.welcome(name);
+            }
+            Report::Exchange { ticket, server, stream } => {
+                self.look_at_host(false);
+                let socket = self.upstream.open(server, stream).ok();
+                self.tell(name, Order::Exchange { ticket }, socket);
+            }
+            Report::Change { ticket, changes } => {
+                let judged = self.zones.get(name).and_then(|zone| zone.judge(&changes, &self.host));
+                let done = judged.is_some_and(|changes| self.world.change(name, &changes).is_ok());
+                self.tell(name, Order::Changed { ticket, done }, None);
+            }
+            Report::Denied { client, name: asked, kind, address } => {
+                let joined = self.peers.values().filter_map(|peer| peer.joined.as_ref());
+                let containers = joined.map(|joined| &joined.member.container);
+                let asker = containers
+                    .filter(|container| container.zone == *name)
+                    .find(|container| container.addresses.contains(&client));
+                let container = asker.map(|container| container.id.as_str());
+                self.world.denied(&Denial { zone: name, container, name: &asked, kind, address });
+            }
+        }
+    }
+
+    fn tell(&mut self, name: &ZoneName, order: Order, fd: Option<std::os::fd::OwnedFd>) {
+        if let Some(running) = self.zones.get_mut(name).and_then(|zone| zone.running.as_mut())
+            && !running.tell(order, fd)
+        {
+            self.on_end(name, "it does not read");
+        }
+    }
+
+    /// A resolver has ended or must: its zone's rules and what is open stay, and another one comes.
+    fn on_end(&mut self, name: &ZoneName, why: &str) {
+        let Some(zone) = self.zones.get_mut(name) else { return };
+        let Some(running) = &zone.running else { return };
+        if why == "its process has ended" && !running.has_ended() {
+            return;
+        }
+        zone.has_ended(Instant::now());
+        self.world.ended(name, why);
+    }
+
+    fn start_what_is_due(&mut self, now: Instant) {
+        let due = self.zones.iter().filter(|(_, zone)| zone.restart_at.is_some_and(|at| at <= now));
+        let due: Vec<ZoneName> = due.map(|(name, _)| name.clone()).collect();
+        for name in due {
+            if let Err(error) = self.start(&name) {
+                if let Some(zone) = self.zones.get_mut(&name) {
+                    zone.has_ended(now);
+                }
+                self.world.ended(&name, &chain(&error));
+            }
+        }
+    }
+}
