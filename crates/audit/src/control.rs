@@ -184,6 +184,27 @@ pub enum Fix {
         /// Its value.
         value: String,
     },
+    /// Logins write no core dumps.
+    NoCoreDumps,
+    /// What systemd does with core dumps.
+    CoreDumpSetting {
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: String,
+    },
+    /// A setting of systemd's journal.
+    JournalSetting {
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: String,
+    },
+    /// A path that the kernel's audit watches.
+    Watch {
+        /// The path.
+        path: String,
+    },
 }
 
 /// The words about a check.

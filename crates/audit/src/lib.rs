@@ -4,7 +4,8 @@
 //! passed. What is looked at may be hostile: a tree is read below a descriptor of its root, only regular files are opened, all
 //! reads are bounded, and text is shown with `printable`.
 //!
-//! This crate never changes the host, starts no program, opens no network connection and knows no terminal.
+//! This crate changes the host in `mend::apply` and `mend::undo` alone. It starts no program, opens no network connection and
+//! knows no terminal.
 
 mod assessment;
 mod condition;
@@ -19,6 +20,7 @@ pub mod host;
 pub mod image;
 mod lifetime;
 mod line;
+pub mod mend;
 mod printable;
 mod report;
 mod secret;

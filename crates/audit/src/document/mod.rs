@@ -10,6 +10,12 @@ use thiserror::Error;
 use crate::control::{About, Body, Control, Dimension, Evidence, Gain, Severity, Verdict};
 use crate::{Assessment, Report};
 
+/// Whether a text is YAML, for tests of what we write.
+#[cfg(test)]
+pub(crate) fn is_yaml(text: &str) -> bool {
+    yaml::parse(text).is_ok()
+}
+
 /// A file that cannot be judged.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DocumentError {

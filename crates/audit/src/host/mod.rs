@@ -18,11 +18,16 @@ use crate::{Assessment, Report};
 /// Looks at a host and judges all of it.
 #[must_use]
 pub fn audit(source: &Source, target: &str) -> Report {
-    let facts = HostFacts::of(source);
-    let assessment = Assessment::of(target, &facts, controls());
+    judged(&HostFacts::of(source), target)
+}
+
+/// Judges a host that was looked at.
+#[must_use]
+pub fn judged(facts: &HostFacts, target: &str) -> Report {
+    let assessment = Assessment::of(target, facts, controls());
     let mut ways = crate::container::paths(&facts.containers);
-    ways.extend(paths::to_the_engine(&facts));
-    Report::new(assessment, questions(&facts), ways)
+    ways.extend(paths::to_the_engine(facts));
+    Report::new(assessment, questions(facts), ways)
 }
 
 /// Looks at the system on a disk's image, raw or qcow2, without mounting it, and judges all of it.

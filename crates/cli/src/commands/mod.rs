@@ -104,6 +104,7 @@ pub(crate) const COMMANDS: &[Entry] = &[
         "audit host",
         "Check whether this host, or a tree, is a secure vessel",
     ),
+    entry::<audit::mend::AuditUndoCommand>("audit undo", "Take back what `audit host --fix` wrote last"),
     entry::<audit::engine::AuditEngineCommand>("audit engine", "Check this host's container engines"),
     entry::<audit::container::AuditContainerCommand>(
         "audit container",

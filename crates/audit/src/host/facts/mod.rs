@@ -110,7 +110,7 @@ impl HostFacts {
             modules: loaded_modules(source),
             barred_modules: barred_modules(source),
             files: wanted.files.iter().map(|path| (*path, source.status(path))).collect(),
-            texts: wanted.texts.iter().map(|path| (*path, source.text(path))).collect(),
+            texts: wanted.texts.iter().map(|path| (*path, text(source, path))).collect(),
             accounts: Accounts::gather(source),
             ssh: ssh::gather(source),
             sockets: sockets::gather(source),
@@ -140,6 +140,30 @@ impl HostFacts {
             None => Err(crate::fact::Unknown(format!("{path} was not read"))),
         }
     }
+}
+
+/// The text of a file, with that of its drop-ins behind it where its program reads drop-ins.
+fn text(source: &Source, path: &str) -> Fact<Option<String>> {
+    const WITH_DROP_INS: [(&str, &str); 3] = [
+        ("/etc/systemd/journald.conf", "/etc/systemd/journald.conf.d"),
+        ("/etc/systemd/coredump.conf", "/etc/systemd/coredump.conf.d"),
+        ("/etc/security/limits.conf", "/etc/security/limits.d"),
+    ];
+    let Some((_, folder)) = WITH_DROP_INS.iter().find(|(main, _)| *main == path) else {
+        return source.text(path);
+    };
+    let read = || {
+        let mut all = source.text(path).get()?.clone();
+        for name in source.tree.names_with_ending(folder, ".conf")? {
+            if let Some(more) = source.text(&format!("{folder}/{name}")).get()? {
+                let all = all.get_or_insert_default();
+                all.push('\n');
+                all.push_str(more);
+            }
+        }
+        Ok(all)
+    };
+    read().into()
 }
 
 /// Where a running system's programs and settings are: a walk through its data would take longer than all else.

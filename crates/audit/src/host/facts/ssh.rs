@@ -14,6 +14,8 @@ pub struct Sshd {
     pub settings: BTreeMap<String, Setting>,
     /// How many blocks `Match` there are: they can say otherwise for some users.
     pub matches: usize,
+    /// Whether drop-ins in /etc/ssh/sshd_config.d are read, before anything else is set.
+    pub includes_drop_ins: bool,
 }
 
 /// One setting with its place.
@@ -60,6 +62,8 @@ fn include(source: &Source, path: &str, depth: usize, sshd: &mut Sshd) -> Result
             }
             "include" if depth < MOST_DEPTH => {
                 for pattern in value.split_whitespace() {
+                    let names_drop_ins = pattern.trim_matches('"').ends_with("sshd_config.d/*.conf");
+                    sshd.includes_drop_ins |= path == MAIN && names_drop_ins && sshd.settings.is_empty();
                     for file in expand(source, pattern)? {
                         include(source, &file, depth + 1, sshd)?;
                     }

@@ -5,6 +5,7 @@ pub(super) mod document;
 pub(super) mod engine;
 pub(super) mod host;
 pub(super) mod image;
+pub(super) mod mend;
 mod output;
 pub(super) mod vm;
 

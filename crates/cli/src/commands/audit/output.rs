@@ -113,9 +113,43 @@ impl From<Threshold> for Severity {
     }
 }
 
+/// What does not count, and on which day.
+struct Exceptions {
+    waivers: Option<Waivers>,
+    baseline: Option<Baseline>,
+    today: String,
+}
+
 impl OutputFlags {
     /// Shows reports one after another and gives the exit status.
     pub(super) fn show(&self, reports: impl IntoIterator<Item = Audit>) -> Outcome {
+        let exceptions = self.exceptions()?;
+        let limit = self.fail_on.map(Severity::from);
+        let mut found = false;
+        let mut out = std::io::stdout().lock();
+        for report in reports {
+            let report = self.with(report, &exceptions);
+            out.write_all(self.text(&report)?.as_bytes())?;
+            found |= limit.is_some_and(|limit| report.worst_severity().is_some_and(|worst| worst >= limit));
+        }
+        Ok(if found { ExitCode::from(FOUND) } else { ExitCode::SUCCESS })
+    }
+
+    /// A report with what the flags leave of it, and with its exceptions.
+    pub(super) fn marked(&self, report: Audit) -> Result<Audit, Report> {
+        Ok(self.with(report, &self.exceptions()?))
+    }
+
+    fn with(&self, mut report: Audit, exceptions: &Exceptions) -> Audit {
+        if let Some(body) = self.profile.map(Body::from) {
+            report.keep(|finding| finding.about.references.iter().any(|reference| reference.body == body));
+        }
+        let Exceptions { waivers, baseline, today } = exceptions;
+        apply(&mut report, waivers.as_ref(), baseline.as_ref(), today);
+        report
+    }
+
+    fn exceptions(&self) -> Result<Exceptions, Report> {
         let today = today();
         let waivers = self.waivers(&today)?;
         let baseline = match &self.baseline {
@@ -128,19 +162,7 @@ impl OutputFlags {
             }
             None => None,
         };
-        let limit = self.fail_on.map(Severity::from);
-        let mut found = false;
-        let mut out = std::io::stdout().lock();
-        for mut report in reports {
-            if let Some(body) = self.profile.map(Body::from) {
-                report
-                    .keep(|finding| finding.about.references.iter().any(|reference| reference.body == body));
-            }
-            apply(&mut report, waivers.as_ref(), baseline.as_ref(), &today);
-            out.write_all(self.text(&report)?.as_bytes())?;
-            found |= limit.is_some_and(|limit| report.worst_severity().is_some_and(|worst| worst >= limit));
-        }
-        Ok(if found { ExitCode::from(FOUND) } else { ExitCode::SUCCESS })
+        Ok(Exceptions { waivers, baseline, today })
     }
 
     fn text(&self, report: &Audit) -> Result<String, Report> {

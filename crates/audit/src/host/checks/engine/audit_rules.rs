@@ -1,6 +1,6 @@
 //! Whether the kernel's audit watches the engines' programs and files.
 
-use crate::control::{About, Body, Control, Dimension, Gain, Severity, Verdict};
+use crate::control::{About, Body, Control, Dimension, Fix, Gain, Severity, Verdict};
 use crate::host::HostFacts;
 
 /// What should be watched, with the section that asks for it.
@@ -42,6 +42,7 @@ fn control(path: &'static str, cis: &'static str) -> Control<HostFacts> {
     if !cis.is_empty() {
         about = about.reference(Body::CisDocker, cis);
     }
+    about.fix = Some(Fix::Watch { path: path.to_owned() });
     Control::new(about, move |facts: &HostFacts| {
         let rules = facts.audit_rules.get()?;
         if facts.file(path)?.is_none() {

@@ -1,6 +1,6 @@
 //! Settings in small files: the journal, banners, limits, boot, schedules.
 
-use crate::control::{About, Body, Control, Dimension, Gain, Severity, Verdict};
+use crate::control::{About, Body, Control, Dimension, Fix, Gain, Severity, Verdict};
 use crate::fact::Unknown;
 use crate::host::HostFacts;
 
@@ -88,6 +88,22 @@ pub(super) fn controls() -> Vec<Control<HostFacts>> {
     LINES.iter().map(control).collect()
 }
 
+/// What a machine can write for it.
+fn fix(id: &str) -> Option<Fix> {
+    let setting = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let journal = |(name, value)| Some(Fix::JournalSetting { name, value });
+    match id {
+        "journal.persistent" => journal(setting("Storage", "persistent")),
+        "journal.compressed" => journal(setting("Compress", "yes")),
+        "limits.core" => Some(Fix::NoCoreDumps),
+        "coredump.storage" => {
+            let (name, value) = setting("Storage", "none");
+            Some(Fix::CoreDumpSetting { name, value })
+        }
+        _ => None,
+    }
+}
+
 fn control(line: &'static Line) -> Control<HostFacts> {
     let about = About::new("settings", line.id)
         .title(line.title)
@@ -95,7 +111,7 @@ fn control(line: &'static Line) -> Control<HostFacts> {
         .remedy(line.remedy)
         .weight(line.severity, line.gain)
         .dimension(Dimension::ControlPlane);
-    let about = about.references(line.references);
+    let about = About { fix: fix(line.id), ..about.references(line.references) };
     Control::new(about, move |facts: &HostFacts| -> Result<Verdict, Unknown> {
         Ok(match (line.good)(facts.text(line.path)?) {
             None => Verdict::not_applicable(format!("there is no {}", line.path)),

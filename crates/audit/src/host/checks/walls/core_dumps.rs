@@ -1,6 +1,6 @@
 //! What the kernel does with the memory of a process that crashes: the handler runs as the host's root.
 
-use crate::control::{About, Control, Gain, Severity, Verdict};
+use crate::control::{About, Control, Fix, Gain, Severity, Verdict};
 use crate::host::HostFacts;
 
 const AREA: &str = "core dumps";
@@ -40,6 +40,8 @@ pub(super) fn waits() -> Control<HostFacts> {
         .why("With no limit, a container that crashes in a loop starts any number of the host's core dump handlers at once.")
         .remedy("write `kernel.core_pipe_limit = 16` to a file in /etc/sysctl.d")
         .weight(Severity::Low, Gain::Denial);
+    let fix = Fix::Parameter { name: "kernel.core_pipe_limit".to_owned(), value: "16".to_owned() };
+    let about = About { fix: Some(fix), ..about };
     Control::new(about, |facts: &HostFacts| {
         let pattern = facts.kernel.parameter("kernel.core_pattern")?.unwrap_or_default();
         if !pattern.starts_with('|') {
