@@ -1,7 +1,11 @@
 //! `audit host --fix`, `--export` and `audit undo`, by the whole program: on trees, and on a running system in namespaces of its
 //! own. Nothing of this machine's own settings is written.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and says what it skips"
+)]
 
 mod support;
 
