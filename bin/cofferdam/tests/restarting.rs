@@ -109,7 +109,7 @@ fn prune_takes_filters() {
     home.ok(&["prune", "-f", "--filter", "until=0s"]);
     let shown =
         home.ok(&["image", "inspect", "--format", "{{.RepoTags}} {{.Config.Cmd}} {{.Os}}", "busybox"]);
-    assert_eq!(shown, "[busybox] [/bin/sh] linux");
+    assert_eq!(shown, "[busybox:latest] [/bin/sh] linux");
     home.ok(&["image", "prune", "-af"]);
     assert_eq!(home.ok(&["image", "ls", "-q"]), "");
 }

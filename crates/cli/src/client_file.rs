@@ -31,3 +31,36 @@ pub(crate) fn lines(path: &Path, what: &str) -> Result<Vec<String>, Report> {
     let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim_start);
     Ok(lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect())
 }
+
+/// Writes a file that appears whole or not at all. What is there and is no file (a pipe, `/dev/null`) is written to as it is.
+pub(crate) fn replace(
+    path: &Path,
+    write: impl FnOnce(&mut dyn std::io::Write) -> Result<(), Report>,
+) -> Result<(), Report> {
+    use std::io::Write;
+    let failed =
+        |error: &std::io::Error| Report::new(format!("cannot write {}", path.display())).because(error);
+    let special = std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".part");
+    let target = if special { path } else { Path::new(&draft) };
+    let open = || -> std::io::Result<std::fs::File> {
+        if special {
+            return std::fs::File::options().write(true).open(target);
+        }
+        // What an earlier command that was killed has left, or a link that somebody put there.
+        let _ = std::fs::remove_file(target);
+        std::fs::File::options().write(true).create_new(true).open(target)
+    };
+    let file = open().map_err(|error| failed(&error))?;
+    let mut out = std::io::BufWriter::with_capacity(1 << 17, file);
+    let written = write(&mut out).and_then(|()| out.flush().map_err(|error| failed(&error)));
+    if special {
+        return written;
+    }
+    let placed = written.and_then(|()| std::fs::rename(target, path).map_err(|error| failed(&error)));
+    if placed.is_err() {
+        let _ = std::fs::remove_file(target);
+    }
+    placed
+}

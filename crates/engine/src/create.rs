@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use cofferdam_confinement::{
     DeviceKind, Mount, MountIdMap, MountKind, PivotMethod, Plan, Propagation, Root, RootSource, WindowSize,
 };
+use cofferdam_image::tree::merged::Merged;
 use cofferdam_kernel::namespace::Namespace;
 use cofferdam_names::{ContainerId, ContainerName, Timestamp, ZoneName};
 use cofferdam_policy::{
@@ -20,7 +21,6 @@ use cofferdam_shim::{ContainerDir, Event};
 use crate::definition::understood;
 use crate::engine::make_private_folder;
 use crate::error::{Error, Result};
-use crate::exec::read_inside;
 use crate::image::{ReadyImage, host};
 use crate::joining::{joined_one, namespace_file, with_ids};
 use crate::live::Live;
@@ -72,12 +72,15 @@ impl Engine {
             name: request.name.as_ref(),
             created: Timestamp::from(SystemTime::now()),
             image_id: &parts.image.id,
-            imported: !request.is_host_image(),
             request: &text,
             image_config: &image_config,
             range: parts.range(),
         };
         let decide = |slot: Option<Slot>| -> Result<(ZoneName, Admitted)> {
+            // Another command may have removed the image meanwhile; from here on it sees this container.
+            if !request.is_host_image() && !self.image_is_there(&parts.image.id)? {
+                return Err(Error::ImageGone);
+            }
             let admitted = self.decide(&id, &request, window, &parts, parts.ids(slot.map(Slot::range)))?;
             Ok((parts.zone.name.value.clone(), admitted))
         };
@@ -133,16 +136,21 @@ impl Engine {
         for word in request.joined_containers() {
             joined_one(&self.paths, &self.resolve(word)?)?;
         }
-        let RootSource::Overlay { lower, .. } = &old.root.source else {
-            let why = std::io::Error::other("its plan has no layers");
-            return Err(Error::io("plan", format!("container {} again", record.id.short()), why));
+        let image = if request.is_host_image() {
+            let RootSource::Overlay { lower, .. } = &old.root.source else {
+                let why = std::io::Error::other("its plan has no layers");
+                return Err(Error::io("plan", format!("container {} again", record.id.short()), why));
+            };
+            let config = serde_json::from_str(&record.image_config)
+                .map_err(|error| Error::io("understand", "the image's configuration", error.into()))?;
+            let mounts = self.ready_image(request)?.mounts;
+            ReadyImage { id: record.image_id.clone(), layers: lower.clone(), mounts, config }
+        } else {
+            self.ready_again(&record.image_id)?
         };
-        let config = serde_json::from_str(&record.image_config)
-            .map_err(|error| Error::io("understand", "the image's configuration", error.into()))?;
-        let mounts = if request.is_host_image() { self.ready_image(request)?.mounts } else { Vec::new() };
         let parts = Parts {
             zone: self.zones().load(&record.zone)?,
-            image: ReadyImage { id: record.image_id.clone(), layers: lower.clone(), mounts, config },
+            image,
             host: facts::gather()?,
             joined: self.joined(request)?,
             judged: Some(judged_sources(request, old)),
@@ -158,12 +166,14 @@ impl Engine {
             make_private_folder(&images)?;
             return Ok(host::ready(&images, Path::new("/"))?);
         }
-        let found = self.store.image(&request.image)?;
-        let record = found.ok_or_else(|| Error::NoImage { name: request.image.clone() })?;
-        let config = serde_json::from_str(&record.config)
-            .map_err(|error| Error::io("understand", format!("image {}", record.name), error.into()))?;
-        let layers = vec![images.join(&record.id).join("root")];
-        Ok(ReadyImage { id: record.id, layers, mounts: Vec::new(), config })
+        let store = self.image_store()?;
+        let image = self.find_image(&store, &request.image)?;
+        self.ready_stored(&store, &image.descriptor)
+    }
+
+    fn image_is_there(&self, id: &str) -> Result<bool> {
+        let images = self.image_store()?.images()?;
+        Ok(images.iter().any(|image| image.descriptor.digest.as_str() == id))
     }
 
     /// Asks the policy.
@@ -176,7 +186,9 @@ impl Engine {
         ids: IdAllocation,
     ) -> Result<Admitted> {
         let dir = self.paths.new_container(id, request.rm);
-        let account = |name: &str| parts.image.read(name).map_err(|source| Error::io("read", name, source));
+        let tree = Merged::open(&parts.image.layers)
+            .map_err(|source| Error::io("open", format!("image {}", parts.image.id), source))?;
+        let account = |name: &str| accounts(&tree, name).map_err(|source| Error::io("read", name, source));
         let context = PlanContext {
             container: id.clone(),
             root: root(&dir, parts, request),
@@ -254,22 +266,17 @@ impl Parts {
     }
 }
 
-impl ReadyImage {
-    /// A file of the image as text, from the topmost layer that has it; empty if none has.
-    fn read(&self, name: &str) -> std::io::Result<String> {
-        for layer in &self.layers {
-            let root = rustix::fs::open(
-                layer,
-                rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC,
-                rustix::fs::Mode::empty(),
-            )?;
-            let text = read_inside(&root, name)?;
-            if !text.is_empty() {
-                return Ok(text);
-            }
-        }
-        Ok(String::new())
+/// The most bytes of an image's /etc/passwd that are read.
+const MOST_ACCOUNTS: u64 = 4 << 20;
+
+/// A file of the image as text; empty if it has none. Links are followed inside the image, across its layers.
+fn accounts(tree: &Merged, name: &str) -> std::io::Result<String> {
+    use std::io::Read;
+    let mut text = String::new();
+    if let Some(file) = tree.file(Path::new(name))? {
+        file.take(MOST_ACCOUNTS).read_to_string(&mut text)?;
     }
+    Ok(text)
 }
 
 pub(crate) fn new_id() -> Result<ContainerId> {

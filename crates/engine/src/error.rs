@@ -60,6 +60,26 @@ pub enum Error {
         /// By whom.
         user: String,
     },
+    /// The image went while its container was made.
+    #[error("cannot add a container: its image has just been removed, or its name has moved to another one")]
+    ImageGone,
+    /// An image is meant by its id, and has several names.
+    #[error("image {word} has several names: {names}; take them away one by one, or force it")]
+    SeveralNames {
+        /// What was typed.
+        word: String,
+        /// All of them.
+        names: String,
+    },
+    /// The images could not be read or changed.
+    #[error(transparent)]
+    ImageStore(#[from] cofferdam_image::StoreError),
+    /// A layer could not be unpacked or written.
+    #[error(transparent)]
+    Layer(#[from] cofferdam_image::LayerError),
+    /// Images could not be loaded or saved.
+    #[error(transparent)]
+    Transfer(#[from] cofferdam_image::TransferError),
     /// There is no volume of this name.
     #[error("no such volume: {name}")]
     NoVolume {

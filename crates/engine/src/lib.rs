@@ -12,7 +12,6 @@ mod counters;
 mod create;
 mod definition;
 mod detach;
-mod disk_usage;
 mod ending;
 mod engine;
 mod error;
@@ -36,6 +35,7 @@ mod remover;
 mod running;
 mod start;
 mod store;
+mod system_usage;
 mod verification;
 mod volume;
 mod zones;
@@ -50,8 +50,11 @@ pub use engine::{Engine, Started};
 pub use error::{Error, Result};
 pub use event_reader::EventReader;
 pub use exec_session::ExecSession;
-pub use image::import::{ImageSummary, ImportSource, Imported};
-pub use image::listing::ImageDetails;
+pub use image::commit::CommitOptions;
+pub use image::import::{ImportSource, Imported};
+pub use image::listing::{HistoryLine, ImageDetails, ImageSummary};
+pub use image::removal::ImageRemoval;
+pub use image::transfer::LoadSource;
 pub use log_reader::LogReader;
 pub use options::{
     Attach, Change, ChangeKind, Event, EventQuery, ExecRequest, LogQuery, LogRecord, ProcessRow, PruneReport,
@@ -60,5 +63,6 @@ pub use options::{
 };
 pub use paths::{NoStateFolder, Paths};
 pub use remover::resume_shim;
+pub use system_usage::{SystemUsage, Usage};
 pub use volume::{VolumePruneOptions, VolumeSummary};
 pub use zones::{ZoneStore, ZoneStoreError};

@@ -8,9 +8,9 @@ use cofferdam_shim::{ContainerDir, Status};
 use serde::Deserialize;
 
 use crate::definition::Definition;
-use crate::disk_usage::bytes_below;
 use crate::error::{Error, Result};
 use crate::{ContainerDetails, ContainerSummary, Engine, ListFilters, live};
+use cofferdam_image::tree::usage::bytes_below;
 
 /// The part of a plan that a listing needs: the rest of it is not kept in memory.
 #[derive(Deserialize)]

@@ -109,7 +109,7 @@ impl Engine {
             }
         }
         // An image that cannot be removed now is no reason to show no containers.
-        let _ = self.clean_images();
+        let _ = self.image_store().and_then(|store| Ok(store.sweep()?));
         let known = |name: &str| records.iter().any(|record| record.id.as_str() == name);
         for name in old_entries(&self.paths.containers())? {
             if let Some(id) = name.strip_prefix(REMOVING).and_then(|id| id.parse::<ContainerId>().ok()) {

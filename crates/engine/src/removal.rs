@@ -13,11 +13,11 @@ use cofferdam_runtime::cgroup::{Group, Layout};
 use cofferdam_runtime::start::as_root_of;
 use cofferdam_shim::ContainerDir;
 
-use crate::disk_usage::bytes_below;
 use crate::error::{Error, Result};
 use crate::ownership;
 use crate::store::Store;
 use crate::{Engine, Paths, PruneReport, RemoveOptions, Selection, live, volume};
+use cofferdam_image::tree::usage::bytes_below;
 
 /// What the name of a folder that is being removed begins with. The engine's ids are hexadecimal: none looks like this.
 pub(crate) const REMOVING: &str = ".removing-";

@@ -17,13 +17,19 @@ impl Lease {
         names: &[ImageReference],
     ) -> Result<Descriptor, StoreError> {
         let descriptor = self.put_image(config, layers)?;
-        if names.is_empty() {
-            self.put_unnamed(&descriptor)?;
-        }
-        for name in names {
-            self.put_reference(name, &descriptor)?;
-        }
+        self.keep_as(&descriptor, names)?;
         Ok(descriptor)
+    }
+
+    /// Keeps an image under these names, or without one where there is none.
+    ///
+    /// # Errors
+    /// Its blob is not here, or the index cannot be written.
+    pub fn keep_as(&self, image: &Descriptor, names: &[ImageReference]) -> Result<(), StoreError> {
+        if names.is_empty() {
+            return self.put_unnamed(image);
+        }
+        names.iter().try_for_each(|name| self.put_reference(name, image))
     }
 
     /// Writes an image's configuration and manifest, and nothing that keeps them once the lease is given up.

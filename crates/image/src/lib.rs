@@ -14,6 +14,7 @@ mod media_type;
 mod platform;
 pub mod registry;
 mod store;
+mod transfer;
 pub mod tree;
 
 pub use config_file::{Healthcheck, HistoryEntry, ImageConfigFile};
@@ -25,5 +26,8 @@ pub use layer::{
 pub use manifest::{Document, DocumentError, ImageIndex, Manifest};
 pub use media_type::{Compression, MediaKind, MediaType};
 pub use platform::Platform;
-pub use store::{Draft, Ingest, Lease, MAX_DOCUMENT, Store, StoreError, StoredImage};
+pub use store::{
+    Collected, Draft, Ingest, Lease, MAX_DOCUMENT, Reached, Store, StoreError, StoredImage, Verified,
+};
+pub use transfer::{Loaded, TransferError};
 pub use tree::writer::Limits;

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use cofferdam_engine::ChangeKind;
+use cofferdam_engine::{Change, ChangeKind};
 
 use crate::command::Run;
 use crate::globals::Globals;
@@ -24,15 +24,20 @@ impl Run for DiffCommand {
         let engine = engine(globals)?;
         let changes = engine.diff(&container(&engine, &self.container)?)?;
         let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-        for change in changes {
-            let letter = match change.kind {
-                ChangeKind::Changed => 'C',
-                ChangeKind::Added => 'A',
-                ChangeKind::Deleted => 'D',
-            };
-            writeln!(out, "{letter} {}", change.path)?;
-        }
+        print(&changes, &mut out)?;
         out.flush()?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// One line for each change, as Docker prints them.
+pub(super) fn print(changes: &[Change], out: &mut impl Write) -> std::io::Result<()> {
+    changes.iter().try_for_each(|change| {
+        let letter = match change.kind {
+            ChangeKind::Changed => 'C',
+            ChangeKind::Added => 'A',
+            ChangeKind::Deleted => 'D',
+        };
+        writeln!(out, "{letter} {}", change.path)
+    })
 }

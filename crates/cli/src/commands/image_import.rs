@@ -73,7 +73,7 @@ impl Run for ImageImportCommand {
                 imported.left_out
             )?;
         }
-        writeln!(std::io::stdout().lock(), "{}", imported.image.id)?;
+        writeln!(std::io::stdout().lock(), "{}", imported.id)?;
         Ok(ExitCode::SUCCESS)
     }
 }

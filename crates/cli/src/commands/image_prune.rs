@@ -15,7 +15,7 @@ use crate::size;
 /// Flags of `image prune`.
 #[derive(Debug, Parser)]
 pub(crate) struct ImagePruneCommand {
-    /// Also images that have a name (those without one go by themselves)
+    /// Also images that have a name
     #[arg(short, long)]
     all: bool,
     #[command(flatten)]
@@ -33,12 +33,13 @@ impl Run for ImagePruneCommand {
         if !self.force && !confirmed(&format!("This will remove {what}."))? {
             return Ok(ExitCode::SUCCESS);
         }
-        let (removed, freed) = engine.prune_images(self.all, &which)?;
-        let mut out = std::io::stdout().lock();
-        if !removed.is_empty() {
-            writeln!(out, "Deleted Images:\n{}\n", removed.join("\n"))?;
+        let removal = engine.prune_images(self.all, &which)?;
+        if !removal.deleted.is_empty() {
+            writeln!(std::io::stdout().lock(), "Deleted Images:")?;
+            super::image_rm::print(&removal)?;
+            writeln!(std::io::stdout().lock())?;
         }
-        writeln!(out, "Total reclaimed space: {}", size::decimal(freed))?;
+        writeln!(std::io::stdout().lock(), "Total reclaimed space: {}", size::decimal(removal.freed))?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -2,16 +2,24 @@
 
 mod attach;
 mod audit;
+mod commit;
 mod completion;
 mod cp;
 mod create;
 mod diff;
 mod events;
 mod exec;
+mod export;
+mod image_diff;
+mod image_history;
 mod image_import;
+mod image_load;
 mod image_ls;
 mod image_prune;
 mod image_rm;
+mod image_save;
+mod image_tag;
+mod image_verify;
 mod info;
 mod inspect;
 mod kill;
@@ -29,6 +37,7 @@ mod run;
 mod start;
 mod stats;
 mod stop;
+mod system_df;
 mod top;
 mod unpause;
 mod update;
@@ -76,6 +85,8 @@ pub(crate) const COMMANDS: &[Entry] = &[
     entry::<inspect::InspectCommand>("inspect", "Show everything about containers, images and volumes"),
     entry::<cp::CpCommand>("cp", "Copy files out of a container or into one"),
     entry::<diff::DiffCommand>("diff", "Show what a container changed in its root"),
+    entry::<commit::CommitCommand>("commit", "Make an image of a container's changes"),
+    entry::<export::ExportCommand>("export", "Write a container's root file system as a tar"),
     entry::<rename::RenameCommand>("rename", "Rename a container"),
     entry::<update::UpdateCommand>("update", "Change limits of containers"),
     entry::<plan::PlanCommand>("plan", "Show what run would do, without doing it"),
@@ -93,6 +104,16 @@ pub(crate) const COMMANDS: &[Entry] = &[
     entry::<image_import::ImageImportCommand>("image import", "Make an image of a folder or a tar"),
     entry::<image_ls::ImageLsCommand>("image ls", "List images"),
     entry::<inspect::ImageInspectCommand>("image inspect", "Show everything about images"),
+    entry::<image_history::ImageHistoryCommand>("image history", "Show how an image came to be"),
+    entry::<image_tag::ImageTagCommand>("image tag", "Give an image another name"),
+    entry::<image_save::ImageSaveCommand>("image save", "Write images into an archive or a folder"),
+    entry::<image_load::ImageLoadCommand>("image load", "Take images out of an archive or a folder"),
+    entry::<export::ImageExportCommand>("image export", "Write an image's root file system as a tar"),
+    entry::<image_diff::ImageDiffCommand>("image diff", "Show in which files two images differ"),
+    entry::<image_verify::ImageVerifyCommand>(
+        "image verify",
+        "Read images whole, and tell what is wrong with them",
+    ),
     entry::<image_rm::ImageRmCommand>("image rm", "Remove images"),
     entry::<image_prune::ImagePruneCommand>("image prune", "Remove images that no container uses"),
     entry::<volume_create::VolumeCreateCommand>("volume create", "Make a volume"),
@@ -123,6 +144,7 @@ pub(crate) const COMMANDS: &[Entry] = &[
     entry::<audit::document::AuditKubernetesCommand>("audit kubernetes", "Check Kubernetes manifests"),
     entry::<events::EventsCommand>("events", "Show what happens, as it happens"),
     entry::<info::InfoCommand>("info", "Show this host and what is on it"),
+    entry::<system_df::SystemDfCommand>("system df", "Show what everything takes of the disk"),
     entry::<version::VersionCommand>("version", "Show the version"),
     entry::<completion::CompletionCommand>("completion", "Write a completion script for a shell"),
     entry::<man::ManCommand>("man", "Write manual pages"),
@@ -158,6 +180,12 @@ const ALIASES: &[(&str, &str)] = &[
     ("image list", "image ls"),
     ("image remove", "image rm"),
     ("images", "image ls"),
+    ("history", "image history"),
+    ("save", "image save"),
+    ("load", "image load"),
+    ("container commit", "commit"),
+    ("container export", "export"),
+    ("tag", "image tag"),
     ("volume list", "volume ls"),
     ("volume remove", "volume rm"),
     ("import", "image import"),

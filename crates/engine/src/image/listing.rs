@@ -1,117 +1,159 @@
-//! Which images there are, and their end.
+//! Which images there are, and what is known of one.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use cofferdam_names::Timestamp;
-use cofferdam_policy::ImageConfig;
+use cofferdam_image::{Descriptor, HistoryEntry, ImageConfigFile, Store, StoreError, StoredImage};
+use cofferdam_names::{ImageReference, Timestamp};
+use serde::Serialize;
 
-use super::import::{ImageSummary, summary};
+use super::ready::checked;
+use crate::Engine;
 use crate::error::{Error, Result};
-use crate::removal::remove_tree;
-use crate::store::{ImageRecord, ImageRemoval};
-use crate::{Engine, Selection};
+
+/// One image under one of its names, or without any.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ImageSummary {
+    /// Its name; none for one that has lost all of them.
+    pub name: Option<ImageReference>,
+    /// Its id: the digest of its manifest or index.
+    pub id: String,
+    /// When it was made; none if it does not say, or is not for this machine.
+    pub created: Option<Timestamp>,
+    /// Bytes of its files where they are unpacked, of its blobs otherwise.
+    pub size: u64,
+    /// Its labels.
+    pub labels: std::collections::BTreeMap<String, String>,
+}
 
 /// What `image inspect` shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageDetails {
-    /// Its id.
+    /// Its id: the digest of its manifest or index.
     pub id: String,
     /// All of its names.
-    pub names: Vec<String>,
-    /// When it was imported.
-    pub created: Timestamp,
-    /// Bytes of its files.
+    pub names: Vec<ImageReference>,
+    /// Bytes of its files where they are unpacked, of its blobs otherwise.
     pub size: u64,
-    /// What it says of its containers.
-    pub config: ImageConfig,
-    /// Its files on the host.
-    pub root: PathBuf,
+    /// Its configuration.
+    pub config: ImageConfigFile,
+    /// Its unpacked layers, topmost first, where all are.
+    pub layers: Vec<PathBuf>,
+    /// Its own descriptor.
+    pub descriptor: Descriptor,
+}
+
+/// One step of how an image came to be, as `image history` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryLine {
+    /// The step.
+    pub entry: HistoryEntry,
+    /// The bytes that it added.
+    pub size: u64,
 }
 
 impl Engine {
-    /// All imported images, by name.
+    /// All images, by name; one with several names several times.
     ///
     /// # Errors
-    /// The definitions cannot be read.
+    /// The store cannot be read.
     pub fn images(&self) -> Result<Vec<ImageSummary>> {
-        self.clean_images()?;
-        Ok(self.store.images()?.into_iter().map(summary).collect())
-    }
-
-    /// Takes a name away, and the image with its last one.
-    ///
-    /// # Errors
-    /// There is none of this name, or a container uses it.
-    pub fn remove_image(&self, name: &str) -> Result<()> {
-        match self.store.delete_image(name)? {
-            ImageRemoval::Missing => return Err(Error::NoImage { name: name.to_owned() }),
-            ImageRemoval::InUse(user) => {
-                let user = user.get(..12).unwrap_or(&user).to_owned();
-                return Err(Error::ImageInUse { name: name.to_owned(), user });
+        let store = self.image_store()?;
+        store.sweep()?;
+        let mut all = Vec::new();
+        for StoredImage { descriptor, names } in store.images()? {
+            let known = checked(&store, &descriptor).ok();
+            let summary = ImageSummary {
+                name: None,
+                id: descriptor.digest.to_string(),
+                created: known.as_ref().and_then(|known| known.config.created),
+                size: size(&store, &descriptor)?,
+                labels: known.map(|known| known.config.labels).unwrap_or_default(),
+            };
+            if names.is_empty() {
+                all.push(summary.clone());
             }
-            ImageRemoval::Untagged => {}
-            ImageRemoval::Last(id) => remove_tree(&self.paths.images().join(id))?,
+            all.extend(names.into_iter().map(|name| ImageSummary { name: Some(name), ..summary.clone() }));
         }
-        self.tell_of_image("delete", name);
-        Ok(())
+        Ok(all)
     }
 
     /// One image, by a name, or its id or the beginning of it.
     ///
     /// # Errors
-    /// There is none, or several ids begin so.
+    /// There is none, several ids begin so, or it cannot be read.
     pub fn image(&self, word: &str) -> Result<ImageDetails> {
-        let records = self.store.images()?;
-        let ids: BTreeSet<&str> = records
-            .iter()
-            .filter(|record| !word.is_empty() && record.id.starts_with(word))
-            .map(|record| record.id.as_str())
-            .collect();
-        let id = match (records.iter().find(|record| record.name == word), ids.len()) {
-            (Some(named), _) => named.id.clone(),
-            (None, 1) => ids.into_iter().next().unwrap_or_default().to_owned(),
-            (None, 0) => return Err(Error::NoImage { name: word.to_owned() }),
-            (None, _) => return Err(Error::AmbiguousImage { word: word.to_owned() }),
-        };
-        let same: Vec<ImageRecord> = records.into_iter().filter(|record| record.id == id).collect();
-        let Some(first) = same.first() else { return Err(Error::NoImage { name: word.to_owned() }) };
+        let store = self.image_store()?;
+        let StoredImage { descriptor, names } = self.find_image(&store, word)?;
+        let config = checked(&store, &descriptor)?.config;
         Ok(ImageDetails {
-            config: config(first)?,
-            created: first.created,
-            size: first.size,
-            root: self.paths.images().join(&id).join("root"),
-            names: same.iter().map(|record| record.name.clone()).collect(),
-            id,
+            id: descriptor.digest.to_string(),
+            names,
+            size: size(&store, &descriptor)?,
+            layers: store.snapshot(&config.diff_ids).unwrap_or_default(),
+            config,
+            descriptor,
         })
     }
 
-    /// Removes the images of a selection that no container uses; those with a name only on demand. Answers what was
-    /// removed and the bytes that were freed.
+    /// How an image came to be, the last step first.
     ///
     /// # Errors
-    /// They cannot be read, or one cannot be removed.
-    pub fn prune_images(&self, all: bool, which: &Selection) -> Result<(Vec<String>, u64)> {
-        let (mut removed, mut freed) = (Vec::new(), 0u64);
-        self.clean_images()?;
-        for record in self.store.images()? {
-            if !all || !which.has(record.created, &config(&record)?.labels) {
-                continue;
-            }
-            match self.remove_image(&record.name) {
-                Ok(()) => {
-                    freed = freed.saturating_add(record.size);
-                    removed.push(record.name);
-                }
-                Err(Error::NoImage { .. } | Error::ImageInUse { .. }) => {}
-                Err(error) => return Err(error),
-            }
+    /// There is none, several ids begin so, or it cannot be read.
+    pub fn image_history(&self, word: &str) -> Result<Vec<HistoryLine>> {
+        let store = self.image_store()?;
+        let image = self.find_image(&store, word)?;
+        let known = checked(&store, &image.descriptor)?;
+        let mut layers = known.manifest.layers.iter().zip(&known.config.diff_ids);
+        let mut lines = Vec::new();
+        for entry in &known.config.history {
+            let size = match entry.empty_layer {
+                true => 0,
+                false => match layers.next() {
+                    Some((blob, diff_id)) => {
+                        store.layer(diff_id)?.map_or(blob.size, |layer| layer.record.bytes)
+                    }
+                    None => 0,
+                },
+            };
+            lines.push(HistoryLine { entry: entry.clone(), size });
         }
-        Ok((removed, freed))
+        lines.reverse();
+        Ok(lines)
+    }
+
+    /// Gives an image another name.
+    ///
+    /// # Errors
+    /// There is no such image, or the name cannot be one of an image.
+    pub fn tag_image(&self, word: &str, name: &str) -> Result<()> {
+        let name = super::new_name(name)?;
+        if name.digest().is_some() {
+            let why = std::io::Error::other("a name that is given has no digest");
+            return Err(Error::io("name", format!("image {name}"), why));
+        }
+        let store = self.image_store()?;
+        let image = self.find_image(&store, word)?;
+        let lease = store.lease()?;
+        lease.put_reference(&name, &image.descriptor)?;
+        self.tell_of_image("tag", &name.familiar());
+        Ok(())
     }
 }
 
-fn config(record: &ImageRecord) -> Result<ImageConfig> {
-    serde_json::from_str(&record.config)
-        .map_err(|error| Error::io("understand", format!("image {}", record.name), error.into()))
+/// Bytes of an image for this machine: of its files where they are unpacked, of its blobs otherwise; of the blobs that are here
+/// where it is not for this machine.
+fn size(store: &Store, image: &Descriptor) -> Result<u64> {
+    let known = match checked(store, image) {
+        Ok(known) => known,
+        Err(Error::ImageStore(StoreError::NoPlatform { .. } | StoreError::Artifact { .. })) => {
+            return Ok(image.size);
+        }
+        Err(_) => return Ok(0),
+    };
+    let mut sum = 0u64;
+    for (blob, diff_id) in known.manifest.layers.iter().zip(&known.config.diff_ids) {
+        let layer = store.layer(diff_id)?;
+        sum = sum.saturating_add(layer.map_or(blob.size, |layer| layer.record.bytes));
+    }
+    Ok(sum)
 }

@@ -44,8 +44,6 @@ pub(crate) struct NewContainer<'a> {
     pub(crate) name: Option<&'a ContainerName>,
     pub(crate) created: Timestamp,
     pub(crate) image_id: &'a str,
-    /// The image is an imported one, which must still have a name: another command may remove it meanwhile.
-    pub(crate) imported: bool,
     pub(crate) request: &'a str,
     pub(crate) image_config: &'a str,
     pub(crate) range: RangeOf<'a>,
@@ -135,9 +133,6 @@ impl Store {
                 }
             },
         };
-        if new.imported && !self.has_image(new.image_id)? {
-            return Err(StoreError::ImageGone.into());
-        }
         let slot = match new.range {
             RangeOf::Nobody => None,
             RangeOf::Itself => Some(self.lowest_free(&entries)?),
@@ -329,7 +324,6 @@ mod tests {
             name,
             created,
             image_id: "host",
-            imported: false,
             image_config: "{}",
             request: "{}",
             range: RangeOf::Itself,

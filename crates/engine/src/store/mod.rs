@@ -1,4 +1,4 @@
-//! Definitions: which containers and images there are. Small files that several processes use at once.
+//! Definitions: which containers there are. Small files that several processes use at once.
 //!
 //! A container's definition is one file, `definitions/<id>.<range>.<name>`: everything that must be unique is in the file's
 //! name, so one listing answers who has a name or a range, one rename renames a container, one unlink removes it, and no
@@ -11,7 +11,6 @@
 
 mod claims;
 mod containers;
-mod images;
 mod range;
 
 use std::io::{self, Write};
@@ -23,7 +22,6 @@ use rustix::fs::OFlags;
 use thiserror::Error;
 
 pub(crate) use containers::{Found, NewContainer, RangeOf, Record};
-pub(crate) use images::{ImageRecord, ImageRemoval};
 pub(crate) use range::Slot;
 
 /// The version that definitions are written with. It grows with each change of their shape.
@@ -76,9 +74,6 @@ pub enum StoreError {
         /// The id of the container that has it.
         owner: String,
     },
-    /// The image went while its container was made.
-    #[error("cannot add a container: its image has just been removed, or its name has moved to another one")]
-    ImageGone,
     /// The container that was to be joined went while this one was made.
     #[error("cannot add a container: the one whose namespaces it joins has just been removed")]
     JoinedGone,

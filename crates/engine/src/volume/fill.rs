@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 
 use cofferdam_kernel::file_lock;
 use cofferdam_names::ContainerPath;
-use cofferdam_runtime::rootfs::root_dir::RootDir;
-use rustix::fs::{Mode, OFlags};
 
 use super::folder::VolumeFolder;
 use crate::error::{Error, Result};
+use cofferdam_image::tree::merged::Merged;
 use cofferdam_image::tree::owners::Owners;
 use cofferdam_image::tree::walk::Walk;
 use cofferdam_image::tree::writer::TreeWriter;
@@ -25,25 +24,17 @@ pub(super) fn fill(volume: &VolumeFolder, layers: &[PathBuf], target: &Container
     if std::fs::read_dir(&data).map_err(failed)?.next().is_some() {
         return Ok(());
     }
-    match layers {
-        [layer] => copy(layer, target, &data).map_err(failed),
-        _ => Err(Error::NotBuilt("fill a volume from an image of several layers")),
-    }
+    copy(layers, target, &data).map_err(failed)
 }
 
-fn copy(layer: &Path, target: &ContainerPath, data: &Path) -> io::Result<()> {
-    let root = rustix::fs::open(layer, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-    let source = match RootDir::new(root).open(target.relative(), OFlags::RDONLY | OFlags::DIRECTORY) {
-        Ok(source) => source,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Ok(());
-        }
-        Err(error) => return Err(error),
-    };
+fn copy(layers: &[PathBuf], target: &ContainerPath, data: &Path) -> io::Result<()> {
     // An ordinary user cannot give files away.
     let owners = if rustix::process::geteuid().is_root() { Owners::Same } else { Owners::Writers };
+    let image = Merged::open(layers)?;
     let mut writer = TreeWriter::at_path(data, owners)?;
-    let copied = Walk::default().folder(&source, Path::new(""), &mut writer).and_then(|_| writer.finish());
+    let copied = image
+        .folder(Path::new(target.relative()), &Walk::default(), Path::new(""), &mut writer)
+        .and_then(|_| writer.finish());
     if copied.is_err() {
         // Half a copy would count as the volume's own content.
         cofferdam_image::tree::removal::remove(data)?;

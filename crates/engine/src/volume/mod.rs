@@ -16,11 +16,11 @@ use cofferdam_shim::Event;
 use serde::Serialize;
 
 use crate::definition::understood;
-use crate::disk_usage::bytes_below;
 use crate::error::{Error, Result};
 use crate::removal::remove_tree;
 use crate::store::{Record, Store};
 use crate::{Engine, Paths, Selection};
+use cofferdam_image::tree::usage::bytes_below;
 use folder::VolumeFolder;
 
 /// One volume.

@@ -6,10 +6,12 @@
 //! and gets its place by rename, when its digest has been found right. Nothing is synced: a layer that was filled before the
 //! machine last started is not trusted, but filled anew from its blob (see [`Record::boot`]).
 
+mod all;
 mod error;
 mod hashed;
 mod record;
 mod unpack;
+mod verify;
 mod write;
 
 use std::path::{Path, PathBuf};

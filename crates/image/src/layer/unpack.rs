@@ -120,7 +120,12 @@ fn lock(store: &Store, diff_id: &Digest) -> Result<Locked, StoreError> {
     }
 }
 
-fn fill(draft: &Path, diff_id: &Digest, stream: &mut dyn Read, limits: Limits) -> Result<(), LayerError> {
+pub(super) fn fill(
+    draft: &Path,
+    diff_id: &Digest,
+    stream: &mut dyn Read,
+    limits: Limits,
+) -> Result<(), LayerError> {
     let failed = |source| LayerError::Unpack { diff_id: diff_id.clone(), source };
     let files = draft.join(FILES);
     std::fs::DirBuilder::new().mode(0o700).create(draft).map_err(failed)?;

@@ -1,7 +1,9 @@
 //! From files to a layer: the blob of what an overlay's upper folder holds.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
-use std::path::Path;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 
 use cofferdam_confinement::IdMaps;
 use cofferdam_names::Digest;
@@ -10,9 +12,9 @@ use rustix::fs::{Mode, OFlags};
 
 use super::LayerError;
 use super::hashed::HashedWriter;
-use crate::tree::LeftOut;
 use crate::tree::pack::TarSink;
 use crate::tree::walk::Walk;
+use crate::tree::{Attributes, LeftOut, TreeSink};
 use crate::{Descriptor, Hasher, Lease, MediaType};
 
 /// How a new layer's blob is compressed.
@@ -35,6 +37,76 @@ pub struct LayerOptions<'a> {
     pub newest: Option<i64>,
     /// What is mounted inside the folder stays out.
     pub one_file_system: bool,
+    /// It is no overlay's folder: device nodes that look like an overlay's marks are none.
+    pub plain: bool,
+    /// Places where something was mounted, relative to the folder: what stands there was made to be mounted on, and stays out.
+    pub without: Option<&'a BTreeSet<PathBuf>>,
+}
+
+impl LayerOptions<'_> {
+    fn walk(&self) -> Walk<'_> {
+        Walk {
+            from_host_ids: self.from_host_ids,
+            one_file_system: self.one_file_system,
+            layer: !self.plain,
+            pipes: true,
+            newest: self.newest,
+            ..Walk::default()
+        }
+    }
+}
+
+fn open(folder: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(folder, flags, Mode::empty())?)
+}
+
+/// Leaves places out; not what lies below them.
+struct Without<'s> {
+    places: Option<&'s BTreeSet<PathBuf>>,
+    sink: &'s mut dyn TreeSink,
+}
+
+impl Without<'_> {
+    fn has(&self, path: &Path) -> bool {
+        self.places.is_some_and(|places| places.contains(path))
+    }
+}
+
+impl TreeSink for Without<'_> {
+    fn folder(&mut self, path: &Path, attributes: &Attributes) -> io::Result<()> {
+        if self.has(path) { Ok(()) } else { self.sink.folder(path, attributes) }
+    }
+
+    fn file(
+        &mut self,
+        path: &Path,
+        attributes: &Attributes,
+        size: u64,
+        content: &mut dyn io::Read,
+    ) -> io::Result<()> {
+        if self.has(path) { Ok(()) } else { self.sink.file(path, attributes, size, content) }
+    }
+
+    fn link(&mut self, path: &Path, attributes: &Attributes, target: &[u8]) -> io::Result<()> {
+        self.sink.link(path, attributes, target)
+    }
+
+    fn hard_link(&mut self, path: &Path, target: &Path) -> io::Result<()> {
+        self.sink.hard_link(path, target)
+    }
+
+    fn pipe(&mut self, path: &Path, attributes: &Attributes) -> io::Result<bool> {
+        self.sink.pipe(path, attributes)
+    }
+
+    fn whiteout(&mut self, path: &Path) -> io::Result<()> {
+        self.sink.whiteout(path)
+    }
+
+    fn opaque(&mut self, folder: &Path) -> io::Result<()> {
+        if self.has(folder) { Ok(()) } else { self.sink.opaque(folder) }
+    }
 }
 
 /// A layer whose blob has just been written.
@@ -54,17 +126,24 @@ impl Lease {
     /// # Errors
     /// A file cannot be read, or is none that a layer can hold; or the blob cannot be written.
     pub fn write_layer(&self, folder: &Path, options: &LayerOptions<'_>) -> Result<NewLayer, LayerError> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let folder = rustix::fs::open(folder, flags, Mode::empty())
-            .map_err(|error| LayerError::Write(error.into()))?;
-        let walk = Walk {
-            from_host_ids: options.from_host_ids,
-            one_file_system: options.one_file_system,
-            layer: true,
-            newest: options.newest,
-            ..Walk::default()
-        };
-        self.write_layer_with(options.compression, |sink| walk.folder(&folder, Path::new(""), sink))
+        self.write_layer_with(options.compression, |sink| {
+            let mut without = Without { places: options.without, sink };
+            options.walk().folder(&open(folder)?, Path::new(""), &mut without)
+        })
+    }
+
+    /// The digest of the layer that a folder would become.
+    ///
+    /// # Errors
+    /// A file cannot be read, or is none that a layer can hold.
+    pub(super) fn digest_of_files(
+        &self,
+        folder: &Path,
+        options: &LayerOptions<'_>,
+    ) -> Result<Digest, LayerError> {
+        let fill =
+            |sink: &mut TarSink<&mut dyn Write>| options.walk().folder(&open(folder)?, Path::new(""), sink);
+        hashed(io::sink(), fill).map(|(_, digest, _)| digest).map_err(LayerError::Write)
     }
 
     /// Makes a layer of what somebody writes into it, in this order.
@@ -104,7 +183,7 @@ fn hashed<W: Write>(
 ) -> io::Result<(W, Digest, LeftOut)> {
     let mut hashed = HashedWriter { stream: out, hasher: Hasher::default() };
     let mut buffered = io::BufWriter::with_capacity(1 << 17, &mut hashed);
-    let mut sink = TarSink::new(&mut buffered as &mut dyn Write);
+    let mut sink = TarSink::layer(&mut buffered as &mut dyn Write);
     let left_out = fill(&mut sink)?;
     sink.finish()?;
     drop(buffered);

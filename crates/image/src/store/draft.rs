@@ -1,7 +1,7 @@
 //! A blob whose digest is known only when it has been written.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +13,9 @@ use crate::Hasher;
 
 /// What the name of an unfinished blob of unknown digest begins with.
 pub(super) const PREFIX: &str = ".draft-";
+
+/// How many zeroes at least are left out of the file.
+const HOLE: usize = 1 << 16;
 
 /// A blob that is made here. One that is dropped before [`Draft::finish`] is removed.
 #[derive(Debug)]
@@ -57,6 +60,7 @@ impl Draft {
     pub fn finish(mut self) -> Result<(Digest, u64), StoreError> {
         let digest = std::mem::take(&mut self.hasher).finish();
         let target = self.store.blob_path(&digest);
+        self.file.set_len(self.written).map_err(StoreError::io("write", &target))?;
         if let Some(path) = &self.path {
             std::fs::rename(path, &target).map_err(StoreError::io("write", &target))?;
         }
@@ -67,7 +71,13 @@ impl Draft {
 
 impl Write for Draft {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.file.write(bytes)?;
+        // Zeroes become a hole: a sparse file's layer takes no more room than the file.
+        let count = if bytes.len() >= HOLE && bytes.iter().all(|byte| *byte == 0) {
+            self.file.seek(SeekFrom::Current(i64::try_from(bytes.len()).map_err(io::Error::other)?))?;
+            bytes.len()
+        } else {
+            self.file.write(bytes)?
+        };
         self.hasher.update(bytes.get(..count).unwrap_or_default());
         self.written += count as u64;
         Ok(count)

@@ -107,6 +107,12 @@ pub enum StoreError {
         /// Which.
         diff_id: Digest,
     },
+    /// A layer's files are not what its blob holds.
+    #[error("the files of layer {diff_id} are not what its blob holds: somebody has changed them")]
+    Changed {
+        /// Which.
+        diff_id: Digest,
+    },
     /// An image's manifest and configuration disagree.
     #[error("the image's manifest has {blobs} layers, its configuration {diff_ids}")]
     LayerCount {

@@ -7,11 +7,14 @@
 //!
 //! Who adds blobs holds a [`Lease`] until a name leads to them; blobs are only removed while there is none.
 
+mod collect;
 mod draft;
 mod error;
 mod images;
 mod index;
 mod ingest;
+mod reach;
+mod verify;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -22,11 +25,15 @@ use cofferdam_names::{Digest, ImageReference};
 
 use crate::{Descriptor, Document, ImageConfigFile, Manifest, MediaKind, MediaType, Platform, digest_of};
 
+pub use collect::Collected;
 pub use draft::Draft;
 pub use error::StoreError;
 pub use images::StoredImage;
+pub(crate) use index::REF_NAME;
 pub use ingest::Ingest;
 pub(crate) use ingest::is_still_at;
+pub use reach::Reached;
+pub use verify::Verified;
 
 /// The most bytes of a manifest, an index or a configuration that are read into memory (as in containerd and the registries).
 pub const MAX_DOCUMENT: u64 = 4 << 20;

@@ -4,10 +4,12 @@
 
 pub mod archive;
 pub mod compression;
+pub mod merged;
 pub mod owners;
 pub mod pack;
 pub mod removal;
 pub(crate) mod sparse;
+pub mod usage;
 pub mod walk;
 pub mod whiteout;
 pub mod writer;

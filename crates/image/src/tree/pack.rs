@@ -2,21 +2,38 @@
 
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tar::{Builder, EntryType, Header};
 
-use super::{Attributes, TreeSink, whiteout};
+use super::writer::inner_path;
+use super::{Attributes, TreeSink, invalid, whiteout};
 
 /// A tar that is being written.
 pub struct TarSink<W: Write> {
     builder: Builder<W>,
+    /// Whether it is a layer, in which some names are no files.
+    layer: bool,
 }
 
 impl<W: Write> TarSink<W> {
     /// Writes to this.
     pub fn new(out: W) -> Self {
-        Self { builder: Builder::new(out) }
+        Self { builder: Builder::new(out), layer: false }
+    }
+
+    /// Writes a layer to this.
+    pub fn layer(out: W) -> Self {
+        Self { builder: Builder::new(out), layer: true }
+    }
+
+    /// A path as it may stand in the archive.
+    fn checked(&self, path: &Path) -> io::Result<PathBuf> {
+        let path = inner_path(path)?;
+        if self.layer && path.iter().any(whiteout::is_reserved) {
+            return Err(invalid("in a layer this name means a deletion, and no file can have it"));
+        }
+        Ok(path)
     }
 
     /// Writes the end; answers what was written to.
@@ -65,13 +82,15 @@ fn header(kind: EntryType, attributes: &Attributes, size: u64) -> Header {
 
 impl<W: Write> TreeSink for TarSink<W> {
     fn folder(&mut self, path: &Path, attributes: &Attributes) -> io::Result<()> {
+        let path = self.checked(path)?;
         // The root itself has no name that every reader takes.
-        if path.as_os_str().is_empty() {
+        if path.as_os_str().is_empty() && self.layer {
             return Ok(());
         }
         self.extend(attributes)?;
         // With a slash at its end, as everybody writes a folder's name.
-        let mut name = path.as_os_str().as_bytes().to_vec();
+        let mut name =
+            if path.as_os_str().is_empty() { b".".to_vec() } else { path.as_os_str().as_bytes().to_vec() };
         name.push(b'/');
         let name = Path::new(std::ffi::OsStr::from_bytes(&name)).to_owned();
         self.builder.append_data(&mut header(EntryType::Directory, attributes, 0), name, io::empty())
@@ -84,20 +103,24 @@ impl<W: Write> TreeSink for TarSink<W> {
         size: u64,
         content: &mut dyn Read,
     ) -> io::Result<()> {
+        let path = self.checked(path)?;
         self.extend(attributes)?;
         self.builder.append_data(&mut header(EntryType::Regular, attributes, size), path, content.take(size))
     }
 
     fn link(&mut self, path: &Path, attributes: &Attributes, target: &[u8]) -> io::Result<()> {
+        let path = self.checked(path)?;
         let target = Path::new(std::ffi::OsStr::from_bytes(target));
         self.builder.append_link(&mut header(EntryType::Symlink, attributes, 0), path, target)
     }
 
     fn hard_link(&mut self, path: &Path, target: &Path) -> io::Result<()> {
+        let (path, target) = (self.checked(path)?, self.checked(target)?);
         self.builder.append_link(&mut header(EntryType::Link, &Attributes::default(), 0), path, target)
     }
 
     fn pipe(&mut self, path: &Path, attributes: &Attributes) -> io::Result<bool> {
+        let path = self.checked(path)?;
         self.builder.append_data(&mut header(EntryType::Fifo, attributes, 0), path, io::empty())?;
         Ok(true)
     }

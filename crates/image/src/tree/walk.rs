@@ -16,7 +16,7 @@ use super::whiteout::{self, Marks};
 use super::{Attributes, LeftOut, TreeSink, at, invalid, xattr};
 
 /// How deep folders may nest: deeper than any path that a program could use.
-const MOST_LEVELS: usize = 2048;
+pub(super) const MOST_LEVELS: usize = 2048;
 
 /// File systems of the kernel's own, whose files are no data: not descended into (statfs(2)).
 const KERNELS_OWN: [u64; 6] = [
@@ -38,17 +38,19 @@ pub struct Walk<'a> {
     /// Set-user-ID, set-group-ID and extended attributes stay behind: they were a container's to give, and the files come to
     /// the host.
     pub disarm: bool,
-    /// The tree is the upper or a lower layer of an overlay: its marks are deletions, and pipes are files like others.
+    /// The tree is the upper or a lower layer of an overlay: its marks are deletions.
     pub layer: bool,
+    /// Pipes are files like others.
+    pub pipes: bool,
     /// No file is younger than this, in seconds since 1970 (`SOURCE_DATE_EPOCH`).
     pub newest: Option<i64>,
 }
 
 /// A walk under way.
-struct Reader<'w, 's> {
+pub(super) struct Reader<'w, 's> {
     walk: &'w Walk<'w>,
     sink: &'s mut dyn TreeSink,
-    left_out: LeftOut,
+    pub(super) left_out: LeftOut,
     /// The first name of each file that has several.
     names: BTreeMap<(u32, u32, u64), PathBuf>,
     device: (u32, u32),
@@ -86,7 +88,7 @@ impl Walk<'_> {
         Ok(reader.left_out)
     }
 
-    fn reader<'w, 's>(&'w self, stat: &Statx, sink: &'s mut dyn TreeSink) -> Reader<'w, 's> {
+    pub(super) fn reader<'w, 's>(&'w self, stat: &Statx, sink: &'s mut dyn TreeSink) -> Reader<'w, 's> {
         Reader {
             walk: self,
             sink,
@@ -106,7 +108,7 @@ fn device(stat: &Statx) -> (u32, u32) {
 }
 
 impl Reader<'_, '_> {
-    fn pass(
+    pub(super) fn pass(
         &mut self,
         folder: &impl AsFd,
         name: &OsStr,
@@ -114,9 +116,6 @@ impl Reader<'_, '_> {
         stat: &Statx,
         levels: usize,
     ) -> io::Result<()> {
-        if self.walk.layer && whiteout::is_reserved(name) {
-            return Err(at(shown)(invalid("in a layer this name means a deletion, and no file can have it")));
-        }
         match FileType::from_raw_mode(stat.stx_mode.into()) {
             FileType::Directory => self.pass_folder(folder, name, shown, levels),
             FileType::RegularFile => self.pass_file(folder, name, shown).map_err(at(shown)),
@@ -128,7 +127,7 @@ impl Reader<'_, '_> {
             FileType::CharacterDevice if self.walk.layer && whiteout::is_whiteout(stat) => {
                 self.sink.whiteout(shown).map_err(at(shown))
             }
-            FileType::Fifo if self.walk.layer => {
+            FileType::Fifo if self.walk.pipes => {
                 let attributes = self.attributes(stat, Vec::new());
                 self.left_out.nodes += u64::from(!self.sink.pipe(shown, &attributes).map_err(at(shown))?);
                 Ok(())
@@ -155,8 +154,7 @@ impl Reader<'_, '_> {
             Ok((open, stat))
         };
         let (open, stat) = open().map_err(at(shown))?;
-        let attributes = self.attributes(&stat, xattr::read(&open).map_err(at(shown))?);
-        self.sink.folder(shown, &attributes).map_err(at(shown))?;
+        self.tell(&open, &stat, shown)?;
         if self.walk.layer && Marks::own().is_opaque(&open).map_err(at(shown))? {
             self.sink.opaque(shown).map_err(at(shown))?;
         }
@@ -174,6 +172,18 @@ impl Reader<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    fn tell(&mut self, open: &OwnedFd, stat: &Statx, shown: &Path) -> io::Result<()> {
+        let attributes = self.attributes(stat, xattr::read(open).map_err(at(shown))?);
+        self.sink.folder(shown, &attributes).map_err(at(shown))
+    }
+
+    /// Passes on an open folder without what is in it.
+    pub(super) fn tell_folder(&mut self, open: &OwnedFd, shown: &Path) -> io::Result<()> {
+        let stat = statx(open, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)
+            .map_err(|error| at(shown)(error.into()))?;
+        self.tell(open, &stat, shown)
     }
 
     fn pass_file(&mut self, folder: &impl AsFd, name: &OsStr, shown: &Path) -> io::Result<()> {
@@ -228,7 +238,7 @@ impl Read for Padded<'_> {
 }
 
 /// Opens a file that is one: looked at before it is opened, because opening a device or a pipe does things.
-fn open_file(folder: &impl AsFd, name: &OsStr) -> io::Result<(File, Statx)> {
+pub(super) fn open_file(folder: &impl AsFd, name: &OsStr) -> io::Result<(File, Statx)> {
     let path = openat(folder, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
     let stat = statx(&path, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)?;
     if FileType::from_raw_mode(stat.stx_mode.into()) != FileType::RegularFile {
@@ -243,7 +253,7 @@ fn reopen(path: &OwnedFd) -> io::Result<File> {
     File::open(format!("/proc/self/fd/{}", path.as_raw_fd()))
 }
 
-fn names(folder: &OwnedFd) -> io::Result<Vec<CString>> {
+pub(super) fn names(folder: &OwnedFd) -> io::Result<Vec<CString>> {
     let mut names = Vec::new();
     for entry in Dir::read_from(folder)? {
         let entry = entry?;

@@ -69,7 +69,7 @@ pub struct TreeWriter {
 }
 
 /// A path of an archive without its `.` parts; what leads out is refused.
-fn inner_path(path: &Path) -> io::Result<PathBuf> {
+pub(crate) fn inner_path(path: &Path) -> io::Result<PathBuf> {
     if path.as_os_str().len() > 4095 || path.as_os_str().as_bytes().contains(&0) {
         return Err(invalid("a path is too long, or holds a NUL byte"));
     }

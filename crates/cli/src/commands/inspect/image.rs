@@ -3,40 +3,72 @@
 use std::collections::BTreeMap;
 
 use cofferdam_engine::ImageDetails;
+use cofferdam_names::ImageReference;
 use serde_json::{Value, json};
-
-use crate::commands::run::architecture;
 
 pub(super) fn document(image: &ImageDetails) -> Value {
     let config = &image.config;
-    // Docker's sets: names that lead to nothing.
-    let set =
-        |names: &[String]| names.iter().map(|name| (name.clone(), json!({}))).collect::<BTreeMap<_, _>>();
+    let tagged = image.names.iter().filter(|name| name.tag().is_some());
+    let digests = image.names.iter().map(|name| format!("{}@{}", name.familiar_repository(), image.id));
+    let created = config.created.map(|created| created.to_string());
     json!({
         "Id": image.id,
-        "RepoTags": image.names,
-        "RepoDigests": [],
+        "RepoTags": tagged.map(ImageReference::familiar).collect::<Vec<_>>(),
+        "RepoDigests": digests.collect::<std::collections::BTreeSet<_>>(),
         "Parent": "",
-        "Comment": "Imported",
-        "Created": image.created.to_string(),
-        "Author": "",
-        "Config": {
-            "User": config.user,
-            "Env": config.env,
-            "Cmd": config.cmd,
-            "Entrypoint": if config.entrypoint.is_empty() { Value::Null } else { json!(config.entrypoint) },
-            "WorkingDir": config.workdir,
-            "Volumes": if config.volumes.is_empty() { Value::Null } else { json!(set(&config.volumes)) },
-            "ExposedPorts":
-                if config.exposed_ports.is_empty() { Value::Null } else { json!(set(&config.exposed_ports)) },
-            "Labels": config.labels,
-            "StopSignal": config.stop_signal,
-        },
-        "Architecture": architecture(),
-        "Os": "linux",
+        "Comment": config.history.last().map(|entry| entry.comment.clone()).unwrap_or_default(),
+        "Created": created,
+        "Author": config.author.clone().unwrap_or_default(),
+        "Config": container_config(image),
+        "Architecture": config.platform.architecture,
+        "Variant": config.platform.variant.clone().unwrap_or_default(),
+        "Os": config.platform.os,
         "Size": image.size,
-        "GraphDriver": { "Name": "overlay", "Data": { "LowerDir": image.root } },
-        "RootFS": { "Type": "layers", "Layers": [image.id] },
-        "Metadata": { "LastTagTime": image.created.to_string() },
+        "GraphDriver": { "Name": "overlay", "Data": { "LowerDir": lower(image) } },
+        "RootFS": { "Type": "layers", "Layers": config.diff_ids },
+        "Metadata": { "LastTagTime": created },
+        "Descriptor": {
+            "mediaType": image.descriptor.media_type.as_str(),
+            "digest": image.descriptor.digest,
+            "size": image.descriptor.size,
+        },
+    })
+}
+
+fn lower(image: &ImageDetails) -> String {
+    image.layers.iter().map(|layer| layer.display().to_string()).collect::<Vec<_>>().join(":")
+}
+
+fn container_config(image: &ImageDetails) -> Value {
+    let config = &image.config;
+    // Docker's sets: names that lead to nothing.
+    let set = |names: &[String]| match names.is_empty() {
+        true => Value::Null,
+        false => json!(names.iter().map(|name| (name.clone(), json!({}))).collect::<BTreeMap<_, _>>()),
+    };
+    let list = |words: &[String]| if words.is_empty() { Value::Null } else { json!(words) };
+    let check = config.healthcheck.as_ref().map(|check| {
+        json!({
+            "Test": check.test,
+            "Interval": check.interval,
+            "Timeout": check.timeout,
+            "StartPeriod": check.start_period,
+            "StartInterval": check.start_interval,
+            "Retries": check.retries,
+        })
+    });
+    json!({
+        "User": config.user,
+        "Env": config.env,
+        "Cmd": list(&config.cmd),
+        "Entrypoint": list(&config.entrypoint),
+        "WorkingDir": config.working_dir,
+        "Volumes": set(&config.volumes),
+        "ExposedPorts": set(&config.exposed_ports),
+        "Labels": config.labels,
+        "StopSignal": config.stop_signal,
+        "Healthcheck": check,
+        "OnBuild": list(&config.on_build),
+        "Shell": list(&config.shell),
     })
 }

@@ -1,15 +1,33 @@
 //! How many bytes a folder's files hold.
 
+use std::os::unix::fs::MetadataExt;
+
 use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, StatxFlags, openat, statx};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Statx, StatxFlags, openat, statx};
 
 /// The sum of the lengths of the files and links below a folder; a file with several names counts once. Other file systems
 /// that are mounted below it are not looked into. A file that goes meanwhile is not counted.
-pub(crate) fn bytes_below(folder: &Path) -> io::Result<u64> {
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn bytes_below(folder: &Path) -> io::Result<u64> {
+    below(folder, |stat| stat.stx_size)
+}
+
+/// What a file, or a folder with everything below it, takes of the disk: holes do not count.
+///
+/// # Errors
+/// It cannot be read.
+pub fn on_disk(path: &Path) -> io::Result<u64> {
+    let metadata = std::fs::symlink_metadata(path)?;
+    if metadata.is_dir() { below(path, |stat| stat.stx_blocks * 512) } else { Ok(metadata.blocks() * 512) }
+}
+
+fn below(folder: &Path, count: impl Fn(&Statx) -> u64) -> io::Result<u64> {
     let mut sum = 0u64;
     let mut several_names = BTreeSet::new();
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -34,7 +52,7 @@ pub(crate) fn bytes_below(folder: &Path) -> io::Result<u64> {
                 FileType::RegularFile | FileType::Symlink
                     if stat.stx_nlink == 1 || several_names.insert(stat.stx_ino) =>
                 {
-                    sum = sum.saturating_add(stat.stx_size);
+                    sum = sum.saturating_add(count(&stat));
                 }
                 _ => {}
             }

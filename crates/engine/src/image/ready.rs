@@ -1,0 +1,63 @@
+//! Makes an image of the store ready to be a root, and checks on the way that it is what its digest says.
+
+use cofferdam_image::{Descriptor, ImageConfigFile, Manifest, Platform, Store, StoreError};
+
+use super::{ReadyImage, config};
+use crate::Engine;
+use crate::error::{Error, Result};
+
+/// An image whose documents have been read and checked: each has the digest that led to it.
+pub(crate) struct Checked {
+    pub(crate) manifest: Manifest,
+    pub(crate) config: ImageConfigFile,
+}
+
+/// Reads what an image is for this machine. The chain is checked from the image's id down: index, manifest, configuration.
+pub(crate) fn checked(store: &Store, image: &Descriptor) -> Result<Checked> {
+    let (_, manifest) = store.manifest(image, &Platform::host())?;
+    let config = store.config(&manifest)?;
+    let (blobs, diff_ids) = (manifest.layers.len(), config.diff_ids.len());
+    if blobs != diff_ids {
+        return Err(StoreError::LayerCount { blobs, diff_ids }.into());
+    }
+    // An index may lie about what it leads to.
+    if Platform::host().rank(&config.platform).is_none() {
+        let message = format!("it is made for {}", config.platform);
+        return Err(Error::io("use", format!("image {}", image.digest), std::io::Error::other(message)));
+    }
+    Ok(Checked { manifest, config })
+}
+
+impl Engine {
+    /// Makes an image ready: what is not unpacked, or was before the machine last started, is unpacked from its blobs.
+    pub(crate) fn ready_stored(&self, store: &Store, image: &Descriptor) -> Result<ReadyImage> {
+        let Checked { manifest, config: file } = checked(store, image)?;
+        let layers = match store.snapshot(&file.diff_ids) {
+            Err(StoreError::NotUnpacked { .. }) => {
+                self.unpack(store, &manifest, &file)?;
+                store.snapshot(&file.diff_ids)
+            }
+            other => other,
+        };
+        Ok(ReadyImage {
+            id: image.digest.to_string(),
+            layers: layers?,
+            mounts: Vec::new(),
+            config: config::of_containers(&file),
+        })
+    }
+
+    /// Unpacks the layers that are not.
+    pub(crate) fn unpack(&self, store: &Store, manifest: &Manifest, file: &ImageConfigFile) -> Result<()> {
+        Ok(store.lease()?.unpack_all(manifest, file)?)
+    }
+
+    /// Makes the image of a container ready again, by its id.
+    pub(crate) fn ready_again(&self, id: &str) -> Result<ReadyImage> {
+        let store = self.image_store()?;
+        let images = store.images()?;
+        let found = images.into_iter().find(|image| image.descriptor.digest.as_str() == id);
+        let image = found.ok_or_else(|| Error::NoImage { name: id.to_owned() })?;
+        self.ready_stored(&store, &image.descriptor)
+    }
+}

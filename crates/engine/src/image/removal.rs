@@ -1,0 +1,125 @@
+//! `image rm` and `image prune`: takes names away, then what nothing needs any more.
+
+use std::collections::BTreeMap;
+
+use cofferdam_image::{Collected, Reached, Store, StoredImage};
+use cofferdam_names::ImageReference;
+use cofferdam_shim::Event;
+
+use super::ready::checked;
+use crate::Engine;
+use crate::Selection;
+use crate::error::{Error, Result};
+use crate::store::Record;
+
+/// What a removal did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ImageRemoval {
+    /// Names that are gone.
+    pub untagged: Vec<ImageReference>,
+    /// The ids of images that are gone.
+    pub deleted: Vec<String>,
+    /// Bytes that were freed. What somebody may still be adding to is freed by the next removal.
+    pub freed: u64,
+}
+
+/// The container that uses an image, running or not.
+fn user<'r>(records: &'r [Record], id: &str) -> Option<&'r Record> {
+    records.iter().find(|record| record.image_id == id)
+}
+
+impl Engine {
+    /// Takes an image's name away, and the image with its last one; by an id, all of its names.
+    ///
+    /// # Errors
+    /// There is none, it has several names and is meant by its id, or a container uses it; with `force` only what a container
+    /// uses stays, without a name.
+    pub fn remove_image(&self, word: &str, force: bool) -> Result<ImageRemoval> {
+        let store = self.image_store()?;
+        let image = self.find_image(&store, word)?;
+        let id = image.descriptor.digest.to_string();
+        let by_name = word.parse::<ImageReference>().ok().filter(|name| image.names.contains(name));
+        let removal = self.store.locked(|records| -> Result<ImageRemoval> {
+            let mut removal = ImageRemoval::default();
+            let user = user(records, &id);
+            if let Some(name) = by_name.filter(|_| image.names.len() > 1) {
+                store.remove_reference(&name, false)?;
+                removal.untagged.push(name);
+                return Ok(removal);
+            }
+            if image.names.len() > 1 && !force {
+                let names: Vec<String> = image.names.iter().map(ImageReference::familiar).collect();
+                return Err(Error::SeveralNames { word: word.to_owned(), names: names.join(", ") });
+            }
+            match user {
+                None => {
+                    removal.untagged = store.remove_image(&image.descriptor.digest)?;
+                    removal.deleted.push(id.clone());
+                }
+                Some(user) if !force => {
+                    let user = user.id.short().to_owned();
+                    return Err(Error::ImageInUse { name: word.to_owned(), user });
+                }
+                Some(_) => {
+                    for name in &image.names {
+                        store.remove_reference(name, true)?;
+                    }
+                    removal.untagged.clone_from(&image.names);
+                }
+            }
+            Ok(removal)
+        })?;
+        for name in &removal.untagged {
+            self.tell_of_image("untag", &name.familiar());
+        }
+        self.finish_removal(&store, removal)
+    }
+
+    /// Removes the images of a selection that no container uses: those without a name, or all.
+    ///
+    /// # Errors
+    /// They cannot be read, or one cannot be removed.
+    pub fn prune_images(&self, all: bool, which: &Selection) -> Result<ImageRemoval> {
+        let store = self.image_store()?;
+        let removal = self.store.locked(|records| -> Result<ImageRemoval> {
+            let mut removal = ImageRemoval::default();
+            for StoredImage { descriptor, names } in store.images()? {
+                let id = descriptor.digest.to_string();
+                let selected = || {
+                    let Ok(known) = checked(&store, &descriptor) else {
+                        return which == &Selection::default();
+                    };
+                    let created = known.config.created.unwrap_or(cofferdam_names::Timestamp::from_unix(0, 0));
+                    which.has(created, &known.config.labels)
+                };
+                if !(all || names.is_empty()) || user(records, &id).is_some() || !selected() {
+                    continue;
+                }
+                removal.untagged.extend(store.remove_image(&descriptor.digest)?);
+                removal.deleted.push(id);
+            }
+            Ok(removal)
+        })?;
+        self.finish_removal(&store, removal)
+    }
+
+    /// Frees what nothing needs any more, and tells of it.
+    fn finish_removal(&self, store: &Store, mut removal: ImageRemoval) -> Result<ImageRemoval> {
+        for id in &removal.deleted {
+            self.tell_of_image("delete", id);
+        }
+        removal.freed = self.collect_images(store)?.bytes;
+        Ok(removal)
+    }
+
+    /// Removes blobs and layers that no image needs; nothing while somebody adds some.
+    pub(crate) fn collect_images(&self, store: &Store) -> Result<Collected> {
+        Ok(store.collect(&Reached::default())?.unwrap_or_default())
+    }
+
+    pub(crate) fn tell_of_image(&self, action: &str, name: &str) {
+        let attributes = BTreeMap::from([("name".to_owned(), name.to_owned())]);
+        // What happened has happened: a full disk does not undo it.
+        let _ = Event::now("image", action, name, attributes).append(&self.paths.events());
+    }
+}

@@ -1,0 +1,65 @@
+//! All layers of an image at once.
+
+use std::num::NonZero;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use cofferdam_names::Digest;
+
+use super::LayerError;
+use crate::{Descriptor, ImageConfigFile, Lease, Manifest};
+
+impl Lease {
+    /// Unpacks those layers of an image that are not yet, as many at once as there are processors. When it comes back, none of
+    /// the threads that it started is left: the process may be cloned.
+    ///
+    /// # Errors
+    /// The first that a layer gave; the others are finished nevertheless.
+    pub fn unpack_all(&self, manifest: &Manifest, config: &ImageConfigFile) -> Result<(), LayerError> {
+        let mut missing: Vec<(&Descriptor, &Digest)> = Vec::new();
+        for (blob, diff_id) in manifest.layers.iter().zip(&config.diff_ids) {
+            let known = missing.iter().any(|(_, other)| *other == diff_id);
+            if !known && self.store().layer(diff_id)?.is_none() {
+                missing.push((blob, diff_id));
+            }
+        }
+        let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(missing.len());
+        if threads < 2 {
+            return missing
+                .iter()
+                .try_for_each(|(blob, diff_id)| self.unpack_blob(&blob.digest, diff_id).map(|_| ()));
+        }
+        // The largest first: the last to be begun should be short.
+        missing.sort_by_key(|(blob, _)| blob.size);
+        let before = threads_now();
+        let queue = Mutex::new(missing);
+        let next = || queue.lock().ok().and_then(|mut queue| queue.pop());
+        let work = || -> Result<(), LayerError> {
+            let mut result = Ok(());
+            while let Some((blob, diff_id)) = next() {
+                let unpacked = self.unpack_blob(&blob.digest, diff_id).map(|_| ());
+                result = result.and(unpacked);
+            }
+            result
+        };
+        let result = std::thread::scope(|scope| {
+            let handles: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+            let mut result = work();
+            for handle in handles {
+                result = result.and(handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            }
+            result
+        });
+        // A thread that has been joined is still the kernel's for a moment.
+        let deadline = Instant::now() + Duration::from_secs(1);
+        while threads_now() > before && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_micros(50));
+        }
+        result
+    }
+}
+
+/// How many threads this process has.
+fn threads_now() -> usize {
+    std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count)
+}
