@@ -56,8 +56,8 @@ impl Lease {
             None => Vec::new(),
         };
         let loaded = match collector.lists.get(INDEX) {
-            Some(bytes) => self.from_index(bytes, &docker, &collector)?,
-            None => self.from_docker(&docker, &collector)?,
+            Some(bytes) => self.images_of_index(bytes, &docker, &collector)?,
+            None => self.images_of_docker(&docker, &collector)?,
         };
         if loaded.is_empty() {
             return Err(TransferError::NoImages);
@@ -65,7 +65,7 @@ impl Lease {
         Ok(loaded)
     }
 
-    fn from_index(
+    fn images_of_index(
         &self,
         bytes: &[u8],
         docker: &[DockerImage],
@@ -115,16 +115,16 @@ impl Lease {
         }
     }
 
-    fn from_docker(
+    fn images_of_docker(
         &self,
         images: &[DockerImage],
         collector: &Collector<'_>,
     ) -> Result<Vec<Loaded>, TransferError> {
-        images.iter().map(|image| self.from_docker_image(image, collector)).collect()
+        images.iter().map(|image| self.image_of_docker(image, collector)).collect()
     }
 
     /// Docker's archives have no manifests: one is made, over the same configuration.
-    fn from_docker_image(
+    fn image_of_docker(
         &self,
         image: &DockerImage,
         collector: &Collector<'_>,
