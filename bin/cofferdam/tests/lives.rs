@@ -183,19 +183,3 @@ fn a_slow_reader_gets_everything() {
     assert!(child.wait().unwrap().success());
     assert_eq!(home.remains(), NOTHING);
 }
-
-#[test]
-fn events_tell_a_life_in_its_order() {
-    let Some(home) = home("events_tell_a_life_in_its_order") else { return };
-    home.ok(&["run", "-d", "--name", "box", "host", "--", "sleep", "1000"]);
-    home.ok(&["pause", "box"]);
-    home.ok(&["unpause", "box"]);
-    home.ok(&["stop", "-t", "0", "box"]);
-    home.ok(&["rm", "box"]);
-    let told = home.ok(&["events", "--since", "1h", "--until", "0s", "--format", "{{.Action}}"]);
-    let actions: Vec<&str> = told.lines().collect();
-    let mut rest = actions.iter();
-    for expected in ["create", "start", "pause", "unpause", "kill", "die", "stop", "destroy"] {
-        assert!(rest.any(|action| *action == expected), "no {expected} in its place: {actions:?}");
-    }
-}

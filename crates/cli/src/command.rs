@@ -21,15 +21,13 @@ pub(crate) struct Entry {
     pub(crate) words: &'static str,
     /// One line for listings.
     pub(crate) about: &'static str,
-    /// Exit status for arguments that cannot be read.
-    pub(crate) usage_status: u8,
     spec: fn() -> clap::Command,
     run: fn(&mut ArgMatches, &Globals) -> Outcome,
 }
 
 /// The entry of a command.
 pub(crate) const fn entry<T: Run>(words: &'static str, about: &'static str) -> Entry {
-    Entry { words, about, usage_status: 1, spec: T::command, run: run::<T> }
+    Entry { words, about, spec: T::command, run: run::<T> }
 }
 
 fn run<T: Run>(matches: &mut ArgMatches, globals: &Globals) -> Outcome {
@@ -40,11 +38,6 @@ fn run<T: Run>(matches: &mut ArgMatches, globals: &Globals) -> Outcome {
 }
 
 impl Entry {
-    /// The same with another exit status for arguments that cannot be read.
-    pub(crate) const fn usage_status(self, status: u8) -> Self {
-        Self { usage_status: status, ..self }
-    }
-
     /// Its flags as people see them: for help, completion and manuals.
     pub(crate) fn spec(&self) -> clap::Command {
         (self.spec)()

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::report::{Outcome, Report};
 
 /// Does the action for each word and prints the word when it has worked. Each failure is told at once; the exit status is
-/// that of the first one.
+/// that of the first one that has another than 0.
 pub(crate) fn each(words: &[String], mut action: impl FnMut(&str) -> Result<(), Report>) -> Outcome {
     each_printing(words, |word| action(word).map(|()| word.to_owned()))
 }
@@ -22,8 +22,9 @@ pub(crate) fn each_printing(
         match action(word) {
             Ok(line) => writeln!(std::io::stdout().lock(), "{line}")?,
             Err(report) => {
+                let fails = report.is_failure();
                 let code = report.finish();
-                if !failed {
+                if fails && !failed {
                     status = code;
                     failed = true;
                 }

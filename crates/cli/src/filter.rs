@@ -32,6 +32,18 @@ impl Filter {
             .map_err(|_| Report::new(format!("filter {}={:?} is no {what}", self.key, self.value)))
     }
 
+    /// An error unless the value is one of these.
+    pub(crate) fn one_of(&self, known: &[&str]) -> Result<(), Report> {
+        if known.contains(&self.value.as_str()) {
+            return Ok(());
+        }
+        let report = Report::new(format!("filter {}={:?} matches nothing", self.key, self.value));
+        Err(match nearest(&self.value, known.iter().copied()) {
+            Some(near) => report.hint(format!("did you mean {near}?")),
+            None => report.hint(format!("values are {}", known.join(", "))),
+        })
+    }
+
     /// `KEY` or `KEY=VALUE` inside the value: a label.
     pub(crate) fn label(&self) -> (String, Option<String>) {
         match self.value.split_once('=') {

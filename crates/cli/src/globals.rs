@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::report::Report;
 use crate::suggest::nearest;
+use crate::usage::BAD_FLAG;
 
 /// What the flags before the command say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -80,7 +81,7 @@ pub(crate) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<(Glo
         };
         let mut value = || {
             let value = attached.clone().or_else(|| arguments.next());
-            value.ok_or_else(|| Report::new(format!("flag {flag} needs a value")))
+            value.ok_or_else(|| Report::new(format!("flag {flag} needs a value")).status(BAD_FLAG))
         };
         match flag {
             "--root" => globals.root = Some(root(&value()?)?),
@@ -89,7 +90,7 @@ pub(crate) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<(Glo
             "--version" | "-v" => return Ok((globals, Wish::Version)),
             "--help" | "-h" => return Ok((globals, Wish::Help)),
             _ => {
-                let report = Report::new(format!("unknown flag {flag}"));
+                let report = Report::new(format!("unknown flag {flag}")).status(BAD_FLAG);
                 return Err(match nearest(flag, FLAGS.into_iter()) {
                     Some(near) => report.hint(format!("did you mean {near}?")),
                     None => report.hint("a command's own flags stand after its name; see `cofferdam --help`"),
@@ -113,7 +114,7 @@ pub(crate) fn spec() -> clap::Command {
 
 fn root(value: &OsStr) -> Result<PathBuf, Report> {
     if value.is_empty() {
-        return Err(Report::new("flag --root needs a folder"));
+        return Err(Report::new("flag --root needs a folder").status(BAD_FLAG));
     }
     // Absolute from here on: the parts that work with it change their working directory.
     std::path::absolute(value)
@@ -124,6 +125,7 @@ fn level(value: &OsStr) -> Result<LogLevel, Report> {
     let known = LEVELS.iter().find(|(name, _)| value == *name).map(|(_, level)| *level);
     known.ok_or_else(|| {
         Report::new(format!("unknown log level {value:?}"))
+            .status(BAD_FLAG)
             .hint("levels are error, warn, info, debug and trace")
     })
 }

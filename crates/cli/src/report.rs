@@ -61,6 +61,11 @@ impl Report {
         self
     }
 
+    /// Whether the command fails by it: what is said with exit status 0 is only told.
+    pub(crate) fn is_failure(&self) -> bool {
+        self.status != 0
+    }
+
     /// The text, with a newline at its end.
     pub(crate) fn text(&self) -> String {
         let mut text = format!("cofferdam: {}\n", self.message);

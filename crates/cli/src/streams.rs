@@ -102,6 +102,12 @@ pub(crate) fn relay(streams: impl Streams, attach: Attach, tty: bool, flags: &Re
     };
     match streams.relay(&options).map_err(start_failure)? {
         RelayEnd::Exited(status) => Ok(ExitCode::from(status.code)),
-        RelayEnd::Detached => Ok(ExitCode::SUCCESS),
+        RelayEnd::Detached => {
+            // The cursor is where the container's prompt left it.
+            writeln!(stderr.lock(), "\nread escape sequence")?;
+            Ok(ExitCode::SUCCESS)
+        }
+        RelayEnd::Interrupted => Err(Report::new("got 3 SIGTERM/SIGINTs, forcefully exiting")
+            .hint("the container may go on: see `cofferdam ps`")),
     }
 }

@@ -9,6 +9,9 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use crate::command::Entry;
 use crate::report::{Outcome, Report};
 
+/// The exit status for a flag that is unknown or cannot be read, whatever the command.
+pub(crate) const BAD_FLAG: u8 = 125;
+
 /// Flags that Docker's `run` has and Cofferdam does not: they are refused like any unknown flag, but by name.
 const DOCKER_ONLY: [&str; 16] = [
     "--gpus",
@@ -36,7 +39,16 @@ pub(crate) fn explain(error: &clap::Error, entry: &Entry) -> Outcome {
         return Ok(ExitCode::SUCCESS);
     }
     let see = format!("see `cofferdam {} --help`", entry.words);
-    Err(report(error).hint(see).status(entry.usage_status))
+    Err(report(error).hint(see).status(status(error)))
+}
+
+/// Docker's exit statuses: a flag that is unknown or cannot be read is one thing, too few or too many words another.
+fn status(error: &clap::Error) -> u8 {
+    let of_flag = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(argument)) => argument.starts_with('-'),
+        _ => false,
+    };
+    if of_flag && error.kind() != ErrorKind::MissingRequiredArgument { BAD_FLAG } else { 1 }
 }
 
 /// The help text of a command.
@@ -104,5 +116,29 @@ fn unknown_flag(flag: &str, near: Option<String>) -> Report {
     match near {
         Some(near) => report.hint(format!("did you mean {near}?")),
         None => report,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::commands::find;
+
+    #[test]
+    fn a_bad_flag_is_125_and_a_missing_word_is_1() {
+        let status = |words: &[&str]| {
+            let (entry, count) = find(&words[..words.len().min(2)]).unwrap();
+            super::status(&entry.read(&words[count..]).unwrap_err())
+        };
+        for words in [
+            &["ps", "--bogus"][..],
+            &["stop", "-t", "abc", "x"],
+            &["run", "--bogus", "x"],
+            &["logs", "--tail"],
+        ] {
+            assert_eq!(status(words), 125, "{words:?}");
+        }
+        for words in [&["rm"][..], &["run"], &["logs", "a", "b"], &["ps", "extra"], &["volume", "rm"]] {
+            assert_eq!(status(words), 1, "{words:?}");
+        }
     }
 }

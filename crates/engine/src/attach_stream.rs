@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use crate::detach::DetachFilter;
 use crate::error::{Error, Result};
 use crate::exec_session::write_all;
+use crate::interrupts::Interrupts;
 use crate::options::{Attach, RelayEnd, RelayOptions};
 
 /// A connection to the streams of a container's first process.
@@ -45,6 +46,7 @@ struct Relay<'a> {
     signals: SignalFd,
     raw: Option<RawMode<'a>>,
     detach: DetachFilter,
+    interrupts: Interrupts,
     input: Option<BorrowedFd<'a>>,
 }
 
@@ -58,6 +60,7 @@ impl<'a> Relay<'a> {
             connection: stream.connection,
             signals: SignalFd::new(SignalSet::FULL)?,
             detach: DetachFilter::new(options.detach_keys.clone()),
+            interrupts: Interrupts::default(),
             input: options.stdin.filter(|_| stream.attach.stdin),
             raw,
             options,
@@ -68,8 +71,8 @@ impl<'a> Relay<'a> {
         self.send_size()?;
         loop {
             let (shim, signals, input) = self.wait()?;
-            if signals {
-                self.pass_signals()?;
+            if signals && self.pass_signals()? {
+                return Ok(RelayEnd::Interrupted);
             }
             if input && self.pass_input()? {
                 self.connection.send(&Frame::Detach)?;
@@ -92,20 +95,26 @@ impl<'a> Relay<'a> {
         Ok((ready(0), ready(1), ready(2)))
     }
 
-    fn pass_signals(&self) -> io::Result<()> {
+    /// Passes on what the client was sent; says whether that ends the client.
+    fn pass_signals(&mut self) -> io::Result<bool> {
         while let Some(arrived) = self.signals.read()? {
             match arrived.signal {
                 Signal::WINCH => self.send_size()?,
                 Signal::CHLD | Signal::PIPE => {}
                 // The container may have ended just now: its end is read next.
-                signal if self.options.forward_signals => drop(self.connection.send(&Frame::Signal(signal))),
+                signal if self.options.forward_signals => {
+                    let _ = self.connection.send(&Frame::Signal(signal));
+                    if self.interrupts.count(signal) {
+                        return Ok(true);
+                    }
+                }
                 // Sent by a shell that puts the client in the foreground again.
                 Signal::CONT | Signal::URG => {}
                 // With a terminal the keys that mean signals arrive as keys; any other signal is for this client.
                 signal => return Err(io::Error::other(format!("the client got {signal}"))),
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     fn send_size(&self) -> io::Result<()> {

@@ -51,7 +51,7 @@ impl Engine {
             .map_err(|error| Error::io("write", "the request", error.into()))?;
         self.store.set_request(id, &text)?;
         if running && let Some(restart) = &request.restart {
-            self.ask_shim(id, &Frame::Restart(&restart.to_string()))?;
+            self.ask_shim(id, "change the restart policy of", &Frame::Restart(&restart.to_string()))?;
         }
         definition.tell(&self.paths, "update", &[]);
         Ok(())

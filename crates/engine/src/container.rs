@@ -17,6 +17,8 @@ pub struct ContainerSummary {
     pub name: ContainerName,
     /// Its image as typed.
     pub image: String,
+    /// The id of that image.
+    pub image_id: String,
     /// Its zone.
     pub zone: ZoneName,
     /// Program and arguments.
@@ -29,6 +31,8 @@ pub struct ContainerSummary {
     pub labels: BTreeMap<String, String>,
     /// Its mounts: the sources that a person named.
     pub mounts: Vec<String>,
+    /// How many of its mounts are volumes.
+    pub volumes: usize,
     /// The name of its network.
     pub network: String,
     /// Bytes in its writable layer, where they were asked for.

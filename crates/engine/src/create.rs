@@ -102,7 +102,7 @@ impl Engine {
             }
             return Err(error);
         }
-        let attributes = attributes(&request, &name);
+        let attributes = attributes(&request, &name, Some(&parts.zone.name.value));
         let _ = Event::now("container", "create", id.as_str(), attributes).append(&self.paths.events());
         Ok(Made { id, name, plan: admitted.into_plan(), request })
     }
@@ -356,9 +356,15 @@ pub(crate) fn host_devices(request: &ContainerRequest, zone: &Zone) -> BTreeMap<
     request.device_sources(zone).filter_map(look).collect()
 }
 
-/// What the container's events carry.
-pub(crate) fn attributes(request: &ContainerRequest, name: &ContainerName) -> BTreeMap<String, String> {
+/// What the container's events carry. A container's own words do not stand where a filter looks for the engine's.
+pub(crate) fn attributes(
+    request: &ContainerRequest,
+    name: &ContainerName,
+    zone: Option<&ZoneName>,
+) -> BTreeMap<String, String> {
     let mut attributes = request.labels.clone();
+    attributes.remove("zone");
+    attributes.extend(zone.map(|zone| ("zone".to_owned(), zone.to_string())));
     attributes.insert("image".to_owned(), request.image.clone());
     attributes.insert("name".to_owned(), name.to_string());
     attributes

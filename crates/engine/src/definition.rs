@@ -27,7 +27,7 @@ impl Definition {
 
     /// What the container's events carry: its labels, its name and its image.
     pub(crate) fn attributes(&self) -> BTreeMap<String, String> {
-        attributes(&self.request, &self.record.name)
+        attributes(&self.request, &self.record.name, Some(&self.record.zone))
     }
 
     /// Adds an event of the container. What happened has happened: a full disk does not undo it, so a failure is none of

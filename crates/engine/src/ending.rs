@@ -66,7 +66,7 @@ impl Engine {
         let definition = self.definition(id)?;
         if definition.request.rm && self.settle(id)?.state.has_shim() {
             // As with Docker: what `--rm` says counts for the end that nobody restarts.
-            self.ask_shim(id, &Frame::Keep)?;
+            self.ask_shim(id, "keep", &Frame::Keep)?;
         }
         self.stop(id, options)?;
         self.forget_volatile(id)?;

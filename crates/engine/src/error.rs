@@ -150,6 +150,35 @@ pub enum Error {
         /// Which.
         id: ContainerId,
     },
+    /// It is to be paused, and is.
+    #[error("container {} is already paused", id.short())]
+    AlreadyPaused {
+        /// Which.
+        id: ContainerId,
+    },
+    /// It is to go on, and is not paused.
+    #[error("container {} is not paused", id.short())]
+    NotPaused {
+        /// Which.
+        id: ContainerId,
+    },
+    /// Its output is not kept, so there is nothing to show.
+    #[error("container {} has no log: it was made with --log-driver none", id.short())]
+    NoLog {
+        /// Which.
+        id: ContainerId,
+    },
+    /// Its shim could not do what it was asked for.
+    #[error("cannot {operation} container {}", id.short())]
+    Shim {
+        /// What was asked for.
+        operation: &'static str,
+        /// Which.
+        id: ContainerId,
+        /// Why not.
+        #[source]
+        source: Failure,
+    },
     /// The container has no cgroup of its own, so nothing counts for it.
     #[error("container {} has no cgroup of its own: its resources are not counted", id.short())]
     NoCgroup {

@@ -12,6 +12,8 @@ use rustix::process::{WaitId, WaitIdOptions, waitid};
 
 use crate::detach::DetachFilter;
 use crate::error::{Error, Result};
+use crate::exec_events::ExecEvents;
+use crate::interrupts::Interrupts;
 use crate::options::{RelayEnd, RelayOptions};
 
 /// The client's ends of the process's streams.
@@ -28,6 +30,7 @@ pub(crate) struct Streams {
 pub struct ExecSession {
     process: OwnedFd,
     streams: Streams,
+    told: Option<ExecEvents>,
 }
 
 /// Bytes that are moved at a time.
@@ -35,7 +38,12 @@ const CHUNK: usize = 16 * 1024;
 
 impl ExecSession {
     pub(crate) fn new(process: OwnedFd, streams: Streams) -> Self {
-        Self { process, streams }
+        Self { process, streams, told: None }
+    }
+
+    /// The same, whose end is told of.
+    pub(crate) fn telling(self, told: ExecEvents) -> Self {
+        Self { told: Some(told), ..self }
     }
 
     /// Passes bytes, sizes and signals until the process ends or the client detaches. The terminal is as before
@@ -43,10 +51,14 @@ impl ExecSession {
     ///
     /// # Errors
     /// A stream failed.
-    pub fn relay(self, options: &RelayOptions<'_>) -> Result<RelayEnd> {
+    pub fn relay(mut self, options: &RelayOptions<'_>) -> Result<RelayEnd> {
         let before =
             block(SignalSet::FULL).map_err(|source| Error::io("block signals for", "exec", source))?;
+        let told = self.told.take();
         let end = Relay::new(self, options).and_then(Relay::run);
+        if let (Ok(end), Some(told)) = (&end, told) {
+            told.end(end);
+        }
         // The client goes on as it was; a failure here would leave it deaf to signals, so it is told.
         set_mask(before).and(end).map_err(|source| Error::io("relay the streams of", "exec", source))
     }
@@ -58,6 +70,7 @@ struct Relay<'a> {
     signals: SignalFd,
     raw: Option<RawMode<'a>>,
     detach: DetachFilter,
+    interrupts: Interrupts,
     client_input: Option<BorrowedFd<'a>>,
     ended: bool,
 }
@@ -72,6 +85,7 @@ impl<'a> Relay<'a> {
         Ok(Self {
             signals: SignalFd::new(SignalSet::FULL)?,
             detach: DetachFilter::new(options.detach_keys.clone()),
+            interrupts: Interrupts::default(),
             client_input: options.stdin.filter(|_| takes_input),
             raw,
             options,
@@ -85,8 +99,8 @@ impl<'a> Relay<'a> {
         self.follow_size()?;
         loop {
             let ready = self.wait()?;
-            if ready.signals {
-                self.pass_signals()?;
+            if ready.signals && self.pass_signals()? {
+                return Ok(RelayEnd::Interrupted);
             }
             if ready.process {
                 self.ended = true;
@@ -123,7 +137,8 @@ impl<'a> Relay<'a> {
         Ok(Ready { signals, process, input, stdout, stderr })
     }
 
-    fn pass_signals(&self) -> io::Result<()> {
+    /// Passes on what the client was sent; says whether that ends the client.
+    fn pass_signals(&mut self) -> io::Result<bool> {
         while let Some(arrived) = self.signals.read()? {
             match arrived.signal {
                 Signal::WINCH => self.follow_size()?,
@@ -131,6 +146,9 @@ impl<'a> Relay<'a> {
                 // A process that has ended needs no signal.
                 signal if self.options.forward_signals || !self.options.tty => {
                     let _ = send(&self.session.process, signal);
+                    if self.interrupts.count(signal) {
+                        return Ok(true);
+                    }
                 }
                 // Sent by a shell that puts the client in the foreground again.
                 Signal::CONT | Signal::URG => {}
@@ -138,7 +156,7 @@ impl<'a> Relay<'a> {
                 signal => return Err(io::Error::other(format!("the client got {signal}"))),
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Gives the process's terminal the size of the client's.

@@ -110,12 +110,14 @@ fn summary(
         id: record.id,
         name: record.name,
         image: request.image.clone(),
+        image_id: record.image_id,
         zone: record.zone,
         command,
         created: record.created,
         status,
         labels: request.labels.clone(),
         mounts: mounts(&request),
+        volumes: volumes(&request),
         network: network(&request),
         size,
     };
@@ -130,6 +132,11 @@ fn mounts(request: &ContainerRequest) -> Vec<String> {
         VolumeKind::Tmpfs { .. } => None,
     });
     sources.collect()
+}
+
+/// How many of the mounts are volumes of this engine.
+fn volumes(request: &ContainerRequest) -> usize {
+    request.volumes.iter().filter(|volume| matches!(volume.kind, VolumeKind::Volume { .. })).count()
 }
 
 /// The name of a container's network: without a word of the request, it has none.

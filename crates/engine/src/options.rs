@@ -52,6 +52,8 @@ pub enum RelayEnd {
     Exited(ExitStatus),
     /// The client typed the detach keys.
     Detached,
+    /// The client was asked three times to end while its signals were passed on.
+    Interrupted,
 }
 
 /// One more process in a running container.

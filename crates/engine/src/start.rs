@@ -3,7 +3,7 @@
 use cofferdam_kernel::signal::Signal;
 use cofferdam_names::ContainerId;
 use cofferdam_policy::ContainerRequest;
-use cofferdam_shim::{Lock, LogOptions, Order, ShimSpec, Status, spawn};
+use cofferdam_shim::{ContainerState, Event, Lock, LogOptions, Order, ShimSpec, Status, spawn};
 
 use crate::changing::write_plan;
 use crate::create::{Made, attributes};
@@ -34,11 +34,14 @@ impl Engine {
     /// Starts a container that does not run, as its zone allows it now: the zone may have changed since it was made.
     ///
     /// # Errors
-    /// It runs already, its zone does not allow it any more, or it could not be started.
+    /// It runs already, or is paused, its zone does not allow it any more, or it could not be started.
     pub fn start(&self, id: &ContainerId, attach: Option<Attach>) -> Result<Started> {
         // Counted from a person's start on.
         let status = Status { restarts: 0, stopped_by_user: false, ..self.settle(id)? };
-        self.begin(id, status, attach)
+        match status.state {
+            ContainerState::Paused => Err(Error::Paused { id: id.clone() }),
+            _ => self.begin(id, status, attach),
+        }
     }
 
     /// Starts a container that does not run, whose status is this.
@@ -80,7 +83,7 @@ impl Engine {
             run_dir: run.path().to_owned(),
             events: self.paths.events(),
             keys: self.paths.state().join("keys"),
-            attributes: attributes(request, name),
+            attributes: attributes(request, name, plan.zone.as_ref()),
             restart: request.restart,
             remove: request.rm,
             keep: false,
@@ -97,6 +100,11 @@ impl Engine {
             stdout: attach.stdout,
             stderr: attach.stderr,
         });
+        if attach_shim.is_some() {
+            // As with Docker: who is there from the first byte on is told of before the start.
+            let attributes = spec.attributes.clone();
+            let _ = Event::now("container", "attach", id.as_str(), attributes).append(&spec.events);
+        }
         let order = Order { plan, spec, status, lock, attach: attach_shim };
         let running = spawn(order, &ShimKeeper).map_err(|source| Error::Start { id: id.clone(), source })?;
         let stream = attach.map(|attach| AttachStream::new(running.connection, attach));

@@ -31,6 +31,16 @@ impl ExitClass {
         }
     }
 
+    /// The exit code that a container's state shows after a failed start: Docker has 128 there where its client ends with
+    /// 125.
+    #[must_use]
+    pub fn code_in_status(self) -> u8 {
+        match self {
+            Self::Engine => 128,
+            other => other.code(),
+        }
+    }
+
     fn from_code(code: u8) -> Self {
         match code {
             126 => Self::CannotInvoke,

@@ -5,11 +5,12 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use cofferdam_confinement::Plan;
 use cofferdam_kernel::fork;
+use cofferdam_kernel::signal::SignalFd;
 use rustix::process::set_child_subreaper;
 
 use crate::failure::Failure;
 use crate::frame::MAX_PACKET;
-use crate::launch::launch;
+use crate::launch::{Launched, launch};
 use crate::spec::ShimSpec;
 use crate::status::Status;
 use crate::supervise::{Client, Keeper, Supervisor, watch_signals};
@@ -100,19 +101,32 @@ fn live(
     }
 }
 
-fn begin<'k, K: Keeper>(
-    order: Order<'_>,
-    keeper: &'k K,
-) -> Result<(Supervisor<'k, K>, Option<Attach>), Failure> {
+fn begin_listening(plan: &Plan, spec: &ShimSpec) -> Result<(SignalFd, Listener, Launched), Failure> {
     let during = |operation: &'static str| move |error: io::Error| Failure::during(operation, &error);
-    let Order { plan, spec, status, lock, attach } = order;
     let signals = watch_signals().map_err(during("watch signals"))?;
     // Processes whose parents end come to this process and not to the machine's init.
     set_child_subreaper(Some(rustix::process::getpid()))
         .map_err(|error| Failure::during("become a subreaper", &error))?;
     let listener = Listener::bind(&spec.run().socket()).map_err(during("listen for clients"))?;
     // What stays listening is the sign of a shim that was lost in its start.
-    let launched = launch(plan, &spec).inspect_err(|_| drop(std::fs::remove_file(spec.run().socket())))?;
+    let launched = launch(plan, spec).inspect_err(|_| drop(std::fs::remove_file(spec.run().socket())))?;
+    Ok((signals, listener, launched))
+}
+
+fn begin<'k, K: Keeper>(
+    order: Order<'_>,
+    keeper: &'k K,
+) -> Result<(Supervisor<'k, K>, Option<Attach>), Failure> {
+    let during = |operation: &'static str| move |error: io::Error| Failure::during(operation, &error);
+    let Order { plan, spec, status, lock, attach } = order;
+    let (signals, listener, launched) = match begin_listening(plan, &spec) {
+        Ok(begun) => begun,
+        Err(failure) => {
+            // While the lock is held. What cannot be recorded reaches the client all the same.
+            let _ = status.of_failed_start(&failure).write(&spec.container_dir().status());
+            return Err(failure);
+        }
+    };
     let mut shim = Supervisor::new(spec, status, lock, listener, signals, keeper);
     if let Err(error) = shim.adopt(launched) {
         shim.abandon();

@@ -8,6 +8,8 @@ use cofferdam_names::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::Failure;
+
 /// The states that Docker knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -142,6 +144,14 @@ pub enum StatusError {
 }
 
 impl Status {
+    /// What becomes of it by a start that failed: as with Docker, the state stays what it was, with the reason and the exit
+    /// code that the container would have had.
+    #[must_use]
+    pub fn of_failed_start(&self, failure: &Failure) -> Self {
+        let exit = ExitStatus { code: failure.class.code_in_status(), ..ExitStatus::default() };
+        Self { error: Some(failure.chain()), exit: Some(exit), ..self.clone() }
+    }
+
     /// Reads the file.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use clap::Parser;
 use crate::command::Run;
 use crate::globals::Globals;
 use crate::report::Outcome;
-use crate::session::{container, engine, start_failure};
+use crate::session::{container, engine};
 use crate::streams::{self, RelayFlags};
 
 /// Flags of `attach`.
@@ -28,7 +28,7 @@ impl Run for AttachCommand {
         let request = engine.inspect(&id)?.request;
         let attach = streams::wanted(&[], request.interactive && !self.no_stdin);
         streams::check_terminal(request.tty, attach.stdin)?;
-        let stream = engine.attach(&id, attach).map_err(start_failure)?;
+        let stream = engine.attach(&id, attach)?;
         streams::relay(stream, attach, request.tty, &self.relay)
     }
 }

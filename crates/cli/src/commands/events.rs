@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use cofferdam_engine::{Event, EventQuery};
-use cofferdam_names::Timestamp;
+use cofferdam_names::{Timestamp, ZoneName};
 use serde_json::{Value, json};
 
 use crate::command::Run;
@@ -33,6 +33,53 @@ pub(crate) struct EventsCommand {
     format: Option<String>,
 }
 
+/// The kinds of things that events are of.
+const KINDS: [&str; 5] = ["container", "image", "network", "volume", "zone"];
+/// The actions that there are, of whatever kind.
+const ACTIONS: [&str; 42] = [
+    "apply",
+    "archive-path",
+    "attach",
+    "commit",
+    "connect",
+    "copy",
+    "create",
+    "delete",
+    "destroy",
+    "detach",
+    "die",
+    "disconnect",
+    "exec_create",
+    "exec_detach",
+    "exec_die",
+    "exec_start",
+    "export",
+    "extract-to-dir",
+    "health_status",
+    "import",
+    "kill",
+    "load",
+    "mount",
+    "oom",
+    "pause",
+    "prune",
+    "pull",
+    "push",
+    "remove",
+    "rename",
+    "resize",
+    "restart",
+    "save",
+    "start",
+    "stop",
+    "tag",
+    "top",
+    "unmount",
+    "unpause",
+    "untag",
+    "update",
+    "verify",
+];
 const FILTERS: [&str; 8] = ["container", "event", "id", "image", "label", "name", "type", "zone"];
 
 impl Run for EventsCommand {
@@ -40,6 +87,7 @@ impl Run for EventsCommand {
         if let Some(unknown) = self.filter.iter().find(|filter| !FILTERS.contains(&filter.key.as_str())) {
             return Err(unknown.unknown(&FILTERS));
         }
+        self.filter.iter().try_for_each(check_value)?;
         let shape = match self.format.as_deref() {
             None | Some("") => Shape::Usual,
             Some("json") => Shape::Json,
@@ -80,7 +128,7 @@ impl Shape {
                 ))
             }
             Self::Json => Ok(document(event).to_string()),
-            Self::Template(template) => Ok(template.render(&document(event))?),
+            Self::Template(template) => Ok(template.render(&fields(event))?),
         }
     }
 }
@@ -101,6 +149,35 @@ fn document(event: &Event) -> Value {
     })
 }
 
+/// The same for templates, which may also name the fields as Go programs do.
+fn fields(event: &Event) -> Value {
+    let mut document = document(event);
+    if let Some(fields) = document.as_object_mut() {
+        for (name, key) in [
+            ("Scope", "scope"),
+            ("Time", "time"),
+            ("TimeNano", "timeNano"),
+            ("ID", "id"),
+            ("Status", "status"),
+            ("From", "from"),
+        ] {
+            let value = fields.get(key).cloned().unwrap_or_default();
+            fields.insert(name.to_owned(), value);
+        }
+    }
+    document
+}
+
+/// A value that no event can have is a mistake: it would be waited for in vain.
+fn check_value(filter: &Filter) -> Result<(), Report> {
+    match filter.key.as_str() {
+        "type" => filter.one_of(&KINDS),
+        "event" => filter.one_of(&ACTIONS),
+        "zone" => filter.parsed::<ZoneName>("zone name").map(drop),
+        _ => Ok(()),
+    }
+}
+
 /// Whether every key of the filters has a value that fits.
 fn matches(event: &Event, filters: &[Filter]) -> bool {
     FILTERS.iter().all(|key| {
@@ -113,7 +190,8 @@ fn fits(event: &Event, filter: &Filter) -> bool {
     let attribute = |key: &str| event.attributes.get(key) == Some(&filter.value);
     match filter.key.as_str() {
         "type" => event.kind == filter.value,
-        "event" => event.action == filter.value,
+        // `exec_start` stands for `exec_start: COMMAND`.
+        "event" => event.action.split(':').next() == Some(&filter.value),
         "id" => event.id.starts_with(&filter.value),
         "container" => {
             event.kind == "container" && (event.id.starts_with(&filter.value) || attribute("name"))
@@ -129,6 +207,19 @@ fn fits(event: &Event, filter: &Filter) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_that_no_event_has_is_a_mistake() {
+        let told = |text: &str| check_value(&text.parse().unwrap()).map_err(|report| report.text());
+        for good in
+            ["type=container", "event=exec_die", "event=die", "zone=default", "label=x", "container=y"]
+        {
+            assert_eq!(told(good), Ok(()), "{good}");
+        }
+        assert!(told("event=stat").unwrap_err().contains("did you mean start?"));
+        assert!(told("type=pod").unwrap_err().contains("container, image"));
+        assert!(told("zone=A b").is_err());
+    }
 
     #[test]
     fn filters_of_one_key_are_alternatives() {
@@ -151,5 +242,10 @@ mod tests {
             Shape::Usual.write(&event).unwrap(),
             "1970-01-01T00:00:05.000000000Z container start abcd (name=web, tier=front)"
         );
+        let template =
+            Template::parse("{{.Time}} {{.time}} {{.TimeNano}} {{.Status}} {{.ID}} {{.Actor.ID}}").unwrap();
+        assert_eq!(Shape::Template(template).write(&event).unwrap(), "5 5 5000000000 start abcd abcd");
+        let exec = Event { action: "exec_start: sh -c x".into(), ..event.clone() };
+        assert!(matches(&exec, &["event=exec_start".parse().unwrap()]));
     }
 }

@@ -60,12 +60,12 @@ use std::process::ExitCode;
 
 use crate::command::{Entry, entry};
 use crate::globals::Globals;
-use crate::report::{ENGINE_FAILED, Outcome, Report};
+use crate::report::{Outcome, Report};
 use crate::suggest::nearest;
 
 /// The commands in the order of the help text.
 pub(crate) const COMMANDS: &[Entry] = &[
-    entry::<run::RunCommand>("run", "Create and run a new container").usage_status(ENGINE_FAILED),
+    entry::<run::RunCommand>("run", "Create and run a new container"),
     entry::<exec::ExecCommand>("exec", "Execute a command in a running container"),
     entry::<ps::PsCommand>("ps", "List containers"),
     entry::<create::CreateCommand>("create", "Create a new container"),

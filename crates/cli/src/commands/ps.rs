@@ -152,7 +152,7 @@ pub(super) fn row(container: &ContainerSummary, now: Timestamp, whole: bool) -> 
         ("Labels", labels.join(",")),
         ("Mounts", mounts.join(",")),
         ("Networks", container.network.clone()),
-        ("LocalVolumes", "0".to_owned()),
+        ("LocalVolumes", container.volumes.to_string()),
     ];
     fields.into_iter().map(|(field, text)| (field.to_owned(), Value::String(text))).collect()
 }

@@ -1,7 +1,7 @@
 //! `cofferdam rm`: removes containers.
 
 use clap::Parser;
-use cofferdam_engine::RemoveOptions;
+use cofferdam_engine::{Error, RemoveOptions};
 
 use crate::command::Run;
 use crate::each::each;
@@ -33,6 +33,11 @@ impl Run for RmCommand {
         }
         let engine = engine(globals)?;
         let options = RemoveOptions { force: self.force, volumes: self.volumes };
-        each(&self.containers, |word| Ok(engine.remove(&container(&engine, word)?, &options)?))
+        each(&self.containers, |word| {
+            let removed = container(&engine, word).and_then(|id| Ok(engine.remove(&id, &options)?));
+            // As with Docker: scripts begin by removing what may not be there.
+            let is_gone = self.force && matches!(engine.resolve(word), Err(Error::NoContainer { .. }));
+            removed.map_err(|report| if is_gone { report.status(0) } else { report })
+        })
     }
 }

@@ -1,6 +1,7 @@
 //! `cofferdam start`: starts containers that do not run.
 
 use clap::Parser;
+use cofferdam_engine::Error;
 
 use crate::command::Run;
 use crate::each::each;
@@ -29,9 +30,10 @@ impl Run for StartCommand {
     fn run(self, globals: &Globals) -> Outcome {
         let engine = engine(globals)?;
         if !self.attach && !self.interactive {
-            return each(&self.containers, |word| {
-                engine.start(&container(&engine, word)?, None).map_err(Report::from)?;
-                Ok(())
+            return each(&self.containers, |word| match engine.start(&container(&engine, word)?, None) {
+                // As with Docker: what runs is as it was asked to be.
+                Ok(_) | Err(Error::Running { .. }) => Ok(()),
+                Err(error) => Err(Report::from(error)),
             });
         }
         let [word] = self.containers.as_slice() else {
@@ -41,8 +43,12 @@ impl Run for StartCommand {
         let tty = engine.inspect(&id)?.request.tty;
         streams::check_terminal(tty, self.interactive)?;
         let attach = streams::wanted(&[], self.interactive);
-        let started = engine.start(&id, Some(attach)).map_err(start_failure)?;
-        match started.stream {
+        let stream = match engine.start(&id, Some(attach)) {
+            Ok(started) => started.stream,
+            Err(Error::Running { .. }) => Some(engine.attach(&id, attach)?),
+            Err(error) => return Err(start_failure(error)),
+        };
+        match stream {
             Some(stream) => streams::relay(stream, attach, tty, &self.relay),
             None => Err(Report::new(format!("container {word} started without its streams"))),
         }

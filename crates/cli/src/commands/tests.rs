@@ -87,6 +87,7 @@ fn flags_that_are_refused_say_why() {
         let text = refusal(&words);
         assert!(text.contains(why) && text.contains("cannot use"), "{flags:?}: {text}");
     }
+    assert_eq!(request(&["--disable-content-trust", "host", "true"]).image, "host", "it takes no word");
     assert_eq!(
         request(&["--isolation", "default", "--no-healthcheck", "--runtime=cofferdam", "host"]).image,
         "host"

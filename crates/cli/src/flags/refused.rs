@@ -28,7 +28,7 @@ const REFUSED: &[Refused] = &[
     value("cpu-percent", WINDOWS),
     Refused {
         flag: "disable-content-trust",
-        has_value: true,
+        has_value: false,
         harmless: Some("true"),
         why: "image signatures are not verified yet",
     },

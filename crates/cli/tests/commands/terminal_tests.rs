@@ -60,6 +60,7 @@ fn detach_keys_leave_it_running() {
     terminal.types("one\r");
     terminal.sees("got:one");
     terminal.types("\x10\x11");
+    terminal.sees("read escape sequence");
     assert_eq!(terminal.ends(), 0);
     assert_eq!(terminal.settings().local_modes, before.local_modes);
     assert_eq!(home.ok(&["inspect", "-f", "{{.State.Status}}", "stay"]), "running");

@@ -220,6 +220,8 @@ pub fn plan_exec(plan: &Plan, options: &ExecOptions<'_>) -> Result<Process, Poli
             Some(workdir) => mounts::shortest(workdir.as_str())?,
             None => first.cwd.clone(),
         },
+        // As with runc: a folder that is not there is a mistake of the one who typed it.
+        create_cwd: false,
         terminal: options.tty,
         window: if options.tty { options.window } else { None },
         // CVE-2026-30892: another user starts with that user's capabilities, not with those of the first process.

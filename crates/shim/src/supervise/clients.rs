@@ -85,7 +85,10 @@ impl<K: Keeper> Supervisor<'_, K> {
         }
         let mut buffer = [0; MAX_PACKET];
         match client.connection.receive(&mut buffer) {
-            Ok(Some(Frame::Detach)) => client.gone = true,
+            Ok(Some(Frame::Detach)) => {
+                client.gone = true;
+                self.tell("detach", &[]);
+            }
             Ok(Some(frame)) => return self.on_frame(number, &frame),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             // Its end, or no client of ours. Who gave input and went without a word (a broken pipe, a kill) ends it.
@@ -105,6 +108,7 @@ impl<K: Keeper> Supervisor<'_, K> {
                 if let Some(client) = self.clients.get_mut(number) {
                     (client.stdin, client.stdout, client.stderr) = (stdin, stdout, stderr);
                 }
+                self.tell("attach", &[]);
                 Ok(())
             }
             // These get no answer: they are the stream of an attached client.
@@ -113,6 +117,7 @@ impl<K: Keeper> Supervisor<'_, K> {
             Frame::Resize { rows, columns } => {
                 if let Some(terminal) = &self.streams.terminal {
                     tty::set_size(terminal, rows, columns)?;
+                    self.tell("resize", &[("height", rows.to_string()), ("width", columns.to_string())]);
                 }
                 return Ok(());
             }
@@ -202,6 +207,7 @@ impl<K: Keeper> Supervisor<'_, K> {
         let signal = signal.unwrap_or(self.spec.stop_signal);
         let timeout = timeout.unwrap_or(self.spec.stop_timeout);
         self.signal(signal)?;
+        self.stopping = true;
         self.tell("kill", &[("signal", signal.number().to_string())]);
         self.thaw();
         if let Ok(seconds) = u64::try_from(timeout) {

@@ -126,7 +126,7 @@ impl<K: Keeper> Supervisor<'_, K> {
         if !self.spec.remove || self.spec.keep {
             self.remove_group(&mut left);
             self.write_status()?;
-            if self.status.stopped_by_user {
+            if self.stopping {
                 self.tell("stop", &[]);
             }
             // Its owner is gone with this process; what is at the path would only make clients wait.
@@ -278,11 +278,8 @@ impl<K: Keeper> Supervisor<'_, K> {
                 Ok(false)
             }
             Err(failure) => {
-                self.status.error = Some(failure.chain());
-                let code = failure.class.code();
-                let status = ExitStatus { code, signal: None, oom_killed: false };
-                self.status.exit = Some(status);
-                self.finish(status, None)?;
+                self.status = self.status.of_failed_start(&failure);
+                self.finish(self.status.exit.unwrap_or_default(), None)?;
                 Ok(true)
             }
         }

@@ -79,6 +79,8 @@ pub(crate) struct Supervisor<'k, K> {
     pending_input: Vec<u8>,
     /// The input ends after what is pending.
     input_ends: bool,
+    /// It is being stopped: more than killed, it ends with the event of that name.
+    stopping: bool,
     /// When SIGKILL follows.
     kill_at: Option<Instant>,
     /// When it is started again.
@@ -137,6 +139,7 @@ impl<'k, K: Keeper> Supervisor<'k, K> {
             output: Output::default(),
             pending_input: Vec::new(),
             input_ends: false,
+            stopping: false,
             kill_at: None,
             restart_at: None,
             gave_up: false,
@@ -273,6 +276,7 @@ impl<'k, K: Keeper> Supervisor<'k, K> {
         if self.kill_at.is_some_and(|at| at <= now) {
             self.kill_at = None;
             self.signal(Signal::KILL)?;
+            self.tell("kill", &[("signal", Signal::KILL.number().to_string())]);
         }
         if self.handover_at.is_some_and(|at| at <= now) {
             self.handover_at = None;
@@ -309,6 +313,7 @@ impl<'k, K: Keeper> Supervisor<'k, K> {
             && self.output.is_empty()
             && self.pending_input.is_empty()
             && !self.input_ends
+            && !self.stopping
             && self.kill_at.is_none()
             && self.restart_at.is_none()
     }

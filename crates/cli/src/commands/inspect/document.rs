@@ -19,7 +19,7 @@ pub(super) fn document(details: &ContainerDetails, size: Option<u64>) -> Value {
         "Path": path,
         "Args": args,
         "State": state(&summary.status),
-        "Image": summary.image,
+        "Image": summary.image_id,
         "Name": format!("/{}", summary.name),
         "RestartCount": summary.status.restarts,
         "Driver": "overlay",
