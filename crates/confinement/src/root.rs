@@ -18,7 +18,7 @@ pub enum RootSource {
     },
     /// Read-only layers under a writable one.
     Overlay {
-        /// Topmost first.
+        /// Topmost first: folders, and files whose names end with `.erofs`, which are images to be mounted.
         lower: Vec<PathBuf>,
         /// The container's own writes.
         upper: PathBuf,

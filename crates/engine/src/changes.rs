@@ -17,7 +17,8 @@ const MAX_DEPTH: u32 = 256;
 /// The changes in the order of their paths.
 pub(crate) fn of(plan: &Plan) -> io::Result<Vec<Change>> {
     let RootSource::Overlay { lower, upper, .. } = &plan.root.source else { return Ok(Vec::new()) };
-    let lower = lower.iter().map(|layer| open_folder(CWD, layer)).collect::<Result<Vec<_>, _>>()?;
+    let lower =
+        lower.iter().map(|layer| cofferdam_image::open_layer(layer)).collect::<Result<Vec<_>, _>>()?;
     let lower: Vec<Option<OwnedFd>> = lower.into_iter().map(Some).collect();
     let mut changes = Vec::new();
     walk(&open_folder(CWD, upper)?, &lower, "", MAX_DEPTH, &mut changes)?;

@@ -7,6 +7,7 @@
 mod commit;
 mod config_file;
 mod descriptor;
+mod erofs;
 mod hashing;
 mod layer;
 mod manifest;
@@ -21,7 +22,8 @@ pub use config_file::{Healthcheck, HistoryEntry, ImageConfigFile};
 pub use descriptor::Descriptor;
 pub use hashing::{Hasher, digest_of};
 pub use layer::{
-    Layer, LayerCompression, LayerError, LayerOptions, NewLayer, Record as LayerRecord, Unpacked,
+    Layer, LayerCompression, LayerError, LayerForm, LayerOptions, NewLayer, Record as LayerRecord, Unpacked,
+    open_layer,
 };
 pub use manifest::{Document, DocumentError, ImageIndex, Manifest};
 pub use media_type::{Compression, MediaKind, MediaType};

@@ -13,7 +13,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use cofferdam_image::{
     ImageConfigFile, LayerCompression, LayerError, LayerOptions, Limits, StoreError, Unpacked, digest_of,
 };
-use support::{Tar, chain, leftovers, read, store, unpack, unpack_as};
+use support::{Tar, chain, leftovers, read, see, store, unpack, unpack_as};
 use tar::EntryType;
 
 fn is_root() -> bool {
@@ -26,15 +26,15 @@ fn mounted(lower: &[std::path::PathBuf], work: impl FnOnce(&std::path::Path)) {
         println!("SKIP: mounting needs root");
         return;
     }
+    use std::os::fd::AsRawFd;
     let at = tempfile::tempdir().unwrap();
-    let lower: Vec<String> = lower.iter().map(|path| path.display().to_string()).collect();
-    let options = format!("lowerdir={}", lower.join(":"));
-    let mount = std::process::Command::new("mount")
-        .args(["-t", "overlay", "overlay", "-o", &options])
-        .arg(at.path())
-        .status()
-        .unwrap();
-    assert!(mount.success());
+    let opened = support::opened(lower);
+    let paths: Vec<String> = opened.iter().map(|fd| format!("/proc/self/fd/{}", fd.as_raw_fd())).collect();
+    let option = format!("lowerdir={}", paths.join(":"));
+    let attributes = cofferdam_kernel::mount::Attributes::NONE;
+    let mount =
+        cofferdam_kernel::mount::new_filesystem("overlay", "overlay", [option.as_str()], attributes).unwrap();
+    cofferdam_kernel::mount::attach_at_path(mount, at.path()).unwrap();
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(at.path())));
     rustix::mount::unmount(at.path(), rustix::mount::UnmountFlags::DETACH).unwrap();
     if let Err(panic) = result {
@@ -54,9 +54,10 @@ fn a_layer_is_unpacked_once_and_only_if_it_is_the_right_one() {
         Unpacked::Now(layer) => layer,
         Unpacked::Before(_) => unreachable!("it was not there"),
     };
-    assert_eq!((read(&layer, "b").as_str(), layer.record.entries, layer.record.bytes), ("a", 4, 1));
-    assert_eq!(std::fs::metadata(layer.files.join("b")).unwrap().nlink(), 2);
-    assert_eq!(std::fs::metadata(layer.files.join("etc")).unwrap().mtime(), 1_700_000_000);
+    let seen = see(layer.clone());
+    assert_eq!((read(&seen, "b").as_str(), layer.record.entries, layer.record.bytes), ("a", 4, 1));
+    assert_eq!(std::fs::metadata(seen.files.join("b")).unwrap().nlink(), 2);
+    assert_eq!(std::fs::metadata(seen.files.join("etc")).unwrap().mtime(), 1_700_000_000);
     // The second time nothing is read of the stream.
     let again = lease.unpack(&diff_id, &mut &b"what is no tar"[..], Limits::default()).unwrap();
     assert_eq!(again, Unpacked::Before(layer.clone()));
@@ -136,10 +137,10 @@ fn a_layer_whose_root_hides_all_ends_the_stack() {
     let (_folder, store) = store();
     let low = Tar::default().file("old", "1").end();
     let high = Tar::default().file("new", "2").file(".wh..wh..opq", "").end();
-    let diff_ids = [&low, &high, &high].map(|tar| unpack(&store, tar).unwrap().diff_id);
+    let diff_ids = [&low, &high, &high].map(|tar| unpack(&store, tar).unwrap().diff_id.clone());
     let snapshot = store.snapshot(&diff_ids).unwrap();
     assert_eq!(snapshot.len(), 1, "once, and nothing below");
-    assert!(snapshot[0].join("new").exists());
+    assert!(unpack(&store, &high).unwrap().files.join("new").exists());
     assert!(matches!(store.snapshot(&[digest_of(b"")]), Err(StoreError::NotUnpacked { .. })));
 }
 
@@ -166,7 +167,7 @@ fn an_upper_folder_becomes_the_same_bytes_each_time_and_unpacks_to_itself() {
     let [second, third] = [(), ()].map(|()| lease.write_layer(&layer.files, &gzip).unwrap());
     assert_eq!(second, third);
     assert_eq!(second.diff_id, first.diff_id);
-    let again = lease.unpack_blob(&second.descriptor.digest, &first.diff_id).unwrap();
+    let again = see(lease.unpack_blob(&second.descriptor.digest, &first.diff_id).unwrap());
     let third = lease.write_layer(&again.files, &LayerOptions::default()).unwrap();
     assert_eq!(third.diff_id, first.diff_id);
     let mut text = Vec::new();
@@ -177,7 +178,7 @@ fn an_upper_folder_becomes_the_same_bytes_each_time_and_unpacks_to_itself() {
     // Time of a build that is to be the same each time.
     let clamped = LayerOptions { newest: Some(5), ..LayerOptions::default() };
     let early = lease.write_layer(&layer.files, &clamped).unwrap();
-    let early = lease.unpack_blob(&early.descriptor.digest, &early.diff_id).unwrap();
+    let early = see(lease.unpack_blob(&early.descriptor.digest, &early.diff_id).unwrap());
     assert_eq!(std::fs::metadata(early.files.join("a")).unwrap().mtime(), 5);
 }
 
@@ -229,4 +230,72 @@ fn many_at_once_unpack_a_layer_once() {
     });
     assert_eq!(now.into_inner(), 1);
     assert_eq!(leftovers(&store).len(), 1, "no lock and no draft is left");
+}
+
+#[test]
+fn holes_take_no_room_and_are_read_as_zeroes() {
+    use std::os::unix::fs::FileExt;
+    let (_folder, store) = store();
+    let mut map = b"1\n5368709120\n3\n".to_vec();
+    map.resize(512, 0);
+    map.extend(b"end");
+    let tar = Tar::default()
+        .pax(&[
+            ("GNU.sparse.major", b"1"),
+            ("GNU.sparse.minor", b"0"),
+            ("GNU.sparse.name", b"sparse"),
+            ("GNU.sparse.realsize", b"5368709123"),
+        ])
+        .entry(EntryType::Regular, "x", "", &map)
+        .file("after", "text")
+        .end();
+    let layer = unpack(&store, &tar).unwrap();
+    let file = std::fs::File::open(layer.files.join("sparse")).unwrap();
+    assert_eq!(file.metadata().unwrap().len(), 5_368_709_123);
+    let mut end = [7; 5];
+    file.read_exact_at(&mut end, 5_368_709_118).unwrap();
+    assert_eq!(&end, b"\0\0end");
+    assert_eq!(read(&layer, "after"), "text");
+    let room = cofferdam_image::tree::usage::on_disk(&store.folder().join("layers")).unwrap();
+    assert!(room < 1 << 20, "{room} bytes");
+}
+
+#[test]
+fn folders_of_all_sizes_and_long_names_are_whole() {
+    let (_folder, store) = store();
+    let mut tar = Tar::default();
+    for number in 0..2000 {
+        tar = tar.file(&format!("d/{number}-{}", "n".repeat(number % 90)), "");
+    }
+    let long = "l".repeat(255);
+    tar = tar.pax(&[("path", format!("d/{long}").as_bytes())]).file("x", "long");
+    for length in [1, 90, 440, 448, 449, 500, 4095] {
+        let target = "t".repeat(length);
+        tar = tar.pax(&[("linkpath", target.as_bytes())]).link(&format!("link-{length}"), "x");
+    }
+    let value = vec![b'v'; 3000];
+    tar = tar.pax(&[("SCHILY.xattr.user.large", value.as_slice())]).file("attributed", "content");
+    let layer = unpack(&store, &tar.end()).unwrap();
+    let names: std::collections::BTreeSet<_> = std::fs::read_dir(layer.files.join("d"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(names.len(), 2001);
+    for name in &names {
+        assert!(std::fs::metadata(layer.files.join("d").join(name)).is_ok(), "{name}");
+    }
+    assert_eq!(read(&layer, &format!("d/{long}")), "long");
+    for length in [1, 90, 440, 448, 449, 500, 4095] {
+        let target = std::fs::read_link(layer.files.join(format!("link-{length}"))).unwrap();
+        assert_eq!(target.as_os_str().len(), length);
+    }
+    assert_eq!(read(&layer, "attributed"), "content");
+    let mut found = Vec::with_capacity(4096);
+    rustix::fs::getxattr(
+        layer.files.join("attributed"),
+        c"user.large",
+        rustix::buffer::spare_capacity(&mut found),
+    )
+    .unwrap();
+    assert_eq!(found, value);
 }

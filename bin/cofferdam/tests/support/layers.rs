@@ -1,8 +1,9 @@
 //! Images of several layers, put into a home's store.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cofferdam_image::{ImageConfigFile, LayerOptions, Lease, Store};
+use cofferdam_kernel::mount::{Attributes, attach_at_path, new_filesystem};
 
 use super::{Home, busybox_root};
 
@@ -40,6 +41,40 @@ pub fn busybox_with(home: &Home, test: &str, name: &str, more: usize) -> Option<
         std::fs::write(layer.join(format!("layer-{number}")), format!("{number}\n")).unwrap();
         layers.push(layer);
     }
-    let layers: Vec<&Path> = layers.iter().map(std::path::PathBuf::as_path).collect();
+    let layers: Vec<&Path> = layers.iter().map(PathBuf::as_path).collect();
     Some(image(home, name, &layers, |_| {}))
+}
+
+/// A layer whose files can be looked at by paths: a folder, or an image that is mounted meanwhile.
+pub struct Seen {
+    files: PathBuf,
+    mounted: Option<tempfile::TempDir>,
+}
+
+impl Seen {
+    pub fn of(files: &Path) -> Self {
+        if files.is_dir() {
+            return Self { files: files.to_owned(), mounted: None };
+        }
+        let at = tempfile::tempdir().unwrap();
+        let source = files.to_str().unwrap();
+        let mount = new_filesystem("erofs", source, [], Attributes::NONE).unwrap();
+        attach_at_path(mount, at.path()).unwrap();
+        Self { files: at.path().to_owned(), mounted: Some(at) }
+    }
+}
+
+impl std::ops::Deref for Seen {
+    type Target = Path;
+    fn deref(&self) -> &Path {
+        &self.files
+    }
+}
+
+impl Drop for Seen {
+    fn drop(&mut self) {
+        if let Some(at) = &self.mounted {
+            rustix::mount::unmount(at.path(), rustix::mount::UnmountFlags::DETACH).unwrap();
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! Layers as they are mounted: one place for each, found by the digest of its uncompressed tar, and shared by all images that
 //! have it.
 //!
-//! `layers/<hex>/` below the store holds `record.json` and `fs`, the layer's files with deletions as an overlay reads them.
+//! `layers/<hex>/` below the store holds `record.json` and the layer's files with deletions as an overlay reads them: `layer.erofs`,
+//! an image that the kernel mounts from its file (Linux 6.12; root alone), or the folder `fs`.
 //! Owners are the numbers in the tar: a container's id map is applied when it is mounted. A layer is filled under another name
 //! and gets its place by rename, when its digest has been found right. Nothing is synced: a layer that was filled before the
 //! machine last started is not trusted, but filled anew from its blob (see [`Record::boot`]).
@@ -9,6 +10,7 @@
 mod all;
 mod error;
 mod hashed;
+mod image;
 mod record;
 mod unpack;
 mod verify;
@@ -21,12 +23,26 @@ use cofferdam_names::Digest;
 use crate::{Store, StoreError};
 
 pub use error::LayerError;
+pub use image::open_layer;
 pub use record::Record;
 pub use unpack::Unpacked;
 pub use write::{LayerCompression, LayerOptions, NewLayer};
 
-/// The name of a layer's files in its folder.
+/// The name of a layer's files in its folder, where they are a folder.
 const FILES: &str = "fs";
+
+/// The name where they are an image.
+const IMAGE: &str = "layer.erofs";
+
+/// As what a layer is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LayerForm {
+    /// As an EROFS image where this process and the kernel can mount one from a file, as a folder otherwise.
+    #[default]
+    Best,
+    /// As a folder.
+    Folder,
+}
 
 /// The name of its record.
 const RECORD: &str = "record.json";
@@ -58,7 +74,7 @@ impl Store {
     pub fn layer(&self, diff_id: &Digest) -> Result<Option<Layer>, StoreError> {
         let folder = self.layer_folder(diff_id);
         let Some(record) = Record::read(&folder.join(RECORD))? else { return Ok(None) };
-        let files = folder.join(FILES);
+        let files = folder.join(if record.tar.is_some() { IMAGE } else { FILES });
         let usable = record.diff_id == *diff_id && record.is_of_this_boot() && record.describes(&files);
         Ok(usable.then(|| Layer { diff_id: diff_id.clone(), files, record }))
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::StoreError;
 
 /// The version that records are written with. One of another version counts as missing: the layer is unpacked anew.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What was found when a layer was unpacked, and what tells whether it is still that.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +21,8 @@ pub struct Record {
     pub diff_id: Digest,
     /// The machine's boot in which it was unpacked: what was written then and not synced may be lost after another.
     pub boot: String,
-    /// Inode and change time of its files' root: another one in its place is not it.
+    /// Inode, size and change time of its image, or of its folder's root: another one in its place is not it, and nor is an
+    /// image that was written to.
     identity: Identity,
     /// Bytes of its files.
     pub bytes: u64,
@@ -31,6 +32,8 @@ pub struct Record {
     pub left_out: u64,
     /// Whether it hides all layers below.
     pub hides_all: bool,
+    /// Bytes of the tar in its image; none for a folder.
+    pub tar: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,11 +58,12 @@ pub(super) struct Counted {
     pub(super) entries: u64,
     pub(super) left_out: u64,
     pub(super) hides_all: bool,
+    pub(super) tar: Option<u64>,
 }
 
 impl Record {
     pub(super) fn new(diff_id: &Digest, files: &Path, counted: Counted) -> io::Result<Self> {
-        let Counted { bytes, entries, left_out, hides_all } = counted;
+        let Counted { bytes, entries, left_out, hides_all, tar } = counted;
         Ok(Self {
             version: VERSION,
             diff_id: diff_id.clone(),
@@ -69,6 +73,7 @@ impl Record {
             entries,
             left_out,
             hides_all,
+            tar,
         })
     }
 

@@ -1,7 +1,7 @@
 //! From a stream to a layer that can be mounted.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use cofferdam_names::Digest;
 
 use super::hashed::HashedReader;
 use super::record::{Counted, Record};
-use super::{FILES, Layer, LayerError, RECORD, remove};
+use super::{FILES, IMAGE, Layer, LayerError, LayerForm, RECORD, image, remove};
 use crate::store::is_still_at;
 use crate::tree::archive::{self, Names};
 use crate::tree::compression;
@@ -37,9 +37,6 @@ impl Unpacked {
     }
 }
 
-/// More than the files, for what stands between them in the tar: headers, ends of blocks.
-const HEADERS: u64 = 8 << 30;
-
 impl Lease {
     /// Unpacks a layer from its stream, compressed or not (which is told by its first bytes), while it may still be coming in.
     /// It gets its place only when the whole stream has been read and its uncompressed bytes have the digest `diff_id`. Waits
@@ -61,7 +58,7 @@ impl Lease {
         let draft = store.layers().join(format!(".new-{}", diff_id.hex()));
         // What a process that was killed has left.
         remove(&draft)?;
-        match fill(&draft, diff_id, stream, limits) {
+        match fill(&draft, diff_id, stream, limits, store.form()) {
             Ok(()) => {}
             Err(error) => {
                 remove(&draft)?;
@@ -120,34 +117,58 @@ fn lock(store: &Store, diff_id: &Digest) -> Result<Locked, StoreError> {
     }
 }
 
+/// Fills a folder with a layer and its record.
 pub(super) fn fill(
     draft: &Path,
     diff_id: &Digest,
     stream: &mut dyn Read,
     limits: Limits,
+    form: LayerForm,
 ) -> Result<(), LayerError> {
     let failed = |source| LayerError::Unpack { diff_id: diff_id.clone(), source };
-    let files = draft.join(FILES);
     std::fs::DirBuilder::new().mode(0o700).create(draft).map_err(failed)?;
-    std::fs::create_dir(&files).map_err(failed)?;
-    std::fs::set_permissions(&files, PermissionsExt::from_mode(0o755)).map_err(failed)?;
-    let whole = compression::open(stream).map_err(failed)?;
-    let mut hashed = HashedReader::new(whole, limits.bytes.saturating_add(HEADERS));
+    let mut whole = compression::open(stream).map_err(failed)?;
+    let image = draft.join(IMAGE);
+    // An ordinary user cannot mount an image.
+    let (counted, found) = if form == LayerForm::Best && rustix::process::geteuid().is_root() {
+        let (counted, found) = image::fill(&image, &mut whole, limits).map_err(failed)?;
+        match (image::open_layer(&image), counted.tar) {
+            // This kernel, or what the store lies on, does not let it be mounted: its tar becomes a folder after all.
+            (Err(_), Some(size)) => {
+                let filled = image::tar_of(&image, size)
+                    .and_then(|mut tar| fill_folder(&draft.join(FILES), &mut tar, limits));
+                std::fs::remove_file(&image).map_err(failed)?;
+                filled.map_err(failed)?
+            }
+            _ => (counted, found),
+        }
+    } else {
+        fill_folder(&draft.join(FILES), &mut whole, limits).map_err(failed)?
+    };
+    if found != *diff_id {
+        return Err(LayerError::WrongContent { expected: diff_id.clone(), found });
+    }
+    let files = if counted.tar.is_some() { image } else { draft.join(FILES) };
+    let record = Record::new(diff_id, &files, counted).map_err(failed)?;
+    record.write(&draft.join(RECORD)).map_err(failed)
+}
+
+/// Writes a layer's files into a folder, which is made; answers the digest of its uncompressed tar.
+fn fill_folder(files: &Path, stream: &mut dyn Read, limits: Limits) -> io::Result<(Counted, Digest)> {
+    std::fs::create_dir(files)?;
+    std::fs::set_permissions(files, PermissionsExt::from_mode(0o755))?;
+    let mut hashed = HashedReader::new(stream, limits.stream_bytes());
     // An ordinary user cannot give files away.
     let owners = if rustix::process::geteuid().is_root() { Owners::Same } else { Owners::Writers };
-    let mut writer = TreeWriter::layer(&files, owners, limits).map_err(failed)?;
-    let left_out = archive::read(&mut hashed, Names::Layer, &mut writer).map_err(failed)?;
+    let mut writer = TreeWriter::layer(files, owners, limits)?;
+    let left_out = archive::read(&mut hashed, Names::Layer, &mut writer)?;
     let counted = Counted {
         bytes: writer.bytes(),
         entries: writer.entries(),
         left_out: left_out.nodes,
         hides_all: writer.hides_all(),
+        tar: None,
     };
-    writer.finish().map_err(failed)?;
-    let found = hashed.finish().map_err(failed)?;
-    if found != *diff_id {
-        return Err(LayerError::WrongContent { expected: diff_id.clone(), found });
-    }
-    let record = Record::new(diff_id, &files, counted).map_err(failed)?;
-    record.write(&draft.join(RECORD)).map_err(failed)
+    writer.finish()?;
+    Ok((counted, hashed.finish()?))
 }

@@ -23,7 +23,9 @@ use std::path::{Path, PathBuf};
 
 use cofferdam_names::{Digest, ImageReference};
 
-use crate::{Descriptor, Document, ImageConfigFile, Manifest, MediaKind, MediaType, Platform, digest_of};
+use crate::{
+    Descriptor, Document, ImageConfigFile, LayerForm, Manifest, MediaKind, MediaType, Platform, digest_of,
+};
 
 pub use collect::Collected;
 pub use draft::Draft;
@@ -45,6 +47,7 @@ const MOST_NESTED: usize = 4;
 #[derive(Debug, Clone)]
 pub struct Store {
     folder: PathBuf,
+    form: LayerForm,
 }
 
 /// The right to add blobs: while it lives, none is removed.
@@ -60,7 +63,7 @@ impl Store {
     /// # Errors
     /// It cannot be made, or is of another layout's version.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        let store = Self { folder: folder.to_owned() };
+        let store = Self { folder: folder.to_owned(), form: LayerForm::default() };
         let marker = store.folder.join("oci-layout");
         match std::fs::read(&marker) {
             Ok(text) => check_layout(&text).map_err(|()| StoreError::Layout { path: marker })?,
@@ -77,6 +80,17 @@ impl Store {
         }
         let _locked = self.lock_index()?;
         self.replace("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)
+    }
+
+    /// The same store, which keeps new layers in this form.
+    #[must_use]
+    pub fn with_form(self, form: LayerForm) -> Self {
+        Self { form, ..self }
+    }
+
+    /// In which form new layers are kept.
+    pub(crate) fn form(&self) -> LayerForm {
+        self.form
     }
 
     /// The folder.

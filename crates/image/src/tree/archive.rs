@@ -125,10 +125,15 @@ fn pass_on(
             match (extensions.sparse, extensions.sparse_size) {
                 (None, _) => {
                     let size = entry.size();
-                    sink.file(path, &attributes, size, entry)
+                    // GNU's older format, which the tar crate fills up by itself.
+                    if entry.header().entry_type() == EntryType::GNUSparse {
+                        sink.sparse_file(path, &attributes, size, entry)
+                    } else {
+                        sink.file(path, &attributes, size, entry)
+                    }
                 }
                 (Some((1, 0)), Some(size)) => {
-                    sink.file(path, &attributes, size, &mut SparseFile::new(entry, size)?)
+                    sink.sparse_file(path, &attributes, size, &mut SparseFile::new(entry, size)?)
                 }
                 (Some((major, minor)), _) => Err(invalid(format!(
                     "a sparse file in format {major}.{minor}; 1.0 is read (tar --sparse-version=1.0)"

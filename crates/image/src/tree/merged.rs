@@ -11,7 +11,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, StatxFlags, openat, readlinkat, statx};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, StatxFlags, openat, readlinkat, statx};
 use rustix::io::Errno;
 
 use super::walk::{Reader, Walk, names, open_file};
@@ -52,7 +52,7 @@ impl Merged {
     /// # Errors
     /// One is no folder.
     pub fn open(layers: &[PathBuf]) -> io::Result<Self> {
-        let open = |path: &PathBuf| open_folder(CWD, path.as_os_str()).map_err(at(path));
+        let open = |path: &PathBuf| crate::open_layer(path).map_err(at(path));
         Ok(Self { root: layers.iter().map(open).collect::<io::Result<_>>()? })
     }
 

@@ -46,6 +46,16 @@ pub trait TreeSink {
         size: u64,
         content: &mut dyn Read,
     ) -> io::Result<()>;
+    /// A file that the source keeps without its holes: what is read of it is whole nevertheless.
+    fn sparse_file(
+        &mut self,
+        path: &Path,
+        attributes: &Attributes,
+        size: u64,
+        content: &mut dyn Read,
+    ) -> io::Result<()> {
+        self.file(path, attributes, size, content)
+    }
     /// A symbolic link.
     fn link(&mut self, path: &Path, attributes: &Attributes, target: &[u8]) -> io::Result<()>;
     /// Another name of a file that came before.

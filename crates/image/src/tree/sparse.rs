@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 
 use super::invalid;
 
@@ -10,25 +11,28 @@ use super::invalid;
 const BLOCK: usize = 4096;
 
 /// Copies so many bytes into a new, empty file. What is zero for whole blocks becomes a hole.
-pub(super) fn copy(source: &mut dyn Read, target: &mut File, size: u64) -> io::Result<()> {
+pub(super) fn copy(source: &mut dyn Read, target: &File, size: u64) -> io::Result<()> {
+    if copy_at(source, target, 0, size)? { target.set_len(size) } else { Ok(()) }
+}
+
+/// Copies so many bytes to a place where the file has none yet. Whether the last of them are a hole.
+pub(crate) fn copy_at(source: &mut dyn Read, target: &File, start: u64, size: u64) -> io::Result<bool> {
     let mut buffer = vec![0u8; 64 * 1024];
-    let mut left = size;
+    let (mut at, end) = (start, start.saturating_add(size));
     let mut ends_in_hole = false;
-    while left > 0 {
-        let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+    while at < end {
+        let wanted = usize::try_from(end - at).unwrap_or(usize::MAX).min(buffer.len());
         let chunk = buffer.get_mut(..wanted).unwrap_or_default();
         source.read_exact(chunk)?;
         for block in chunk.chunks(BLOCK) {
             ends_in_hole = block.len() == BLOCK && block.iter().all(|byte| *byte == 0);
-            if ends_in_hole {
-                target.seek(SeekFrom::Current(BLOCK as i64))?;
-            } else {
-                target.write_all(block)?;
+            if !ends_in_hole {
+                target.write_all_at(block, at)?;
             }
+            at += block.len() as u64;
         }
-        left -= wanted as u64;
     }
-    if ends_in_hole { target.set_len(size) } else { Ok(()) }
+    Ok(ends_in_hole)
 }
 
 /// A file in GNU tar's sparse format 1.0 ("Storing Sparse Files" in its manual): the content begins with a map in decimal
@@ -109,6 +113,7 @@ impl Read for SparseFile<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Seek;
     use std::os::unix::fs::MetadataExt;
 
     use super::*;
@@ -118,7 +123,7 @@ mod tests {
         let mut text = vec![7u8; 5000];
         text.resize(4 << 20, 0);
         let mut file = tempfile::tempfile().unwrap();
-        copy(&mut text.as_slice(), &mut file, text.len() as u64).unwrap();
+        copy(&mut text.as_slice(), &file, text.len() as u64).unwrap();
         let metadata = file.metadata().unwrap();
         assert_eq!(metadata.len(), 4 << 20);
         assert!(metadata.blocks() * 512 < 100_000, "{} blocks", metadata.blocks());
@@ -126,7 +131,7 @@ mod tests {
         file.rewind().unwrap();
         file.read_to_end(&mut back).unwrap();
         assert!(back == text);
-        assert!(copy(&mut &b"short"[..], &mut file, 10).is_err());
+        assert!(copy(&mut &b"short"[..], &file, 10).is_err());
     }
 
     #[test]

@@ -32,6 +32,13 @@ pub struct Limits {
     pub depth: usize,
 }
 
+impl Limits {
+    /// How many bytes a layer's tar may have: more than its files, for the headers and the ends of blocks between them.
+    pub(crate) fn stream_bytes(&self) -> u64 {
+        self.bytes.saturating_add(8 << 30)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self { entries: 4_000_000, bytes: 64 << 30, depth: 1024 }
@@ -315,9 +322,9 @@ impl TreeSink for TreeWriter {
         }
         let place = self.free_place(path, "file")?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut file =
+        let file =
             File::from(rustix::fs::openat(&place.parent, place.name(), flags, Mode::RUSR | Mode::WUSR)?);
-        sparse::copy(content, &mut file, size)?;
+        sparse::copy(content, &file, size)?;
         self.finish_open(&file, attributes)
     }
 

@@ -7,14 +7,55 @@
 
 use std::path::{Path, PathBuf};
 
-use cofferdam_image::{Layer, LayerError, Limits, Store, digest_of};
+use cofferdam_image::{Layer, LayerError, LayerForm, LayerRecord, Limits, Store, digest_of, open_layer};
 use cofferdam_names::Digest;
 use tar::EntryType;
 
 pub(crate) fn store() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("images")).unwrap();
-    (folder, store)
+    (folder, store.with_form(form()))
+}
+
+/// The same tests run on layers of both forms: those of the programs `*_image` on images.
+pub(crate) fn form() -> LayerForm {
+    if env!("CARGO_CRATE_NAME").ends_with("_image") { LayerForm::Best } else { LayerForm::Folder }
+}
+
+/// A layer whose files can be looked at by paths.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) files: PathBuf,
+    pub(crate) diff_id: Digest,
+    pub(crate) record: LayerRecord,
+    mounted: Option<tempfile::TempDir>,
+}
+
+pub(crate) fn see(layer: Layer) -> Seen {
+    let Layer { diff_id, files, record } = layer;
+    if files.is_dir() {
+        return Seen { files, diff_id, record, mounted: None };
+    }
+    assert_eq!(form(), LayerForm::Best);
+    let at = tempfile::tempdir().unwrap();
+    attach(&files, at.path());
+    Seen { files: at.path().to_owned(), diff_id, record, mounted: Some(at) }
+}
+
+/// Mounts a layer's image.
+pub(crate) fn attach(image: &Path, at: &Path) {
+    let source = image.to_str().unwrap();
+    let attributes = cofferdam_kernel::mount::Attributes::NONE;
+    let mount = cofferdam_kernel::mount::new_filesystem("erofs", source, [], attributes).unwrap();
+    cofferdam_kernel::mount::attach_at_path(mount, at).unwrap();
+}
+
+impl Drop for Seen {
+    fn drop(&mut self) {
+        if let Some(at) = &self.mounted {
+            rustix::mount::unmount(at.path(), rustix::mount::UnmountFlags::DETACH).unwrap();
+        }
+    }
 }
 
 /// A tar that is written by hand: the crate's own setters refuse what a hostile archive holds.
@@ -81,7 +122,7 @@ impl Tar {
 }
 
 /// Unpacks a tar that says itself what its digest is.
-pub(crate) fn unpack(store: &Store, tar: &[u8]) -> Result<Layer, LayerError> {
+pub(crate) fn unpack(store: &Store, tar: &[u8]) -> Result<Seen, LayerError> {
     unpack_as(store, tar, &digest_of(tar), Limits::default())
 }
 
@@ -90,9 +131,22 @@ pub(crate) fn unpack_as(
     tar: &[u8],
     diff_id: &Digest,
     limits: Limits,
-) -> Result<Layer, LayerError> {
+) -> Result<Seen, LayerError> {
     let lease = store.lease().unwrap();
-    Ok(lease.unpack(diff_id, &mut { tar }, limits)?.layer())
+    Ok(see(lease.unpack(diff_id, &mut { tar }, limits)?.layer()))
+}
+
+/// Opens layers as the lower ones of an overlay.
+pub(crate) fn opened(lower: &[PathBuf]) -> Vec<std::os::fd::OwnedFd> {
+    let attributes = cofferdam_kernel::mount::Attributes::NONE;
+    let open = |path: &PathBuf| match path.is_dir() {
+        true => open_layer(path).unwrap(),
+        // The mount itself: an overlay takes none whose own descriptor is closed.
+        false => {
+            cofferdam_kernel::mount::new_filesystem("erofs", path.to_str().unwrap(), [], attributes).unwrap()
+        }
+    };
+    lower.iter().map(open).collect()
 }
 
 /// What is left of a layer: nothing, after an error.
@@ -115,6 +169,6 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-pub(crate) fn read(layer: &Layer, path: &str) -> String {
+pub(crate) fn read(layer: &Seen, path: &str) -> String {
     std::fs::read_to_string(layer.files.join(Path::new(path))).unwrap()
 }

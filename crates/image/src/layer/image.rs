@@ -1,0 +1,150 @@
+//! A layer as one EROFS image: its tar as it came, with what the kernel needs to read it as files.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+use std::rc::Rc;
+
+use cofferdam_kernel::mount::{Attributes, new_filesystem};
+use cofferdam_names::Digest;
+use rustix::fs::{Mode, OFlags};
+
+use super::record::Counted;
+use crate::Hasher;
+use crate::erofs::{self, TAR_AT, Tree};
+use crate::tree::archive::{self, Names};
+use crate::tree::invalid;
+use crate::tree::writer::Limits;
+
+/// What the name of an image ends with; whatever else is mounted as a layer is a folder.
+pub(super) const EXTENSION: &str = "erofs";
+
+/// How much is read, hashed and written at once.
+const CHUNK: usize = 1 << 18;
+
+/// A stretch of zeroes that is left out of the file.
+const HOLE: usize = 1 << 16;
+
+/// Opens the files of a layer: a folder, or an image, which is mounted for as long as the descriptor lives.
+///
+/// # Errors
+/// There is none, or the kernel does not mount it.
+pub fn open_layer(files: &Path) -> io::Result<OwnedFd> {
+    if files.extension().is_none_or(|extension| extension != EXTENSION) {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        return Ok(rustix::fs::open(files, flags, Mode::empty())?);
+    }
+    let image = File::options().read(true).custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(files)?;
+    // By descriptor: a path could be too long, and could lead elsewhere by then.
+    let source = format!("/proc/self/fd/{}", image.as_raw_fd());
+    let mounted = new_filesystem("erofs", &source, [], Attributes::NONE)?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(&mounted, ".", flags, Mode::empty())?)
+}
+
+/// Writes the image of a layer while its uncompressed tar is read; answers the tar's digest.
+pub(super) fn fill(path: &Path, stream: &mut dyn Read, limits: Limits) -> io::Result<(Counted, Digest)> {
+    let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(path)?;
+    let read = Rc::new(Cell::new(0));
+    let mut tar = KeptTar::new(stream, &file, Rc::clone(&read), limits.stream_bytes());
+    let mut tree = Tree::new(&file, read, limits);
+    let left_out = archive::read(&mut tar, Names::Layer, &mut tree)?;
+    let (digest, size) = tar.finish()?;
+    erofs::write(&tree, &file, TAR_AT + size)?;
+    let counted = Counted {
+        bytes: tree.bytes(),
+        entries: tree.entries(),
+        left_out: left_out.nodes,
+        hides_all: tree.hides_all(),
+        tar: Some(size),
+    };
+    Ok((counted, digest))
+}
+
+/// The tar that an image holds.
+pub(super) fn tar_of(path: &Path, size: u64) -> io::Result<impl Read> {
+    let mut file = File::open(path)?;
+    io::Seek::seek(&mut file, io::SeekFrom::Start(TAR_AT))?;
+    Ok(file.take(size))
+}
+
+/// A tar that is read, hashed and kept in a file at once. Whoever reads it takes small pieces; the file gets large ones.
+struct KeptTar<'s> {
+    stream: &'s mut dyn Read,
+    file: &'s File,
+    hasher: Hasher,
+    buffer: Vec<u8>,
+    /// The part of the buffer that has not been given out yet.
+    ready: std::ops::Range<usize>,
+    /// How many bytes have been written.
+    written: u64,
+    /// How many have been given out.
+    given: Rc<Cell<u64>>,
+    most: u64,
+}
+
+impl<'s> KeptTar<'s> {
+    fn new(stream: &'s mut dyn Read, file: &'s File, given: Rc<Cell<u64>>, most: u64) -> Self {
+        let (hasher, buffer) = (Hasher::default(), vec![0; CHUNK]);
+        Self { stream, file, hasher, buffer, ready: 0..0, written: 0, given, most }
+    }
+
+    /// Reads the next piece into the buffer. Whether there was one.
+    fn fill(&mut self) -> io::Result<bool> {
+        let mut filled = 0;
+        while filled < CHUNK {
+            match self.stream.read(self.buffer.get_mut(filled..).unwrap_or_default()) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let piece = self.buffer.get(..filled).unwrap_or_default();
+        if self.written + filled as u64 > self.most {
+            return Err(invalid("it expands to more bytes than a layer may have"));
+        }
+        self.hasher.update(piece);
+        write_with_holes(self.file, piece, TAR_AT + self.written)?;
+        self.written += filled as u64;
+        self.ready = 0..filled;
+        Ok(filled > 0)
+    }
+
+    /// Reads what is left; the digest and the size of all.
+    fn finish(mut self) -> io::Result<(Digest, u64)> {
+        while self.fill()? {}
+        Ok((self.hasher.finish(), self.written))
+    }
+}
+
+impl Read for KeptTar<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.ready.is_empty() && !self.fill()? {
+            return Ok(0);
+        }
+        let count = self.ready.len().min(buffer.len());
+        let piece = self.buffer.get(self.ready.start..self.ready.start + count).unwrap_or_default();
+        buffer.get_mut(..count).unwrap_or_default().copy_from_slice(piece);
+        self.ready.start += count;
+        self.given.set(self.given.get() + count as u64);
+        Ok(count)
+    }
+}
+
+/// Writes bytes at a place; whole stretches of zeroes stay holes.
+fn write_with_holes(file: &File, piece: &[u8], at: u64) -> io::Result<()> {
+    let zero = |page: &[u8]| page.len() == HOLE && page.iter().all(|byte| *byte == 0);
+    let (mut start, mut position) = (0, 0);
+    for page in piece.chunks(HOLE) {
+        if zero(page) {
+            file.write_all_at(piece.get(start..position).unwrap_or_default(), at + start as u64)?;
+            start = position + page.len();
+        }
+        position += page.len();
+    }
+    file.write_all_at(piece.get(start..).unwrap_or_default(), at + start as u64)
+}
