@@ -1,121 +1,120 @@
-//! Reads a container's log, and waits for more of it.
+//! Reads a container's log: what it wrote, in the order of its writing, record by record, and what it goes on to write.
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, ErrorKind};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cofferdam_names::{ContainerId, Timestamp};
 use cofferdam_shim::{Lock, RunDir};
 use rustix::fs::{Mode, OFlags};
-use std::os::unix::fs::MetadataExt;
 
 use crate::error::{Error, Result};
+use crate::log_record::parse;
+use crate::log_tail::skip_to_tail;
 use crate::options::{LogQuery, LogRecord};
 use crate::paths::Paths;
 
 /// How often a followed log is looked at: soon enough for a person.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The records of a log, one after another.
+/// The records of a log, one after another. One is held at a time, however long the log is.
 #[derive(Debug)]
 pub struct LogReader {
     path: PathBuf,
     run: RunDir,
     query: LogQuery,
-    /// What was read for `--tail` and is still to be given.
-    ready: VecDeque<LogRecord>,
     file: Option<BufReader<File>>,
+    /// The files that follow, the oldest first.
+    newer: VecDeque<File>,
     /// A line of which only the beginning has been written.
     incomplete: Vec<u8>,
+    /// The shim has gone: what is there now is all.
+    is_complete: bool,
     over: bool,
 }
 
 impl LogReader {
     pub(crate) fn open(paths: &Paths, id: &ContainerId, query: &LogQuery) -> Result<Self> {
         let path = paths.container(id).log();
-        let mut reader = Self {
+        let failed = |source| Error::io("read", path.display(), source);
+        let mut files = open_all(&path).map_err(failed)?;
+        if let Some(tail) = query.tail {
+            skip_to_tail(&mut files, query, tail).map_err(failed)?;
+        }
+        Ok(Self {
             run: paths.run_dir(id),
             query: query.clone(),
-            ready: VecDeque::new(),
             file: None,
+            newer: files,
             incomplete: Vec::new(),
+            is_complete: false,
             over: false,
             path,
-        };
-        reader.read_past()?;
-        Ok(reader)
+        })
     }
 
-    /// Reads the rotated files from the oldest on, then the one in use as far as it goes.
-    fn read_past(&mut self) -> Result<()> {
-        let mut older: Vec<PathBuf> =
-            (1u32..).map(|number| rotated(&self.path, number)).take_while(|path| path.exists()).collect();
-        older.reverse();
-        for path in older {
-            self.file = open_log(&path).map_err(|source| Error::io("open", path.display(), source))?;
-            self.take_written()?;
-        }
-        self.file = open_log(&self.path).map_err(|source| Error::io("open", self.path.display(), source))?;
-        self.take_written()?;
-        if let Some(tail) = self.query.tail {
-            cut_to_tail(&mut self.ready, tail);
-        }
-        Ok(())
-    }
-
-    /// Reads what has been written since the last time.
-    fn take_written(&mut self) -> Result<()> {
-        let Some(file) = &mut self.file else { return Ok(()) };
+    /// The next record that has been written, if there is one.
+    fn read_one(&mut self) -> std::io::Result<Option<LogRecord>> {
         loop {
-            let read = file.read_until(b'\n', &mut self.incomplete);
-            if read.map_err(|source| Error::io("read", self.path.display(), source))? == 0 {
-                return Ok(());
-            }
-            if self.incomplete.last() != Some(&b'\n') {
+            let Some(file) = &mut self.file else {
+                let Some(next) = self.newer.pop_front() else { return Ok(None) };
+                self.file = Some(BufReader::new(next));
                 continue;
-            }
-            let line = std::mem::take(&mut self.incomplete);
-            let Some(record) = parse(&line) else { continue };
-            let in_time = self.query.since.is_none_or(|since| record.time >= since)
-                && self.query.until.is_none_or(|until| record.time <= until);
-            if in_time {
-                self.ready.push_back(record);
+            };
+            let read = file.read_until(b'\n', &mut self.incomplete)?;
+            if self.incomplete.last() == Some(&b'\n') {
+                let record = parse(&std::mem::take(&mut self.incomplete));
+                if let Some(record) = record.filter(|record| self.is_wanted(record)) {
+                    return Ok(Some(record));
+                }
+            } else if read == 0 {
+                let Some(next) = self.newer.pop_front() else { return Ok(None) };
+                self.file = Some(BufReader::new(next));
+                self.incomplete.clear();
             }
         }
+    }
+
+    fn is_wanted(&self, record: &LogRecord) -> bool {
+        self.query.since.is_none_or(|since| record.time >= since)
+            && self.query.until.is_none_or(|until| record.time <= until)
     }
 
     /// Waits for the next records. The log is looked at once more after the shim has gone.
-    fn wait(&mut self) -> Result<()> {
-        let alive = Lock::is_held(&self.run)
-            .map_err(|source| Error::io("look for the shim of", self.path.display(), source))?;
+    fn wait(&mut self) -> std::io::Result<()> {
+        let alive = Lock::is_held(&self.run)?;
         let past_end =
             self.query.until.is_some_and(|until| Timestamp::from(std::time::SystemTime::now()) > until);
-        if self.file.is_none() {
-            self.file =
-                open_log(&self.path).map_err(|source| Error::io("open", self.path.display(), source))?;
-        }
-        self.take_written()?;
-        if self.ready.is_empty() {
-            if !alive || past_end {
-                self.over = true;
-            } else if self.was_rotated() {
-                self.file =
-                    open_log(&self.path).map_err(|source| Error::io("open", self.path.display(), source))?;
-            } else {
-                std::thread::sleep(PAUSE);
-            }
+        self.newer = self.files_since()?;
+        if !self.newer.is_empty() {
+            // What was written to the present one before the rotation is read first.
+        } else if alive && !past_end {
+            std::thread::sleep(PAUSE);
+        } else {
+            self.over = self.is_complete;
+            self.is_complete = true;
         }
         Ok(())
     }
 
-    fn was_rotated(&mut self) -> bool {
-        let Some(file) = &mut self.file else { return false };
-        let (Ok(open), Ok(named)) = (file.get_ref().metadata(), std::fs::metadata(&self.path)) else {
-            return false;
-        };
-        open.ino() != named.ino() || file.stream_position().is_ok_and(|position| position > named.len())
+    /// The files that were begun after the one that is read.
+    fn files_since(&self) -> std::io::Result<VecDeque<File>> {
+        let Some(present) = &self.file else { return open_all(&self.path) };
+        let present = present.get_ref().metadata()?.ino();
+        if std::fs::metadata(&self.path).is_ok_and(|named| named.ino() == present) {
+            return Ok(VecDeque::new());
+        }
+        let mut files = open_all(&self.path)?;
+        for index in 0..files.len() {
+            if files.get(index).is_some_and(|file| file.metadata().is_ok_and(|it| it.ino() == present)) {
+                files.drain(..=index);
+                break;
+            }
+        }
+        Ok(files)
     }
 }
 
@@ -123,88 +122,161 @@ impl Iterator for LogReader {
     type Item = Result<LogRecord>;
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some(record) = self.ready.pop_front() {
-                return Some(Ok(record));
-            }
-            if self.over || !self.query.follow {
-                return None;
-            }
-            if let Err(error) = self.wait() {
-                self.over = true;
-                return Some(Err(error));
+            let read = match self.read_one() {
+                Ok(None) if self.over || !self.query.follow => return None,
+                Ok(None) => self.wait().map(|()| None),
+                other => other,
+            };
+            match read {
+                Ok(None) => {}
+                Ok(Some(record)) => return Some(Ok(record)),
+                Err(source) => {
+                    (self.over, self.file) = (true, None);
+                    self.newer.clear();
+                    return Some(Err(Error::io("read", self.path.display(), source)));
+                }
             }
         }
     }
 }
 
-fn rotated(path: &Path, number: u32) -> PathBuf {
+/// The files of a log, the oldest first. They are opened from the newest on: one that a rotation moves meanwhile is met a
+/// second time, and left out then; none is missed.
+fn open_all(path: &Path) -> std::io::Result<VecDeque<File>> {
+    let mut files = VecDeque::new();
+    let mut seen = Vec::new();
+    for number in 0u32.. {
+        let Some(file) = open_log(&numbered(path, number))? else {
+            // In the middle of a rotation there is none in use.
+            if number == 0 {
+                continue;
+            } else {
+                break;
+            };
+        };
+        let inode = file.metadata()?.ino();
+        if !seen.contains(&inode) {
+            seen.push(inode);
+            files.push_front(file);
+        }
+    }
+    Ok(files)
+}
+
+fn numbered(path: &Path, number: u32) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{number}"));
+    if number > 0 {
+        name.push(format!(".{number}"));
+    }
     name.into()
 }
 
-/// Opens a log file; none if nothing was written yet. A link in its place is an error (CVE-2026-53489).
-fn open_log(path: &Path) -> std::io::Result<Option<BufReader<File>>> {
+/// Opens a log file; none if there is none. A link in its place is an error (CVE-2026-53489).
+fn open_log(path: &Path) -> std::io::Result<Option<File>> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match rustix::fs::open(path, flags, Mode::empty()).map_err(std::io::Error::from) {
-        Ok(file) => {
-            let mut file = BufReader::new(File::from(file));
-            file.seek(SeekFrom::Start(0))?;
-            Ok(Some(file))
-        }
+        Ok(file) => Ok(Some(File::from(file))),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// Keeps the last so many lines; a line that was cut into records counts once.
-fn cut_to_tail(records: &mut VecDeque<LogRecord>, tail: usize) {
-    let mut lines = 0;
-    let mut keep = 0;
-    for record in records.iter().rev() {
-        if !record.partial {
-            lines += 1;
-        }
-        if lines > tail {
-            break;
-        }
-        keep += 1;
-    }
-    records.drain(..records.len() - keep);
-}
-
-/// Reads one record: `TIME STREAM TAG CONTENT\n`.
-fn parse(line: &[u8]) -> Option<LogRecord> {
-    let mut parts = line.splitn(4, |byte| *byte == b' ');
-    let time = std::str::from_utf8(parts.next()?).ok()?.parse().ok()?;
-    let stderr = parts.next()? == b"stderr";
-    let partial = parts.next()? == b"P";
-    let content = parts.next()?;
-    let content = if partial { content.strip_suffix(b"\n").unwrap_or(content) } else { content };
-    Some(LogRecord { time, stderr, partial, bytes: content.to_vec() })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+    use std::os::unix::fs::FileExt;
+
+    use proptest::prelude::*;
+
     use super::*;
 
-    #[test]
-    fn a_record_keeps_its_bytes() {
-        let record = parse(b"2026-11-23T12:00:00.000000001Z stderr F a b \xff\n").unwrap();
-        assert!(record.stderr && !record.partial);
-        assert_eq!(record.bytes, b"a b \xff\n");
-        assert_eq!(parse(b"2026-11-23T12:00:00.000000001Z stdout P $ \n").unwrap().bytes, b"$ ");
-        assert!(parse(b"nonsense\n").is_none());
+    const ID: &str = "0123456789ab";
+
+    fn written(folder: &Path, files: &[&str]) -> Paths {
+        let paths = Paths::below(folder);
+        let log = paths.container(&ID.parse().unwrap()).log();
+        std::fs::create_dir_all(log.parent().unwrap()).unwrap();
+        for (number, text) in (0..).zip(files.iter().rev()) {
+            std::fs::write(numbered(&log, number), text).unwrap();
+        }
+        paths
+    }
+
+    fn read(paths: &Paths, query: &LogQuery) -> Vec<String> {
+        let reader = LogReader::open(paths, &ID.parse().unwrap(), query).unwrap();
+        reader.map(|record| String::from_utf8(record.unwrap().bytes).unwrap()).collect()
+    }
+
+    fn tail(lines: usize) -> LogQuery {
+        LogQuery { tail: Some(lines), ..LogQuery::default() }
+    }
+
+    fn line(number: usize, tag: char) -> String {
+        format!("2026-11-23T12:00:{:02}.000000000Z stdout {tag} {number}\n", number % 60)
     }
 
     #[test]
-    fn the_tail_counts_lines_and_not_records() {
-        let record =
-            |partial| LogRecord { time: Timestamp::from_unix(0, 0), stderr: false, partial, bytes: vec![] };
-        let mut records: VecDeque<_> = [false, true, false, true, true, false].map(record).into();
-        cut_to_tail(&mut records, 2);
-        assert_eq!(records.len(), 5);
-        cut_to_tail(&mut records, 0);
-        assert_eq!(records.len(), 0);
+    fn the_tail_goes_over_rotated_files_and_counts_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let oldest = line(1, 'F') + &line(2, 'P');
+        let middle = line(3, 'F') + &line(4, 'F');
+        let newest = line(5, 'P') + &line(6, 'P') + &line(7, 'F');
+        let paths = written(folder.path(), &[&oldest, &middle, &newest]);
+        assert_eq!(read(&paths, &LogQuery::default()), ["1\n", "2", "3\n", "4\n", "5", "6", "7\n"]);
+        assert_eq!(read(&paths, &tail(1)), ["5", "6", "7\n"]);
+        assert_eq!(read(&paths, &tail(3)), ["2", "3\n", "4\n", "5", "6", "7\n"]);
+        assert_eq!(read(&paths, &tail(9)).len(), 7);
+        assert!(read(&paths, &tail(0)).is_empty());
+        let until = LogQuery { until: "2026-11-23T12:00:04Z".parse().ok(), ..tail(1) };
+        assert_eq!(read(&paths, &until), ["4\n"]);
+    }
+
+    /// Four gigabytes that nobody wrote stand for what a container has printed: neither time nor memory may be spent on them.
+    #[test]
+    fn the_tail_is_read_from_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = written(folder.path(), &[""]);
+        let log = File::options().write(true).open(paths.container(&ID.parse().unwrap()).log()).unwrap();
+        let text: String = (0..10).map(|number| line(number, 'F')).collect();
+        log.write_all_at(format!("\n{text}").as_bytes(), 4 << 30).unwrap();
+        let start = std::time::Instant::now();
+        assert_eq!(read(&paths, &tail(2)), ["8\n", "9\n"]);
+        assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
+    }
+
+    #[test]
+    fn a_followed_log_is_read_through_rotations() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = written(folder.path(), &[&line(1, 'F')]);
+        let log = paths.container(&ID.parse().unwrap()).log();
+        let query = LogQuery { follow: true, ..LogQuery::default() };
+        let mut reader = LogReader::open(&paths, &ID.parse().unwrap(), &query).unwrap();
+        assert_eq!(reader.next().unwrap().unwrap().bytes, b"1\n");
+        // Written and moved away twice before the reader looks again.
+        File::options().append(true).open(&log).unwrap().write_all(line(2, 'F').as_bytes()).unwrap();
+        std::fs::rename(&log, numbered(&log, 2)).unwrap();
+        std::fs::write(numbered(&log, 1), line(3, 'F')).unwrap();
+        std::fs::write(&log, line(4, 'F')).unwrap();
+        let rest: Vec<_> = reader.map(|record| record.unwrap().bytes).collect();
+        assert_eq!(rest, [b"2\n", b"3\n", b"4\n"]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn a_tail_is_the_end_of_the_whole(sizes in proptest::collection::vec(0usize..30_000, 0..40), lines in 0usize..12) {
+            let folder = tempfile::tempdir().unwrap();
+            let text: String = sizes
+                .iter()
+                .map(|size| format!("2026-11-23T12:00:00.000000000Z stderr F {}\n", "x".repeat(*size)))
+                .collect();
+            let at = text.len() / 2;
+            let cut = text[..at].rfind('\n').map_or(0, |at| at + 1);
+            let paths = written(folder.path(), &[&text[..cut], &text[cut..]]);
+            let whole = read(&paths, &LogQuery::default());
+            prop_assert_eq!(whole.len(), sizes.len());
+            let expected = &whole[whole.len().saturating_sub(lines)..];
+            prop_assert_eq!(read(&paths, &tail(lines)), expected);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use cofferdam_kernel::signal::Signal;
 use cofferdam_names::ContainerId;
 use cofferdam_policy::ContainerRequest;
-use cofferdam_shim::{ContainerState, Event, Lock, LogOptions, Order, ShimSpec, Status, spawn};
+use cofferdam_shim::{ContainerState, Event, Lock, Order, ShimSpec, Status, spawn};
 
 use crate::changing::write_plan;
 use crate::create::{Made, attributes};
@@ -11,6 +11,7 @@ use crate::definition::understood;
 use crate::error::{Error, Result};
 use crate::joining::rejoin;
 use crate::live::read_plan;
+use crate::log_options::log_options;
 use crate::removal::remove_ended;
 use crate::remover::ShimKeeper;
 use crate::{Attach, AttachStream, Engine, RunOptions, Started, ownership, volume};
@@ -119,35 +120,4 @@ fn stop_signal(request: &ContainerRequest) -> Result<Signal> {
             text.parse().map_err(|error| Error::io("use the stop signal", text, std::io::Error::other(error)))
         }
     }
-}
-
-/// Docker's `--log-driver` and `--log-opt`: `json-file` and `local` mean our own log, `none` means none.
-fn log_options(request: &ContainerRequest) -> Result<Option<LogOptions>> {
-    let refuse =
-        |subject: String, why: &str| Err(Error::io("use", subject, std::io::Error::other(why.to_owned())));
-    match request.log_driver.as_deref() {
-        None | Some("json-file" | "local" | "k8s-file") => {}
-        Some("none") => return Ok(None),
-        Some(other) => {
-            return refuse(
-                format!("log driver {other}"),
-                "it is not built: there are json-file, local and none",
-            );
-        }
-    }
-    let mut options = LogOptions::default();
-    for (name, value) in &request.log_options {
-        match name.as_str() {
-            "max-size" => match value.parse::<cofferdam_policy::ByteSize>() {
-                Ok(size) => options.max_size = Some(size.0),
-                Err(error) => return refuse(format!("log option max-size={value}"), &error.to_string()),
-            },
-            "max-file" => match value.parse() {
-                Ok(count) if count > 0 => options.max_files = count,
-                _ => return refuse(format!("log option max-file={value}"), "it is a number from 1 on"),
-            },
-            other => return refuse(format!("log option {other}"), "there are max-size and max-file"),
-        }
-    }
-    Ok(Some(options))
 }

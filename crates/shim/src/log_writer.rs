@@ -20,9 +20,10 @@ pub struct LogOptions {
     pub max_files: u32,
 }
 
+/// What a container may leave on the disk by printing, where nobody says how much.
 impl Default for LogOptions {
     fn default() -> Self {
-        Self { max_size: None, max_files: 1 }
+        Self { max_size: Some(16 << 20), max_files: 3 }
     }
 }
 
@@ -62,22 +63,44 @@ impl LogWriter {
                 Some(text) => ('F', text),
                 None => ('P', line),
             };
+            let before = records.len();
             write!(records, "{time} {name} {tag} ")?;
             records.extend_from_slice(text);
             records.push(b'\n');
+            if self.is_too_much(before, records.len())? {
+                let record = records.split_off(before);
+                self.append(&records)?;
+                self.rotate()?;
+                records = record;
+            }
         }
-        let length = records.len() as u64;
-        if let (Some((_, size)), Some(most)) = (&self.file, self.options.max_size)
-            && size + length > most
-        {
-            self.rotate()?;
+        self.append(&records)
+    }
+
+    /// Whether a record, which ends at `end` of what is to be written and begins at `begin`, needs the next file. One that
+    /// is larger than a file may be gets one of its own.
+    fn is_too_much(&mut self, begin: usize, end: usize) -> io::Result<bool> {
+        let Some(most) = self.options.max_size else { return Ok(false) };
+        let (_, size) = self.open()?;
+        let is_first = *size == 0 && begin == 0;
+        Ok(!is_first && size.saturating_add(end as u64) > most)
+    }
+
+    fn append(&mut self, records: &[u8]) -> io::Result<()> {
+        if records.is_empty() {
+            return Ok(());
         }
-        let (file, size) = match &mut self.file {
-            Some(open) => open,
-            None => self.file.insert(open(&self.path)?),
+        let (file, size) = self.open()?;
+        *size = size.saturating_add(records.len() as u64);
+        file.write_all(records)
+    }
+
+    fn open(&mut self) -> io::Result<&mut (File, u64)> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => open(&self.path)?,
         };
-        *size += length;
-        file.write_all(&records)
+        Ok(self.file.insert(file))
     }
 
     /// `log` becomes `log.1`, `log.1` becomes `log.2`, ... and the oldest goes.
@@ -159,6 +182,30 @@ mod tests {
         single.write(Stream::Stdout, b"a\n").unwrap();
         single.write(Stream::Stdout, b"b\n").unwrap();
         assert_eq!(records(&folder.path().join("s")), ["stdout F b"]);
+    }
+
+    #[test]
+    fn a_burst_is_rotated_line_by_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let options = LogOptions { max_size: Some(1000), max_files: 2 };
+        let lines: String = (0..500).map(|number| format!("line {number}\n")).collect();
+        let mut log = LogWriter::new(path.clone(), options);
+        log.write(Stream::Stdout, lines.as_bytes()).unwrap();
+        let (newest, older) = (records(&path), records(&folder.path().join("log.1")));
+        assert_eq!(newest.last().unwrap(), "stdout F line 499");
+        let next: usize = newest[0].rsplit(' ').next().unwrap().parse().unwrap();
+        assert_eq!(older.last().unwrap(), &format!("stdout F line {}", next - 1), "nothing is lost between");
+        for name in ["log", "log.1"] {
+            let size = std::fs::metadata(folder.path().join(name)).unwrap().len();
+            assert!(size <= 1000, "{name}: {size}");
+        }
+        // What was written by an earlier life counts.
+        let mut log = LogWriter::new(path.clone(), options);
+        log.write(Stream::Stdout, &[b'x'; 900]).unwrap();
+        assert_eq!(records(&path).len(), 1);
+        log.write(Stream::Stdout, &[b'y'; 5000]).unwrap();
+        assert_eq!(records(&path).len(), 1, "a record is never cut");
     }
 
     #[test]
