@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cofferdam_confinement::Plan;
 use cofferdam_names::{ContainerId, ContainerName, Timestamp, ZoneName};
-use cofferdam_policy::ContainerRequest;
+use cofferdam_policy::{ContainerRequest, ImageConfig};
 use cofferdam_shim::{ContainerState, Status};
 use serde::Serialize;
 
@@ -48,6 +48,8 @@ pub struct ContainerDetails {
     pub request: ContainerRequest,
     /// What was planned.
     pub plan: Plan,
+    /// What its image said of it when it was made.
+    pub image_config: ImageConfig,
     /// Its log.
     pub log_path: std::path::PathBuf,
     /// Its writable layer.

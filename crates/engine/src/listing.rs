@@ -68,12 +68,15 @@ impl Engine {
         let dir = self.paths.container(id);
         let plan = live::read_plan(&dir)?;
         let size = Some(layer_size(&dir)?);
+        let image_config = serde_json::from_str(&definition.record.image_config)
+            .map_err(|error| Error::io("understand", "the image of the container", error.into()))?;
         let (summary, request) = summary(definition, status, plan.process.args.clone(), size);
         let receipt = dir.receipt();
         Ok(ContainerDetails {
             summary,
             request,
             plan,
+            image_config,
             log_path: dir.log(),
             upper: dir.upper(),
             receipt_path: receipt.exists().then_some(receipt),

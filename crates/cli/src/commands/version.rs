@@ -4,13 +4,13 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::run::architecture;
 use crate::command::Run;
 use crate::globals::Globals;
 use crate::report::Outcome;
-use crate::template::Template;
+use crate::template::{Empty, Optional, Template};
 
 /// Flags of `version`.
 #[derive(Debug, Parser)]
@@ -18,6 +18,28 @@ pub(crate) struct VersionCommand {
     /// json or TEMPLATE
     #[arg(short, long, value_name = "FORMAT")]
     format: Option<String>,
+}
+
+/// Fields that Docker's templates have under another name than its JSON.
+const GO_NAMES: Optional = &[("APIVersion", Empty::Text), ("MinAPIVersion", Empty::Text)];
+
+/// Docker's clients tell the client from the server; here both are this program. There is no API between them, and what was
+/// not written down when the program was built is empty.
+fn document(parts: &Map<String, Value>) -> Value {
+    let mut both = parts.clone();
+    for (name, value) in [
+        ("ApiVersion", ""),
+        ("MinAPIVersion", ""),
+        ("GoVersion", ""),
+        ("GitCommit", option_env!("COFFERDAM_COMMIT").unwrap_or_default()),
+        ("BuildTime", option_env!("COFFERDAM_BUILD_TIME").unwrap_or_default()),
+    ] {
+        both.insert(name.to_owned(), value.into());
+    }
+    let mut server = both.clone();
+    server.insert("Platform".to_owned(), json!({ "Name": "Cofferdam" }));
+    server.insert("Components".to_owned(), json!([{ "Name": "Engine", "Version": parts.get("Version") }]));
+    json!({ "Client": both, "Server": server })
 }
 
 impl Run for VersionCommand {
@@ -30,10 +52,9 @@ impl Run for VersionCommand {
             ("Arch", architecture().to_owned()),
             ("KernelVersion", kernel),
         ];
-        let parts: serde_json::Map<String, Value> =
+        let parts: Map<String, Value> =
             fields.iter().map(|(key, value)| ((*key).to_owned(), value.as_str().into())).collect();
-        // Docker's clients tell the client from the server; here both are this program.
-        let document = json!({ "Client": parts, "Server": parts });
+        let document = document(&parts);
         let mut out = std::io::stdout().lock();
         match self.format.as_deref() {
             None => {
@@ -43,7 +64,7 @@ impl Run for VersionCommand {
                 }
             }
             Some("json") => writeln!(out, "{document}")?,
-            Some(text) => writeln!(out, "{}", Template::parse(text)?.render(&document)?)?,
+            Some(text) => writeln!(out, "{}", Template::parse(text)?.render_sparse(&document, GO_NAMES)?)?,
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -13,9 +13,36 @@ use super::value::{kind, print, truth};
 /// Methods of the top value: name and arguments to a result; none where it has no such method.
 pub(crate) type Methods<'a> = &'a dyn Fn(&str, &[Value]) -> Option<Value>;
 
+/// Fields that a value may lack because they are empty, with what they are then.
+pub(crate) type Optional = &'static [(&'static str, Empty)];
+
+/// What a field is that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Empty {
+    /// A text without letters.
+    Text,
+    /// Nothing at all.
+    Nothing,
+}
+
+impl From<Empty> for Value {
+    fn from(empty: Empty) -> Self {
+        match empty {
+            Empty::Text => Self::String(String::new()),
+            Empty::Nothing => Self::Null,
+        }
+    }
+}
+
 /// Prints `nodes` for one value.
-pub(super) fn render(nodes: &[Node], data: &Value, methods: Methods<'_>) -> Result<String, TemplateError> {
-    let mut run = Run { data, methods, variables: vec![(String::new(), data.clone())], out: String::new() };
+pub(super) fn render(
+    nodes: &[Node],
+    data: &Value,
+    methods: Methods<'_>,
+    optional: Optional,
+) -> Result<String, TemplateError> {
+    let variables = vec![(String::new(), data.clone())];
+    let mut run = Run { data, methods, optional, variables, out: String::new() };
     run.nodes(nodes, data)?;
     Ok(run.out)
 }
@@ -31,6 +58,7 @@ enum Flow {
 struct Run<'a> {
     data: &'a Value,
     methods: Methods<'a>,
+    optional: Optional,
     /// Innermost last.
     variables: Vec<(String, Value)>,
     out: String,
@@ -246,7 +274,8 @@ impl Run<'_> {
         if !arguments.is_empty() {
             return self.method(operand, dot, arguments).map(Cow::Owned);
         }
-        operand.fields.iter().try_fold(start, |value, name| field(value, name, operand.column))
+        let optional = self.optional;
+        operand.fields.iter().try_fold(start, |value, name| field(value, name, operand.column, optional))
     }
 
     /// `.Name argument...`: only the top value has methods.
@@ -263,7 +292,18 @@ impl Run<'_> {
 }
 
 /// One field of an object.
-fn field<'v>(value: Cow<'v, Value>, name: &str, column: usize) -> Result<Cow<'v, Value>, TemplateError> {
+fn field<'v>(
+    value: Cow<'v, Value>,
+    name: &str,
+    column: usize,
+    optional: Optional,
+) -> Result<Cow<'v, Value>, TemplateError> {
+    if let Value::Object(fields) = value.as_ref()
+        && !fields.contains_key(name)
+        && let Some((_, empty)) = optional.iter().find(|(known, _)| *known == name)
+    {
+        return Ok(Cow::Owned(Value::from(*empty)));
+    }
     let missing = |value: &Value| match value {
         Value::Object(fields) => {
             let mut names: Vec<&str> = fields.keys().map(String::as_str).collect();

@@ -16,7 +16,7 @@ mod value;
 use serde_json::Value;
 
 pub(crate) use error::TemplateError;
-pub(crate) use eval::Methods;
+pub(crate) use eval::{Empty, Methods, Optional};
 
 /// A parsed template.
 #[derive(Debug)]
@@ -46,7 +46,16 @@ impl Template {
     /// # Errors
     /// As [`Template::render`].
     pub(crate) fn render_with(&self, data: &Value, methods: Methods<'_>) -> Result<String, TemplateError> {
-        eval::render(&self.nodes, data, methods)
+        eval::render(&self.nodes, data, methods, &[])
+    }
+
+    /// Fills it with one value that may lack fields because they are empty, as Docker's JSON does where its templates have
+    /// the empty field.
+    ///
+    /// # Errors
+    /// As [`Template::render`].
+    pub(crate) fn render_sparse(&self, data: &Value, optional: Optional) -> Result<String, TemplateError> {
+        eval::render(&self.nodes, data, &|_, _| None, optional)
     }
 }
 

@@ -185,3 +185,16 @@ proptest! {
         prop_assert_eq!(render(&text), text);
     }
 }
+
+#[test]
+fn a_field_that_is_known_and_empty_is_no_error() {
+    use super::{Empty, Template};
+    const OPTIONAL: super::Optional = &[("Name", Empty::Text), ("Health", Empty::Nothing)];
+    let data =
+        serde_json::json!({ "Mounts": [{ "Type": "bind" }, { "Type": "volume", "Name": "v" }], "State": {} });
+    let render = |text: &str| Template::parse(text).unwrap().render_sparse(&data, OPTIONAL);
+    assert_eq!(render("{{range .Mounts}}[{{.Name}}]{{end}}").unwrap(), "[][v]");
+    assert_eq!(render("{{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}}").unwrap(), "none");
+    assert_eq!(render("{{json .State.Health}}").unwrap(), "null");
+    assert!(render("{{.State.Healthy}}").is_err());
+}

@@ -25,6 +25,11 @@ impl Slot {
     /// The first of all: an example, for a plan that is not carried out.
     pub(crate) const EXAMPLE: Self = Self(0);
 
+    /// All ids that containers of root may get.
+    pub(crate) fn whole() -> IdRange {
+        IdRange { first: BASE, size: COUNT * SIZE }
+    }
+
     /// The slot with this number, if there is such a range.
     pub(super) fn from_number(number: i64) -> Option<Self> {
         u32::try_from(number).ok().filter(|number| *number < COUNT).map(Self)

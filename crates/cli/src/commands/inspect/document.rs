@@ -3,13 +3,34 @@
 use cofferdam_confinement::{Flag, MountKind, Plan};
 use cofferdam_engine::{ContainerDetails, ContainerState, Status};
 use cofferdam_policy::{VolumeKind, VolumeRequest};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+
+use super::{host_config, network_settings};
+use crate::template::{Empty, Optional};
 
 /// The time that Docker shows for "never".
 const NEVER: &str = "0001-01-01T00:00:00Z";
 
-/// The document; `size` is the bytes of the writable layer where they were asked for.
-pub(super) fn document(details: &ContainerDetails, size: Option<u64>) -> Value {
+/// What a template may name though the document leaves it out, as Docker's JSON does.
+pub(super) const OPTIONAL: Optional = &[
+    ("Name", Empty::Text),
+    ("Driver", Empty::Text),
+    ("Health", Empty::Nothing),
+    ("SizeRw", Empty::Nothing),
+    ("SizeRootFs", Empty::Nothing),
+];
+
+/// Bytes of a container's files, where they were asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sizes {
+    /// Of its writable layer.
+    pub(super) writable: u64,
+    /// With those of its image.
+    pub(super) whole: u64,
+}
+
+/// The document.
+pub(super) fn document(details: &ContainerDetails, sizes: Option<Sizes>) -> Value {
     let summary = &details.summary;
     let process = &details.plan.process;
     let (path, args) = process.args.split_first().map_or(("", &[][..]), |(path, args)| (path.as_str(), args));
@@ -24,21 +45,27 @@ pub(super) fn document(details: &ContainerDetails, size: Option<u64>) -> Value {
         "RestartCount": summary.status.restarts,
         "Driver": "overlay",
         "Platform": "linux",
+        "ResolvConfPath": source_of(&details.plan, "/etc/resolv.conf"),
+        "HostnamePath": source_of(&details.plan, "/etc/hostname"),
+        "HostsPath": source_of(&details.plan, "/etc/hosts"),
         "LogPath": details.log_path,
         "ReceiptPath": details.receipt_path,
         "AppArmorProfile": process.apparmor_profile.clone().unwrap_or_default(),
         "ProcessLabel": process.selinux_label.clone().unwrap_or_default(),
+        "MountLabel": "",
+        "ExecIDs": Value::Null,
         "Zone": summary.zone,
-        "HostConfig": host_config(details),
+        "HostConfig": host_config::document(details),
         "GraphDriver": { "Name": "overlay", "Data": { "UpperDir": details.upper } },
         "Mounts": details.request.volumes.iter().map(|volume| mount(volume, &details.plan)).collect::<Vec<_>>(),
         "Config": config(details),
-        "NetworkSettings": { "Networks": { summary.network.clone(): {} }, "Ports": {} },
+        "NetworkSettings": network_settings::document(&summary.network),
         "Request": details.request,
         "Plan": details.plan,
     });
-    if let (Some(size), Some(fields)) = (size, document.as_object_mut()) {
-        fields.insert("SizeRw".to_owned(), size.into());
+    if let (Some(sizes), Some(fields)) = (sizes, document.as_object_mut()) {
+        fields.insert("SizeRw".to_owned(), sizes.writable.into());
+        fields.insert("SizeRootFs".to_owned(), sizes.whole.into());
     }
     document
 }
@@ -63,74 +90,56 @@ fn state(status: &Status) -> Value {
     })
 }
 
+/// What the container's first process is, by its image and by what was asked for.
 fn config(details: &ContainerDetails) -> Value {
-    let (request, process) = (&details.request, &details.plan.process);
+    let (request, process, image) = (&details.request, &details.plan.process, &details.image_config);
+    let attached = !request.detach;
+    // Docker's sets: names that lead to nothing.
+    let set = |names: Vec<&str>| -> Value {
+        if names.is_empty() {
+            return Value::Null;
+        }
+        names.into_iter().map(|name| (name.to_owned(), json!({}))).collect::<Map<_, _>>().into()
+    };
+    let list = |words: &[String]| if words.is_empty() { Value::Null } else { json!(words) };
+    let command = match (&request.command, &request.entrypoint) {
+        (words, _) if !words.is_empty() => list(words),
+        // Another entry point does without the image's arguments.
+        (_, Some(_)) => Value::Null,
+        _ => list(&image.cmd),
+    };
+    let ports = image.exposed_ports.iter().chain(&request.network.expose).map(String::as_str);
     json!({
         "Hostname": details.plan.hostname.clone().unwrap_or_default(),
         "Domainname": details.plan.domainname.clone().unwrap_or_default(),
-        "User": request.user.clone().unwrap_or_default(),
+        "User": request.user.as_deref().unwrap_or(&image.user),
+        "AttachStdin": attached && request.interactive,
+        "AttachStdout": attached,
+        "AttachStderr": attached,
+        "ExposedPorts": set(ports.collect()),
         "Tty": request.tty,
         "OpenStdin": request.interactive,
+        "StdinOnce": attached && request.interactive,
         "Env": process.env,
-        "Cmd": request.command,
-        "Entrypoint": request.entrypoint,
+        "Cmd": command,
         "Image": request.image,
+        "Volumes": set(image.volumes.iter().map(String::as_str).collect()),
         "WorkingDir": process.cwd,
+        "Entrypoint": list(request.entrypoint.as_ref().unwrap_or(&image.entrypoint)),
+        "OnBuild": Value::Null,
         "Labels": details.summary.labels,
-        "StopSignal": request.stop_signal.clone().unwrap_or_else(|| "SIGTERM".to_owned()),
+        "StopSignal": request.stop_signal.as_ref().or(image.stop_signal.as_ref()).map_or("SIGTERM", |it| it),
         "StopTimeout": request.stop_timeout,
     })
 }
 
-fn host_config(details: &ContainerDetails) -> Value {
-    let request = &details.request;
-    let resources = &request.resources;
-    let mode = |mode: &Option<cofferdam_policy::NamespaceMode>| {
-        mode.as_ref().map(ToString::to_string).unwrap_or_default()
-    };
-    let retries = match request.restart {
-        cofferdam_policy::RestartPolicy::OnFailure { max_retries } => max_retries.unwrap_or(0),
-        _ => 0,
-    };
-    let policy = request.restart.to_string();
-    json!({
-        "Binds": request.volumes.iter().filter_map(bind).collect::<Vec<_>>(),
-        "NetworkMode": details.summary.network,
-        "RestartPolicy": { "Name": policy.split(':').next(), "MaximumRetryCount": retries },
-        "AutoRemove": request.rm,
-        "CapAdd": request.cap_add,
-        "CapDrop": request.cap_drop,
-        "Privileged": request.privileged,
-        "ReadonlyRootfs": details.plan.root.readonly,
-        "Init": request.init,
-        "PidMode": mode(&request.namespaces.pid),
-        "IpcMode": mode(&request.namespaces.ipc),
-        "UTSMode": mode(&request.namespaces.uts),
-        "UsernsMode": mode(&request.namespaces.userns),
-        "CgroupnsMode": mode(&request.namespaces.cgroupns),
-        "CgroupParent": request.cgroup_parent.clone().unwrap_or_default(),
-        "Memory": resources.memory.map_or(0, |memory| memory.0),
-        "MemoryReservation": resources.memory_reservation.map_or(0, |memory| memory.0),
-        "NanoCpus": resources.cpus.map_or(0, |cpus| cpus.0),
-        "CpuShares": resources.cpu_shares.unwrap_or(0),
-        "CpusetCpus": resources.cpuset_cpus.clone().unwrap_or_default(),
-        "Sysctls": request.sysctls,
-        "ShmSize": request.shm_size.map_or(64 << 20, |size| size.0),
-        "GroupAdd": request.group_add,
-        "OomScoreAdj": details.plan.process.oom_score_adj.unwrap_or(0),
-        "MaskedPaths": details.plan.masked_paths,
-        "ReadonlyPaths": details.plan.readonly_paths,
-    })
-}
-
-fn bind(volume: &VolumeRequest) -> Option<String> {
-    let source = match &volume.kind {
-        VolumeKind::Bind { source, .. } => source.display().to_string(),
-        VolumeKind::Volume { name: Some(name), anonymous: false, .. } => name.clone(),
-        _ => return None,
-    };
-    let suffix = if volume.readonly == Some(true) { ":ro" } else { "" };
-    Some(format!("{source}:{}{suffix}", volume.target))
+/// The host's file that is mounted there; empty if none is.
+fn source_of(plan: &Plan, target: &str) -> String {
+    let found = plan.mounts.iter().find(|mount| mount.target.as_str() == target);
+    match found.map(|mount| &mount.kind) {
+        Some(MountKind::Bind { source, .. }) => source.display().to_string(),
+        _ => String::new(),
+    }
 }
 
 /// One mount; its source on the host and whether it is writable are the plan's words.
@@ -159,18 +168,4 @@ fn mount(volume: &VolumeRequest, plan: &Plan) -> Value {
         fields.insert("Driver".to_owned(), "local".into());
     }
     shown
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn binds_read_as_typed() {
-        let volume = |text: &str| text.parse::<VolumeRequest>().unwrap();
-        assert_eq!(bind(&volume("/a:/b:ro")).as_deref(), Some("/a:/b:ro"));
-        assert_eq!(bind(&volume("/a:/b")).as_deref(), Some("/a:/b"));
-        assert_eq!(bind(&volume("/b")), None);
-        assert_eq!(bind(&volume("data:/b")).as_deref(), Some("data:/b"));
-    }
 }

@@ -1,20 +1,22 @@
 //! `cofferdam inspect`: everything about containers, images and volumes, as JSON or through a template.
 
 mod document;
+mod host_config;
 mod image;
+mod network_settings;
 mod volume;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use cofferdam_engine::{Engine, Error, ListFilters};
-use cofferdam_names::ContainerId;
+use cofferdam_engine::{ContainerDetails, Engine, Error};
 use serde_json::Value;
 
+use self::document::Sizes;
 use crate::command::Run;
 use crate::each::each_printing;
 use crate::globals::Globals;
+use crate::plain;
 use crate::report::{Outcome, Report};
 use crate::session::{container, engine};
 use crate::template::Template;
@@ -80,8 +82,8 @@ impl InspectCommand {
     fn container(&self, engine: &Engine, word: &str) -> Result<Value, Report> {
         let id = container(engine, word)?;
         let details = engine.inspect(&id)?;
-        let size = if self.size { writable_size(engine, &id)? } else { None };
-        Ok(document::document(&details, size))
+        let sizes = if self.size { Some(sizes(engine, &details)) } else { None };
+        Ok(document::document(&details, sizes))
     }
 }
 
@@ -122,15 +124,16 @@ fn show(
         Some("json") => each_printing(words, |word| Ok(find(word)?.to_string())),
         Some(text) => {
             let template = Template::parse(text)?;
-            each_printing(words, |word| Ok(template.render(&find(word)?)?))
+            each_printing(words, |word| Ok(template.render_sparse(&find(word)?, document::OPTIONAL)?))
         }
     }
 }
 
-/// Bytes in the writable layer.
-fn writable_size(engine: &Engine, id: &ContainerId) -> Result<Option<u64>, Report> {
-    let filters = ListFilters { all: true, size: true, ids: vec![id.to_string()], ..ListFilters::default() };
-    Ok(engine.list(&filters)?.first().and_then(|summary| summary.size))
+/// Bytes in the writable layer, and with the image's. The files of the image `host` are the host's own: none are its.
+fn sizes(engine: &Engine, details: &ContainerDetails) -> Sizes {
+    let writable = details.summary.size.unwrap_or(0);
+    let image = engine.image(&details.summary.image_id).map_or(0, |image| image.size);
+    Sizes { writable, whole: writable.saturating_add(image) }
 }
 
 /// One JSON list of all that were found, and a report of each that was not.
@@ -146,7 +149,7 @@ fn list(words: &[String], mut find: impl FnMut(&str) -> Result<Value, Report>) -
     }
     let text = serde_json::to_string_pretty(&Value::Array(found))
         .map_err(|error| Report::new("cannot write JSON").because(&error))?;
-    writeln!(std::io::stdout().lock(), "{text}")?;
+    plain::print(&(text + "\n"))?;
     for report in reports {
         status = report.finish();
     }
