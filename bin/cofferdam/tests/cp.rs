@@ -320,3 +320,42 @@ fn a_copy_that_is_killed_leaves_no_mount() {
     assert_eq!(mounts(), before);
     assert!(eventually(|| home.run(&["start", "box"]).code == 0));
 }
+
+/// Docker's rule of a busy place: what is mounted, and what is a device, is not replaced by a copy, and stays in force.
+#[test]
+fn nothing_mounted_and_no_device_is_replaced() {
+    let Some(home) = busybox_home("nothing_mounted_and_no_device_is_replaced") else { return };
+    std::fs::write(home.path().join("file"), "mine").unwrap();
+    std::fs::write(home.path().join("kept"), "kept").unwrap();
+    let file = home.path().join("file").display().to_string();
+    let bind = format!("{}:/kept:ro", home.path().join("kept").display());
+    home.ok(&["run", "-d", "--name", "box", "-v", &bind, "busybox", "sleep", "1000"]);
+    home.ok(&["exec", "box", "ln", "-s", "/kept", "/tmp/link"]);
+    for (target, why) in [
+        ("/etc/hosts", "is mounted there"),
+        ("/kept", "is mounted there"),
+        ("/tmp/link", "is mounted there"),
+        ("/dev/null", "is a device"),
+    ] {
+        let ran = home.run(&["cp", &file, &format!("box:{target}")]);
+        assert!(ran.code == 1 && ran.err.contains(why), "{target}: {ran:?}");
+    }
+    assert_eq!(home.ok(&["exec", "box", "cat", "/kept"]), "kept");
+    home.ok(&["verify", "box"]);
+    home.ok(&["cp", &file, "box:/tmp/file"]);
+    home.ok(&["cp", &file, "box:/tmp/file"]);
+    assert_eq!(home.ok(&["exec", "box", "cat", "/tmp/file"]), "mine");
+}
+
+/// What the engine made to mount something on is none of the container's changes.
+#[test]
+fn diff_leaves_out_what_the_engine_made() {
+    let Some(home) = busybox_home("diff_leaves_out_what_the_engine_made") else { return };
+    home.ok(&["run", "--name", "idle", "-v", "data:/some/where", "busybox", "true"]);
+    assert_eq!(home.ok(&["diff", "idle"]), "");
+    home.ok(&["run", "--name", "busy", "busybox", "sh", "-c", "touch /etc/own; chmod 700 /tmp; mkdir /new"]);
+    assert_eq!(home.ok(&["diff", "busy"]), "C /etc\nA /etc/own\nA /new\nC /tmp");
+    let script = "touch \"$(printf '/tmp/x\\nA \\033[31m')\"";
+    home.ok(&["run", "--name", "forger", "busybox", "sh", "-c", script]);
+    assert_eq!(home.ok(&["diff", "forger"]), "C /tmp\nA /tmp/x\\nA \\x1b[31m");
+}

@@ -8,7 +8,7 @@
 mod support;
 
 use serde_json::json;
-use support::{Bundle, Home, is_root};
+use support::{Bundle, Home, busybox_home, is_root};
 
 /// A container in the host's network namespace would reach a socket in the abstract namespace. The shim's is a file that only its
 /// owner comes to.
@@ -74,4 +74,20 @@ fn cve_2026_53492_annotations_bring_no_device() {
     });
     let ran = bundle.run("cve-2026-53492");
     assert_eq!((ran.code, ran.out), (0, plain.out), "{}", ran.err);
+}
+
+/// The engine reads a container's account files as root: a link to a file of /proc that only the host's root may read, and
+/// that is emptied by reading (/proc/kmsg), must not make it the container's deputy.
+#[test]
+fn account_files_are_the_containers_own_files() {
+    let Some(home) = busybox_home("account_files_are_the_containers_own_files") else { return };
+    for (link, why) in
+        [("/proc/kmsg", "kernel's own"), ("/sys/kernel/notes", "kernel's own"), ("/dev/null", "is no file")]
+    {
+        home.ok(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]);
+        home.ok(&["exec", "box", "ln", "-sf", link, "/etc/passwd"]);
+        let ran = home.run(&["exec", "-u", "joe", "box", "true"]);
+        assert!(ran.code != 0 && ran.err.contains(why), "{link}: {ran:?}");
+        home.ok(&["rm", "-f", "box"]);
+    }
 }

@@ -1,9 +1,10 @@
 //! `exec`: one more process in a running container, under every control of its first one.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use cofferdam_confinement::{IdMapping, IdMaps, MapWriter, Plan, Process, Setgroups};
+use cofferdam_image::tree::walk::is_kernels_own;
 use cofferdam_kernel::proc::ProcFs;
 use cofferdam_names::ContainerId;
 use cofferdam_policy::{ExecOptions, plan_exec};
@@ -131,23 +132,28 @@ fn plan_process(live: &Live, request: &ExecRequest) -> Result<Process> {
     Ok(plan_exec(&live.plan, &options)?)
 }
 
-/// A file of the container as text; empty if it has none. Resolved inside its root, and never waited for: the container
-/// could have put a pipe in its place.
+/// A file of the container as text; empty if it has none. Resolved inside its root. What the container has put in its place is
+/// looked at before it is opened: a pipe would be waited for, and a file of /proc read for a container that may not read it
+/// (/proc/kmsg is even emptied by that).
 pub(crate) fn read_inside(root: &OwnedFd, name: &str) -> io::Result<String> {
     use std::io::Read;
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let file = match openat2(root, name, flags, Mode::empty(), resolve) {
+    let found = match openat2(root, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve) {
         Ok(file) => file,
         Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => return Ok(String::new()),
         Err(error) => return Err(error.into()),
     };
-    let kind = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode);
+    let kind = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&found)?.st_mode);
     if kind != rustix::fs::FileType::RegularFile {
         return Err(io::Error::other(format!("/{name} is no file")));
     }
+    if is_kernels_own(&found)? {
+        return Err(io::Error::other(format!("/{name} is of a file system of the kernel's own")));
+    }
+    // The same file, whatever is at its path by now.
+    let file = std::fs::File::open(format!("/proc/self/fd/{}", found.as_raw_fd()))?;
     let mut bytes = Vec::new();
-    std::fs::File::from(file).take(MAX_ACCOUNT_FILE as u64).read_to_end(&mut bytes)?;
+    file.take(MAX_ACCOUNT_FILE as u64).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 

@@ -12,8 +12,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, StatxFlags, Timespec, Timestamps, Uid, chmodat,
-    chownat, fchmod, fchown, linkat, mkdirat, mknodat, openat2, statx, symlinkat, unlinkat, utimensat,
+    AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, StatxAttributes, StatxFlags, Timespec, Timestamps,
+    Uid, chmodat, chownat, fchmod, fchown, linkat, mkdirat, mknodat, openat2, statx, symlinkat, unlinkat,
+    utimensat,
 };
 use rustix::io::Errno;
 
@@ -102,6 +103,28 @@ struct Place {
 impl Place {
     fn name(&self) -> &OsStr {
         self.inner.file_name().unwrap_or_default()
+    }
+}
+
+/// Refuses what a copy must not take away: what is mounted (unlinking its place would end that mount, and uncover what a
+/// read-only or masked file hides) and device nodes. Looked at in the mounts through which the place was reached; whoever
+/// swaps it after this look cannot mount.
+fn check_replaceable(place: &Place) -> io::Result<()> {
+    let flags = AtFlags::SYMLINK_NOFOLLOW;
+    let found = match statx(&place.parent, place.name(), flags, StatxFlags::TYPE) {
+        Err(Errno::NOENT) => return Ok(()),
+        found => found?,
+    };
+    if found.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT)
+        && found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)
+    {
+        return Err(io::Error::other(format!("/{} is mounted there", place.inner.display())));
+    }
+    match FileType::from_raw_mode(found.stx_mode.into()) {
+        FileType::CharacterDevice | FileType::BlockDevice => {
+            Err(io::Error::other(format!("/{} is a device", place.inner.display())))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -230,6 +253,9 @@ impl TreeWriter {
     /// The place of what is no folder, made free.
     fn free_place(&mut self, path: &Path, what: &str) -> io::Result<Place> {
         let place = self.place(path)?.ok_or_else(|| invalid(format!("its root is a {what}")))?;
+        if self.replace == Replace::SameKind {
+            check_replaceable(&place)?;
+        }
         match unlinkat(&place.parent, place.name(), AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(Errno::ISDIR | Errno::PERM) if self.replace == Replace::Anything => {
