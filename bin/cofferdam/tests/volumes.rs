@@ -235,3 +235,23 @@ fn volumes_that_nobody_needs_do_not_come_of_races() {
     let folders = std::fs::read_dir(home.path().join("state/volumes")).unwrap();
     assert_eq!(folders.count(), left.len());
 }
+
+/// A part of a volume, and no link that a container put into its place.
+#[test]
+fn a_part_of_a_volume_is_mounted_and_no_link_is_followed() {
+    let Some(home) = busybox_home("a_part_of_a_volume_is_mounted_and_no_link_is_followed") else { return };
+    let script = "mkdir -p /v/a/b; echo inside >/v/a/b/file; ln -s /etc /v/link; ln -s a /v/near";
+    home.ok(&["run", "--rm", "-v", "data:/v", "busybox", "sh", "-c", script]);
+    let read = |part: &str| {
+        let mount = format!("type=volume,src=data,dst=/part,volume-subpath={part}");
+        home.run(&["run", "--rm", "--mount", &mount, "busybox", "cat", "/part/file"])
+    };
+    assert_eq!(read("a/b").out, "inside\n");
+    for bad in ["link", "near/b", "none", "../data"] {
+        let ran = read(bad);
+        assert_eq!((ran.code, ran.out.as_str()), (125, ""), "{bad}: {ran:?}");
+    }
+    let mount = "type=volume,src=data,dst=/part,volume-subpath=a/b";
+    home.ok(&["run", "-d", "--name", "box", "--mount", mount, "busybox", "sleep", "100"]);
+    home.ok(&["verify", "box"]);
+}

@@ -82,6 +82,8 @@ impl Engine {
         zone: &Zone,
     ) -> Result<BTreeMap<String, VolumeSource>> {
         let volumes = self.paths.volumes();
+        // Of a part of a volume no link is followed, not even one that leads to the state folder.
+        let volumes = volumes.canonicalize().unwrap_or(volumes);
         let mut sources = BTreeMap::new();
         for name in request.volume_names() {
             let zone = match VolumeFolder::open(&volumes, name)? {
@@ -112,7 +114,7 @@ impl Engine {
         image: &ReadyImage,
         new: &mut Vec<String>,
     ) -> Result<()> {
-        let VolumeKind::Volume { name: Some(name), no_copy, anonymous, .. } = &volume.kind else {
+        let VolumeKind::Volume { name: Some(name), no_copy, anonymous, subpath } = &volume.kind else {
             return Ok(());
         };
         let own = &zone.name.value;
@@ -126,7 +128,12 @@ impl Engine {
         if folder.meta.zone != *own && !zone.mounts.volumes_from.value.contains(&folder.meta.zone) {
             return Err(Error::VolumeOfZone { name: name.clone(), zone: folder.meta.zone });
         }
-        if *no_copy { Ok(()) } else { fill::fill(&folder, &image.layers, &volume.target) }
+        // What the image has at the target is not the volume's content where only a part of it is mounted there.
+        if *no_copy || subpath.is_some() {
+            Ok(())
+        } else {
+            fill::fill(&folder, &image.layers, &volume.target)
+        }
     }
 }
 

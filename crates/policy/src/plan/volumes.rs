@@ -1,6 +1,6 @@
 //! What a user brings in: `-v`, `--mount`, `--tmpfs`.
 
-use std::path::Path;
+use std::path::{Component, Path};
 
 use cofferdam_confinement::{Flag, Mount, MountFlags, MountKind, Propagation};
 use cofferdam_names::ContainerPath;
@@ -12,6 +12,21 @@ use crate::{BindRecursion, TmpfsOptions, VolumeKind, VolumeRequest};
 /// What a user's mount may not replace: the runtime and the container's own view of the kernel rely on them
 /// (CVE-2019-19921: a volume over /proc redirects the label's write).
 const RESERVED: [&str; 2] = ["/proc", "/sys"];
+
+/// Mounts a folder of a volume in its place. A container that shares the volume may put a link there, before or while it is
+/// opened: so none is followed (CVE-2024-23653 and its like are of paths that were checked first and opened later).
+fn narrow(asked: &str, mount: &mut Mount, subpath: &Path) -> Result<(), PolicyError> {
+    let mut parts = subpath.components().peekable();
+    if parts.peek().is_none() || !parts.all(|part| matches!(part, Component::Normal(_))) {
+        let rule = "volume-subpath is a relative path inside the volume, without `..`";
+        return Err(PolicyError::invalid(asked, rule));
+    }
+    if let MountKind::Bind { source, resolved, .. } = &mut mount.kind {
+        source.push(subpath);
+        *resolved = true;
+    }
+    Ok(())
+}
 
 impl Planner<'_> {
     pub(super) fn user_mounts(&self) -> Result<Vec<Mount>, PolicyError> {
@@ -47,11 +62,11 @@ impl Planner<'_> {
             VolumeKind::Volume { name, subpath, .. } => {
                 let name = name.as_deref().unwrap_or_default();
                 let asked = format!("volume {name}:{}", volume.target);
-                if subpath.is_some() {
-                    let why = "a container that shares the volume could put a link in the folder's place; mount the whole volume";
-                    return Err(PolicyError::not_built(format!("{asked}: volume-subpath"), why));
+                let mut mount = self.engine_volume(&asked, name, &volume.target, volume.readonly)?;
+                if let Some(subpath) = subpath {
+                    narrow(&asked, &mut mount, subpath)?;
                 }
-                self.engine_volume(&asked, name, &volume.target, volume.readonly)
+                Ok(mount)
             }
             VolumeKind::Tmpfs { options } => {
                 let asked = format!("--mount type=tmpfs,target={}", volume.target);

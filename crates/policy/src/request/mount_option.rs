@@ -71,6 +71,21 @@ impl Fields {
                 self.bound_to.push(("bind", key.to_owned()));
                 self.recursion = switch()?.then(|| "disabled".to_owned());
             }
+            "bind-create-src" => {
+                self.bound_to.push(("bind", key.to_owned()));
+                if switch()? {
+                    return Err("bind-create-src is not built: make the folder first".to_owned());
+                }
+            }
+            "volume-driver" => {
+                self.bound_to.push(("volume", key.to_owned()));
+                if needed()? != "local" {
+                    return Err("volume-driver is local: there is no other".to_owned());
+                }
+            }
+            "volume-opt" | "volume-label" => {
+                return Err(format!("{key} is of new volumes: make it with `cofferdam volume create`"));
+            }
             "volume-nocopy" => {
                 self.bound_to.push(("volume", key.to_owned()));
                 self.no_copy = switch()?;
@@ -131,6 +146,10 @@ impl Fields {
             }
             "tmpfs" if self.source.is_some() => return Err("type=tmpfs has no source".to_owned()),
             "tmpfs" => VolumeKind::Tmpfs { options: self.tmpfs },
+            "image" => {
+                let rule = "type=image is not built: make a container of the image, and copy out of it";
+                return Err(rule.to_owned());
+            }
             other => return Err(format!("type is bind, volume or tmpfs, not {other:?}")),
         };
         Ok(VolumeRequest { target, kind, readonly: self.readonly })
@@ -163,6 +182,9 @@ mod tests {
     fn forms_of_docker() {
         let bind = VolumeRequest::parse_mount("type=bind,src=/a,dst=/b,readonly").unwrap();
         assert_eq!((bind.target.as_str(), bind.readonly), ("/b", Some(true)));
+        let part = "type=volume,src=data,dst=/d,volume-driver=local,volume-subpath=a/b";
+        let part = VolumeRequest::parse_mount(part).unwrap();
+        assert!(matches!(part.kind, VolumeKind::Volume { subpath: Some(path), .. } if path.ends_with("a/b")));
         let quoted = VolumeRequest::parse_mount(r#"type=bind,"src=/a,b",dst=/b"#).unwrap();
         assert!(matches!(quoted.kind, VolumeKind::Bind { source, .. } if source.ends_with("a,b")));
         let tmpfs = VolumeRequest::parse_mount("type=tmpfs,dst=/t,tmpfs-size=1m,tmpfs-mode=700").unwrap();
@@ -182,6 +204,10 @@ mod tests {
             "type=bind,src=/a,dst=/b,bind-recursive=readonly",
             "type=tmpfs,src=/a,dst=/b",
             "type=npipe,src=/a,dst=/b",
+            "type=image,src=busybox,dst=/b",
+            "type=bind,src=/a,dst=/b,bind-create-src",
+            "type=volume,src=data,dst=/b,volume-driver=nfs",
+            "type=volume,src=data,dst=/b,volume-opt=o=bind",
             "src=/a,dst=/b",
             "\"type=bind",
         ] {

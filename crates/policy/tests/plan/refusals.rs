@@ -76,19 +76,24 @@ fn what_is_not_built_is_refused_and_not_ignored() {
         ("--publish 80:80", asking(|r| r.network.publish = vec!["80:80".to_owned()])),
         ("--publish-all", asking(|r| r.network.publish_all = true)),
         ("--ip", asking(|r| r.network.ip = Some("10.0.0.1".to_owned()))),
-        (
-            "volume default-data",
-            asking(|r| {
-                let text = "type=volume,src=default-data,dst=/data,volume-subpath=x";
-                r.volumes = vec![VolumeRequest::parse_mount(text).unwrap()];
-            }),
-        ),
         ("--ipc=container", asking(|r| r.namespaces.ipc = Some(option_mode("container:x")))),
         ("label", asking(|r| r.security_options = vec!["label=type:x_t".parse().unwrap()])),
         ("--cpu-rt", asking(|r| r.resources.cpu_rt_runtime = Some(1))),
     ] {
         let text = refused(&zone, &request);
         assert!(text.contains(word) && text.contains("not built yet"), "{word}: {text}");
+    }
+}
+
+#[test]
+fn a_part_of_a_volume_is_inside_it() {
+    let zone = zone("default");
+    for bad in ["../x", "a/../../x", "/etc", "."] {
+        let request = asking(|r| {
+            let text = format!("type=volume,src=default-data,dst=/data,volume-subpath={bad}");
+            r.volumes = vec![VolumeRequest::parse_mount(&text).unwrap()];
+        });
+        assert!(refused(&zone, &request).contains("volume-subpath"), "{bad}");
     }
 }
 
