@@ -1,8 +1,8 @@
 //! One action on several containers: a failure with one of them does not keep the others from their turn.
 
-use std::io::Write;
 use std::process::ExitCode;
 
+use crate::plain;
 use crate::report::{Outcome, Report};
 
 /// Does the action for each word and prints the word when it has worked. Each failure is told at once; the exit status is
@@ -20,7 +20,7 @@ pub(crate) fn each_printing(
     let mut failed = false;
     for word in words {
         match action(word) {
-            Ok(line) => writeln!(std::io::stdout().lock(), "{line}")?,
+            Ok(line) => plain::print(&format!("{line}\n"))?,
             Err(report) => {
                 let fails = report.is_failure();
                 let code = report.finish();

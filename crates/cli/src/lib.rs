@@ -16,6 +16,7 @@ mod globals;
 mod help;
 mod listing;
 pub mod oci;
+mod plain;
 mod plan_sheet;
 mod report;
 mod session;

@@ -1,9 +1,8 @@
 //! Listings: a table, a template per row, or JSON, as `--format` says.
 
-use std::io::Write;
-
 use serde_json::{Map, Value};
 
+use crate::plain;
 use crate::report::Report;
 use crate::table;
 use crate::template::Template;
@@ -50,7 +49,7 @@ impl Layout {
     /// Prints rows on standard output.
     pub(crate) fn print(&self, rows: &[Row], text: Option<&str>, quiet: bool) -> Result<(), Report> {
         let out = self.render(rows, text, quiet)?;
-        Ok(std::io::stdout().lock().write_all(out.as_bytes())?)
+        Ok(plain::print(&out)?)
     }
 
     /// The rows as text.
@@ -62,7 +61,8 @@ impl Layout {
             Format::Usual => {
                 let header = self.usual.iter().map(|field| self.header(field)).collect::<Vec<_>>().join("\t");
                 let cells = |row: &Row| {
-                    self.usual.iter().map(|field| cell(row, field)).collect::<Vec<_>>().join("\t")
+                    let cells = self.usual.iter().map(|field| plain::cell(&cell(row, field)).into_owned());
+                    cells.collect::<Vec<_>>().join("\t")
                 };
                 let lines: Vec<String> = std::iter::once(header).chain(rows.iter().map(cells)).collect();
                 Ok(table::align(lines.iter().map(String::as_str)))
@@ -78,7 +78,7 @@ impl Layout {
                     .collect();
                 let mut lines = vec![fill(&template, &headers, |_, key| key.to_uppercase())?];
                 for row in rows {
-                    lines.push(fill(&template, row, label)?);
+                    lines.push(fill(&template, &plain_row(row), label)?);
                 }
                 Ok(table::align(lines.iter().map(String::as_str)))
             }
@@ -100,6 +100,15 @@ fn cell(row: &Row, field: &str) -> String {
         Some(Value::Null) | None => String::new(),
         Some(other) => other.to_string(),
     }
+}
+
+/// A row whose fields do not leave their columns.
+fn plain_row(row: &Row) -> Row {
+    let shown = |value: &Value| match value {
+        Value::String(text) => Value::from(plain::cell(text)),
+        other => other.clone(),
+    };
+    row.iter().map(|(field, value)| (field.clone(), shown(value))).collect()
 }
 
 /// Fills a template for one row; `label` is what `.Label "key"` gives.
@@ -139,6 +148,15 @@ mod tests {
         LAYOUT
             .render(&[row("1234", "web"), row("5678", "db")], format, quiet)
             .unwrap_or_else(|report| report.text())
+    }
+
+    #[test]
+    fn a_cell_stays_in_its_place() {
+        let rows = [row("12", "a\tb\n\x1b[2Jforged")];
+        let render = |format: Option<&str>| LAYOUT.render(&rows, format, false).unwrap();
+        assert_eq!(render(None), "CONTAINER ID   NAMES\n12             a\\tb\\n\\x1b[2Jforged\n");
+        assert_eq!(render(Some("table {{.ID}}\\t{{.Names}}")), render(None));
+        assert_eq!(render(Some("{{.Names}}")), "a\tb\n\x1b[2Jforged\n", "a program gets every byte");
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt::Write;
 use std::process::ExitCode;
 
+use crate::plain;
+
 /// Docker's status for "the engine could not do it" of `run`, `create` and `exec`.
 pub(crate) const ENGINE_FAILED: u8 = 125;
 
@@ -68,21 +70,14 @@ impl Report {
 
     /// The text, with a newline at its end.
     pub(crate) fn text(&self) -> String {
-        let mut text = format!("cofferdam: {}\n", self.message);
+        let mut text = format!("cofferdam: {}\n", indented(&self.message, "  "));
         for (word, lines) in [("cause", &self.causes), ("hint", &self.hints)] {
             for line in lines {
-                let indented = line.trim_end().replace('\n', "\n         ");
-                let _ = writeln!(text, "  {word}: {indented}");
+                let _ = writeln!(text, "  {word}: {}", indented(line, "         "));
             }
         }
         // Texts of images, archives and registries may be in it, and must not drive the terminal.
-        text.chars()
-            .map(
-                |letter| {
-                    if letter.is_control() && !matches!(letter, '\n' | '\t') { '\u{fffd}' } else { letter }
-                },
-            )
-            .collect()
+        plain::lines(&text).into_owned()
     }
 
     /// Says it on standard error and gives the exit status.
@@ -94,6 +89,11 @@ impl Report {
         }
         ExitCode::from(self.status)
     }
+}
+
+/// A text whose further lines are seen to be its own: a name with a line end in it makes no line of ours.
+fn indented(text: &str, margin: &str) -> String {
+    text.trim_end().replace('\n', &format!("\n{margin}"))
 }
 
 /// Writing to standard output failed. A closed pipe is no failure to talk about: the reader has seen enough.
@@ -117,6 +117,12 @@ impl From<crate::template::TemplateError> for Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_makes_no_line_of_ours_and_moves_no_cursor() {
+        let text = Report::new("cannot copy c:/\x1b[2Jf\n  hint: run rm").text();
+        assert_eq!(text, "cofferdam: cannot copy c:/\\x1b[2Jf\n    hint: run rm\n");
+    }
 
     #[test]
     fn one_chain() {

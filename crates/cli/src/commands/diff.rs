@@ -8,6 +8,7 @@ use cofferdam_engine::{Change, ChangeKind};
 
 use crate::command::Run;
 use crate::globals::Globals;
+use crate::plain;
 use crate::report::Outcome;
 use crate::session::{container, engine};
 
@@ -38,6 +39,7 @@ pub(super) fn print(changes: &[Change], out: &mut impl Write) -> std::io::Result
             ChangeKind::Added => 'A',
             ChangeKind::Deleted => 'D',
         };
-        writeln!(out, "{letter} {}", change.path)
+        // Names of the container's choice: one with a line end in it must not look like two.
+        writeln!(out, "{letter} {}", plain::cell(&change.path))
     })
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::command::Run;
 use crate::filter::Filter;
 use crate::globals::Globals;
+use crate::plain;
 use crate::report::{Outcome, Report};
 use crate::session::engine;
 use crate::template::Template;
@@ -94,12 +95,11 @@ impl Run for EventsCommand {
             Some(text) => Shape::Template(Template::parse(text)?),
         };
         let engine = engine(globals)?;
-        let mut out = std::io::stdout().lock();
         for event in engine.events(&EventQuery { since: self.since, until: self.until })? {
             let event = event?;
             if matches(&event, &self.filter) {
-                writeln!(out, "{}", shape.write(&event)?)?;
-                out.flush()?;
+                plain::print(&format!("{}\n", shape.write(&event)?))?;
+                std::io::stdout().lock().flush()?;
             }
         }
         Ok(ExitCode::SUCCESS)

@@ -1,6 +1,5 @@
 //! `cofferdam plan`: what `run` would do, without doing it.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
@@ -8,6 +7,7 @@ use clap::{Parser, ValueEnum};
 use crate::command::Run;
 use crate::flags::ContainerFlags;
 use crate::globals::Globals;
+use crate::plain;
 use crate::plan_sheet;
 use crate::report::{Outcome, Report};
 use crate::session::{engine, start_failure};
@@ -53,7 +53,7 @@ impl Run for PlanCommand {
                 json.map_err(|error| Report::new("cannot write the plan as JSON").because(&error))? + "\n"
             }
         };
-        std::io::stdout().lock().write_all(text.as_bytes())?;
+        plain::print(&text)?;
         Ok(ExitCode::SUCCESS)
     }
 }

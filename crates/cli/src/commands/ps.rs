@@ -158,6 +158,7 @@ pub(super) fn row(container: &ContainerSummary, now: Timestamp, whole: bool) -> 
 }
 
 fn shortened(text: &str, length: usize) -> String {
+    // On one line before it is cut, so that what is cut off is not half of what was written out.
     let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if clean.chars().count() <= length {
         return clean;

@@ -1,7 +1,7 @@
 //! `cofferdam receipt check`: whether a receipt was signed by a key that is trusted, and what it says. Needs no rights beyond
 //! reading the files: a receipt is checked anywhere.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,6 +11,7 @@ use cofferdam_proof::{Envelope, PublicKey, Scope, Statement, Unobservable, Verdi
 use crate::client_file;
 use crate::command::Run;
 use crate::globals::Globals;
+use crate::plain;
 use crate::report::{Outcome, Report};
 use crate::session;
 
@@ -62,7 +63,7 @@ pub(super) fn verdict_status(verdict: Verdict) -> ExitCode {
 pub(super) fn print(statement: &Statement, shape: Shape, whole: bool) -> Result<(), Report> {
     let text = shown(statement, shape, whole)
         .map_err(|error| Report::new("cannot write the statement as JSON").because(&error))?;
-    Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
+    Ok(plain::print(&text)?)
 }
 
 /// A statement as text.

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::command::Run;
 use crate::globals::Globals;
 use crate::listing::{Layout, Row};
+use crate::plain;
 use crate::report::{Outcome, Report};
 use crate::session::{container, engine};
 use crate::size;
@@ -74,7 +75,7 @@ impl Run for StatsCommand {
                 .collect();
             let text = LAYOUT.render(&rows, self.format.as_deref(), false)?;
             let mut out = std::io::stdout().lock();
-            write!(out, "{}{text}", if clears { CLEAR } else { "" })?;
+            write!(out, "{}{}", if clears { CLEAR } else { "" }, plain::shown(&text))?;
             out.flush()?;
             if self.no_stream {
                 return Ok(ExitCode::SUCCESS);

@@ -1,6 +1,5 @@
 //! `cofferdam top`: the processes of a container.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -9,6 +8,7 @@ use cofferdam_names::Timestamp;
 
 use crate::command::Run;
 use crate::globals::Globals;
+use crate::plain;
 use crate::report::{Outcome, Report};
 use crate::session::{container, engine};
 use crate::{table, when};
@@ -30,14 +30,14 @@ impl Run for TopCommand {
         let engine = engine(globals)?;
         if !options.is_empty() {
             let processes = engine.top(&container(&engine, name)?)?;
-            std::io::stdout().lock().write_all(by_ps(options, &processes)?.as_bytes())?;
+            plain::print(&by_ps(options, &processes)?)?;
             return Ok(ExitCode::SUCCESS);
         }
         let now = when::now();
         let mut lines = vec!["UID\tPID\tPPID\tC\tSTIME\tTTY\tTIME\tCMD".to_owned()];
         lines.extend(engine.top(&container(&engine, name)?)?.iter().map(|process| line(process, now)));
         let text = table::align(lines.iter().map(String::as_str));
-        std::io::stdout().lock().write_all(text.as_bytes())?;
+        plain::print(&text)?;
         Ok(ExitCode::SUCCESS)
     }
 }

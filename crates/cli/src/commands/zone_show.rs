@@ -1,6 +1,5 @@
 //! `cofferdam zone show`: a zone with everything that it says, also what its file leaves to its base.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -8,6 +7,7 @@ use cofferdam_names::ZoneName;
 
 use crate::command::Run;
 use crate::globals::Globals;
+use crate::plain;
 use crate::report::Outcome;
 use crate::session::engine;
 
@@ -22,7 +22,7 @@ pub(crate) struct ZoneShowCommand {
 impl Run for ZoneShowCommand {
     fn run(self, globals: &Globals) -> Outcome {
         let zone = engine(globals)?.zones().load(&self.name)?;
-        std::io::stdout().lock().write_all(zone.to_toml().as_bytes())?;
+        plain::print(&zone.to_toml())?;
         Ok(ExitCode::SUCCESS)
     }
 }
