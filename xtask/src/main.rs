@@ -31,7 +31,7 @@ usage: cargo xtask TOOL
   kills       kill -9 at random moments: [COUNT] (200)
   ci          install what the tests need, check everything, run every test, count and report
   runc-suite  run runc's own tests: [--runtime cofferdam|runc|PATH] [--file NAME]... [--filter REGEX] [--output FILE]
-  bench       audit: the audit of this host beside Lynis and others [--runs N]; or starts beside the peers: start [--engines A,B] [--runs N] [--row N] [--crowd N] [--output FILE]
+  bench       audit: the audit of this host beside Lynis and others [--runs N]; resolver: a zone's DNS [--questions N]; or starts beside the peers: start [--engines A,B] [--runs N] [--row N] [--crowd N] [--output FILE]
 ";
 
 fn main() -> ExitCode {
@@ -57,6 +57,7 @@ fn run(tool: Option<&str>, arguments: &[String]) -> Result<ExitCode> {
         (Some("kills"), []) => heavy::kills(None),
         (Some("kills"), [count]) => heavy::kills(Some(count)),
         (Some("bench"), arguments) => bench::run(arguments),
+        (Some("resolver-keeper"), [number, place]) => bench::keep_resolver(number, place),
         (Some("bench-worker"), []) => bench::worker::serve().map(|()| ExitCode::SUCCESS),
         (Some("runc-suite"), arguments) => runc_suite::run(arguments),
         _ => {

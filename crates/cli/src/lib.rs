@@ -45,6 +45,10 @@ pub fn main() -> ExitCode {
     if oci::is_own_name(name) {
         return oci::run(name, arguments);
     }
+    if name == cofferdam_engine::RESOLVER_PROGRAM {
+        // Its keeper sees its end, and has nobody to tell why.
+        return if cofferdam_engine::resolve().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     if name.ends_with(cofferdam_engine::container_init::NAME) {
         return ExitCode::from(cofferdam_engine::container_init::run(arguments));
     }

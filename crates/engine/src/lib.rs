@@ -47,6 +47,8 @@ mod volume;
 mod zones;
 
 pub use attach_stream::AttachStream;
+pub use cofferdam_resolver::plan::PROGRAM as RESOLVER_PROGRAM;
+pub use cofferdam_resolver::worker::main as resolve;
 pub use cofferdam_shim::container_init;
 pub use cofferdam_shim::{ContainerState, ExitClass, ExitStatus, SUBCOMMAND as SHIM_SUBCOMMAND, Status};
 pub use container::{ContainerDetails, ContainerSummary, ListFilters};

@@ -1,4 +1,4 @@
-//! `cargo xtask bench audit`: see [`audit`].
+//! `cargo xtask bench audit`: see [`audit`]; `cargo xtask bench resolver`: see [`resolver`].
 //!
 //! `cargo xtask bench start`: what a start, an exec and an idle container cost, ours beside its peers, in one run.
 
@@ -7,6 +7,7 @@ mod bundle;
 mod cases;
 mod engine;
 mod report;
+mod resolver;
 mod statistics;
 pub(crate) mod worker;
 
@@ -21,6 +22,7 @@ use crate::workspace::{Workspace, cargo};
 use bundle::Ground;
 use engine::Engine;
 use report::Report;
+pub(crate) use resolver::keep as keep_resolver;
 
 /// What the benchmark needs installed.
 const PACKAGES: [&str; 11] = [
@@ -54,6 +56,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
         && first == "audit"
     {
         return audit::run(rest);
+    }
+    if let [first, rest @ ..] = arguments
+        && first == "resolver"
+    {
+        return resolver::run(rest);
     }
     let options = parse(arguments)?;
     let workspace = Workspace::load()?;
