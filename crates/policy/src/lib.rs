@@ -1,6 +1,7 @@
 //! Zone files become zones; a zone and a request become a plan. Pure, but for reading the files.
 
 mod context;
+pub mod graph;
 mod plan;
 mod quantity;
 mod request;

@@ -124,10 +124,12 @@ fn class_v6(address: Ipv6Addr) -> Class {
         [0, 0, 0, 0, 0, 0, ..] => Class::Never,
         // Link-local, the old site-local, multicast.
         [0xFE80..=0xFEFF, ..] | [0xFF00..=0xFFFF, ..] => Class::Never,
+        // A cloud's metadata service, as 169.254.169.254 is.
+        [0xFD00, 0xEC2, 0, 0, 0, 0, 0, 0x254] => Class::Never,
         // NAT64 (RFC 6052), and 6to4.
         [0x64, 0xFF9B, 0, 0, 0, 0, high, low] => class_v4(inner(high, low)),
         [0x2002, high, low, ..] => class_v4(inner(high, low)),
-        // Unique local (Amazon's fd00:ec2::254 among them), local NAT64, discard-only.
+        // Unique local, local NAT64, discard-only.
         [0xFC00..=0xFDFF, ..] | [0x64, 0xFF9B, ..] | [0x100, ..] => Class::Private,
         // Teredo, ORCHID and their like; documentation.
         [0x2001, 0..=0x1FF, ..] | [0x2001, 0xDB8, ..] | [0x3FFF, 0..=0xFFF, ..] => Class::Private,
@@ -157,6 +159,7 @@ mod tests {
             "::1",
             "fe80::1",
             "ff02::fb",
+            "fd00:ec2::254",
             "::ffff:169.254.169.254",
             "::ffff:8.8.8.8",
             "64:ff9b::a9fe:a9fe",
@@ -168,8 +171,7 @@ mod tests {
 
     #[test]
     fn private_networks_are_told_from_public_ones() {
-        for address in
-            ["10.1.2.3", "172.31.0.1", "192.168.0.1", "100.100.100.200", "fd00:ec2::254", "2001:db8::1"]
+        for address in ["10.1.2.3", "172.31.0.1", "192.168.0.1", "100.100.100.200", "fd00::1", "2001:db8::1"]
         {
             assert_eq!(class_of(address), Class::Private, "{address}");
         }

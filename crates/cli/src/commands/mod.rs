@@ -50,6 +50,7 @@ mod volume_rm;
 mod wait;
 mod zone_apply;
 mod zone_check;
+mod zone_graph;
 mod zone_ls;
 mod zone_rm;
 mod zone_show;
@@ -97,6 +98,7 @@ pub(crate) const COMMANDS: &[Entry] = &[
     ),
     entry::<zone_ls::ZoneLsCommand>("zone ls", "List zones"),
     entry::<zone_show::ZoneShowCommand>("zone show", "Show everything that a zone says"),
+    entry::<zone_graph::ZoneGraphCommand>("zone graph", "Show who may talk to whom"),
     entry::<zone_check::ZoneCheckCommand>("zone check", "Check zone files"),
     entry::<zone_apply::ZoneApplyCommand>("zone apply", "Make zone files this host's zones"),
     entry::<zone_rm::ZoneRmCommand>("zone rm", "Remove zones"),
