@@ -72,7 +72,7 @@ impl Graph {
         }
         for ((side, party), spot) in &spots {
             // A zone stands at both sides with the same box.
-            if *side == 0 || matches!(party, Party::Outside(_)) {
+            if *side == 0 || spot.x != COLUMNS[1] {
                 self.draw_box(&mut svg, party, *spot);
             }
         }
