@@ -91,13 +91,11 @@ impl Graph {
         let ends = self.arrows.iter().flat_map(|arrow| [(0_u8, &arrow.from), (1_u8, &arrow.to)]);
         for (side, party) in ends {
             // A zone that is not one of the graph's stands outside of it.
-            let key = (side, party.clone());
-            if !spots.contains_key(&key) {
+            spots.entry((side, party.clone())).or_insert_with(|| {
                 let row = &mut rows[usize::from(side)];
-                let x = COLUMNS[usize::from(side) * 2];
-                spots.insert(key, Spot { x, y: TOP + *row * ROW });
                 *row += 1;
-            }
+                Spot { x: COLUMNS[usize::from(side) * 2], y: TOP + (*row - 1) * ROW }
+            });
         }
         spots
     }
