@@ -6,6 +6,7 @@
 
 mod listening;
 mod membership;
+mod policy;
 mod process;
 mod turn;
 mod upstream;
@@ -25,6 +26,7 @@ use crate::settings::Settings;
 use listening::Sockets;
 use membership::Answer;
 pub use membership::{JoinError, Member, Shown, ZonePolicy, join, show};
+pub use policy::InvalidRules;
 pub(crate) use process::CONTROL;
 pub use process::{Place, StartError};
 use process::{Running, Slot};

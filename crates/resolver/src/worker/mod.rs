@@ -14,6 +14,7 @@ use std::io::{self, Read, Seek};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
+use cofferdam_kernel::code_pages;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recvfrom, sendto};
 use rustix::time::{ClockId, clock_gettime};
@@ -46,6 +47,8 @@ struct Worker {
     exchanges: Exchanges,
     effects: Vec<Effect>,
     buffer: Vec<u8>,
+    /// Nothing has come since the pages of its code were let go.
+    slim: bool,
 }
 
 /// Answers until the keeper has gone. `control` is this end of the socket to it.
@@ -65,6 +68,7 @@ pub fn run(control: Control) -> io::Result<()> {
         exchanges: Exchanges::default(),
         effects: Vec::new(),
         buffer: vec![0; BUFFER],
+        slim: false,
     };
     while worker.turn()? {}
     Ok(())
@@ -99,6 +103,11 @@ impl Worker {
         let deadline = self.resolver.as_ref().map_or(u64::MAX, Resolver::deadline);
         let deadline = deadline.min(self.streams.deadline());
         let ready = self.poller.wait(deadline.saturating_sub(now()))?;
+        // Most zones ask seldom: what their resolver's start has touched is not needed meanwhile.
+        if ready.is_empty() && !self.slim {
+            code_pages::release();
+        }
+        self.slim = ready.is_empty();
         for source in ready {
             match source {
                 Source::Control => {
