@@ -23,12 +23,10 @@ impl Lease {
                 missing.push((blob, diff_id));
             }
         }
-        let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(missing.len());
-        if threads < 2 {
-            return missing
-                .iter()
-                .try_for_each(|(blob, diff_id)| self.unpack_blob(&blob.digest, diff_id).map(|_| ()));
+        if missing.is_empty() {
+            return Ok(());
         }
+        let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(missing.len());
         // The largest first: the last to be begun should be short.
         missing.sort_by_key(|(blob, _)| blob.size);
         let before = threads_now();

@@ -7,6 +7,9 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::thread::JoinHandle;
 
 use cofferdam_kernel::mount::{Attributes, new_filesystem};
 use cofferdam_names::Digest;
@@ -49,7 +52,7 @@ pub fn open_layer(files: &Path) -> io::Result<OwnedFd> {
 pub(super) fn fill(path: &Path, stream: &mut dyn Read, limits: Limits) -> io::Result<(Counted, Digest)> {
     let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(path)?;
     let read = Rc::new(Cell::new(0));
-    let mut tar = KeptTar::new(stream, &file, Rc::clone(&read), limits.stream_bytes());
+    let mut tar = KeptTar::new(stream, &file, Rc::clone(&read), limits.stream_bytes())?;
     let mut tree = Tree::new(&file, read, limits);
     let left_out = archive::read(&mut tar, Names::Layer, &mut tree)?;
     let (digest, size) = tar.finish()?;
@@ -71,67 +74,120 @@ pub(super) fn tar_of(path: &Path, size: u64) -> io::Result<impl Read> {
     Ok(file.take(size))
 }
 
-/// A tar that is read, hashed and kept in a file at once. Whoever reads it takes small pieces; the file gets large ones.
+/// A tar that is read, hashed and kept in a file at once. Whoever reads it takes small pieces; the file gets large ones. Another
+/// thread hashes and writes, while this one decompresses what comes next.
 struct KeptTar<'s> {
     stream: &'s mut dyn Read,
-    file: &'s File,
-    hasher: Hasher,
-    buffer: Vec<u8>,
-    /// The part of the buffer that has not been given out yet.
-    ready: std::ops::Range<usize>,
-    /// How many bytes have been written.
-    written: u64,
+    keeper: Keeper,
+    /// The piece that is being given out.
+    piece: Arc<Vec<u8>>,
+    /// How much of it has been.
+    used: usize,
+    /// How many bytes have been read.
+    size: u64,
     /// How many have been given out.
     given: Rc<Cell<u64>>,
     most: u64,
 }
 
 impl<'s> KeptTar<'s> {
-    fn new(stream: &'s mut dyn Read, file: &'s File, given: Rc<Cell<u64>>, most: u64) -> Self {
-        let (hasher, buffer) = (Hasher::default(), vec![0; CHUNK]);
-        Self { stream, file, hasher, buffer, ready: 0..0, written: 0, given, most }
+    fn new(stream: &'s mut dyn Read, file: &File, given: Rc<Cell<u64>>, most: u64) -> io::Result<Self> {
+        let (keeper, piece) = (Keeper::new(file.try_clone()?), Arc::default());
+        Ok(Self { stream, keeper, piece, used: 0, size: 0, given, most })
     }
 
-    /// Reads the next piece into the buffer. Whether there was one.
+    /// Reads the next piece. Whether there was one.
     fn fill(&mut self) -> io::Result<bool> {
+        let mut piece = vec![0; CHUNK];
         let mut filled = 0;
         while filled < CHUNK {
-            match self.stream.read(self.buffer.get_mut(filled..).unwrap_or_default()) {
+            match self.stream.read(piece.get_mut(filled..).unwrap_or_default()) {
                 Ok(0) => break,
                 Ok(count) => filled += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
-        let piece = self.buffer.get(..filled).unwrap_or_default();
-        if self.written + filled as u64 > self.most {
+        piece.truncate(filled);
+        self.size += filled as u64;
+        if self.size > self.most {
             return Err(invalid("it expands to more bytes than a layer may have"));
         }
-        self.hasher.update(piece);
-        write_with_holes(self.file, piece, TAR_AT + self.written)?;
-        self.written += filled as u64;
-        self.ready = 0..filled;
+        self.piece = Arc::new(piece);
+        self.used = 0;
+        if filled > 0 {
+            self.keeper.keep(Arc::clone(&self.piece))?;
+        }
         Ok(filled > 0)
     }
 
     /// Reads what is left; the digest and the size of all.
     fn finish(mut self) -> io::Result<(Digest, u64)> {
         while self.fill()? {}
-        Ok((self.hasher.finish(), self.written))
+        Ok((self.keeper.finish()?, self.size))
     }
 }
 
 impl Read for KeptTar<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.ready.is_empty() && !self.fill()? {
+        if self.used == self.piece.len() && !self.fill()? {
             return Ok(0);
         }
-        let count = self.ready.len().min(buffer.len());
-        let piece = self.buffer.get(self.ready.start..self.ready.start + count).unwrap_or_default();
-        buffer.get_mut(..count).unwrap_or_default().copy_from_slice(piece);
-        self.ready.start += count;
+        let left = self.piece.get(self.used..).unwrap_or_default();
+        let count = left.len().min(buffer.len());
+        let (now, _) = left.split_at(count);
+        buffer.get_mut(..count).unwrap_or_default().copy_from_slice(now);
+        self.used += count;
         self.given.set(self.given.get() + count as u64);
         Ok(count)
+    }
+}
+
+/// The thread that hashes pieces and writes them into a file. It ends when this is dropped.
+struct Keeper {
+    pieces: Option<SyncSender<Arc<Vec<u8>>>>,
+    thread: Option<JoinHandle<io::Result<Digest>>>,
+}
+
+impl Keeper {
+    fn new(file: File) -> Self {
+        let (pieces, queue) = std::sync::mpsc::sync_channel::<Arc<Vec<u8>>>(2);
+        let work = move || {
+            let (mut hasher, mut at) = (Hasher::default(), TAR_AT);
+            for piece in queue {
+                hasher.update(&piece);
+                write_with_holes(&file, &piece, at)?;
+                at += piece.len() as u64;
+            }
+            Ok(hasher.finish())
+        };
+        Self { pieces: Some(pieces), thread: Some(std::thread::spawn(work)) }
+    }
+
+    /// Waits while two pieces are in the queue.
+    fn keep(&mut self, piece: Arc<Vec<u8>>) -> io::Result<()> {
+        let kept = self.pieces.as_ref().is_some_and(|pieces| pieces.send(piece).is_ok());
+        // The thread ends early for one reason.
+        if kept { Ok(()) } else { self.finish().and(Err(io::Error::other("it could not be written"))) }
+    }
+
+    /// The digest of all pieces, once they are written.
+    fn finish(&mut self) -> io::Result<Digest> {
+        self.pieces = None;
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Ok(result)) => result,
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+            None => Err(io::Error::other("it could not be written")),
+        }
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.pieces = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }
 

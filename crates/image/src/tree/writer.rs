@@ -4,6 +4,7 @@
 //! on the way are resolved inside the root (openat2(2), `RESOLVE_IN_ROOT`), as they are when the root is a container's. Where
 //! the root is a folder of the host's that holds other files, no link below it is followed ([`TreeWriter::on_host`]).
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
@@ -208,7 +209,7 @@ impl TreeWriter {
     }
 
     /// The folder that holds an entry, made where the tree does not have it.
-    fn parent(&self, path: &Path) -> io::Result<OwnedFd> {
+    fn parent(&mut self, path: &Path) -> io::Result<OwnedFd> {
         let parent = path.parent().unwrap_or_else(|| Path::new(""));
         match self.open_folder(parent, OFlags::PATH) {
             Ok(folder) => return Ok(folder),
@@ -218,6 +219,10 @@ impl TreeWriter {
         }
         let above = self.parent(parent)?;
         let name = parent.file_name().unwrap_or_default();
+        if self.marks.is_some() {
+            // No entry tells its time: it must not be now, or the same layer would not be the same each time.
+            self.folders.push((parent.to_owned(), Attributes { mode: 0o755, ..Attributes::default() }));
+        }
         if let Some(marks) = self.marks
             && whiteout::is_there(&above, name)
         {
@@ -300,9 +305,19 @@ impl TreeWriter {
 
     /// Gives the folders their attributes, the innermost first.
     pub fn finish(mut self) -> io::Result<()> {
+        let mut done = BTreeSet::new();
         while let Some((path, attributes)) = self.folders.pop() {
-            let folder = self.open_folder(&path, OFlags::RDONLY)?;
-            self.finish_open(&folder, &attributes)?;
+            // What the last entry of a folder says is what counts.
+            if done.contains(&path) {
+                continue;
+            }
+            match self.open_folder(&path, OFlags::RDONLY) {
+                Ok(folder) => self.finish_open(&folder, &attributes)?,
+                // A later entry has put something else in its place.
+                Err(Errno::NOENT | Errno::NOTDIR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            done.insert(path);
         }
         Ok(())
     }
