@@ -1,8 +1,8 @@
 #!/bin/sh
-# Runs the cgroup tests on a kernel where cgroup v2 is all there is: a virtual machine (TCG, no KVM needed) with Debian's
-# cloud kernel, whose only work is the test program. For build machines that still mount v1.
+# Runs the cgroup tests, and then the whole program (program.sh), on a kernel where cgroup v2 is all there is and AppArmor is
+# active: a virtual machine (TCG, no KVM needed) with Debian's cloud kernel. For build machines that still mount v1.
 #
-#   tests/v2-host/run.sh            about 40 seconds, after a download of about 40 MB the first time
+#   tests/v2-host/run.sh            about two minutes, after a download of about 50 MB the first time
 #
 # Wants apt-get, dpkg and busybox-static. Nothing is installed: the packages are unpacked below target/v2-host.
 set -eu
@@ -16,11 +16,11 @@ if [ ! -x "$work/root/usr/bin/qemu-system-x86_64" ]; then
     cd "$work/packages"
     export TMPDIR="$work"
     qemu=$(apt-cache madison qemu-system-x86 | awk '$6 ~ /bookworm\/main/ { print $3; exit }')
-    needed=$(apt-get install --print-uris -y --no-install-recommends "qemu-system-x86=$qemu" | awk -F"'" '/^'\''/ { print $3 }' |
+    needed=$(apt-get install --print-uris -y --no-install-recommends "qemu-system-x86${qemu:+=$qemu}" | awk -F"'" '/^'\''/ { print $3 }' |
         awk '{ sub(/_.*/, "", $1); print $1 }')
     kernel=$(apt-cache search '^linux-image-6\.[0-9].*-cloud-amd64-unsigned$' | awk '{ print $1 }' | sort -V | tail -n 1)
     # shellcheck disable=SC2086 # a list of package names
-    apt-get download $needed "$kernel" cpio
+    apt-get download $needed "$kernel" apparmor cpio
     for package in *.deb; do dpkg -x "$package" "$work/root"; done
 fi
 
@@ -29,14 +29,33 @@ program=$(cargo test -p cofferdam-runtime --test cgroup --no-run --message-forma
     sed -n 's/.*"name":"cgroup".*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
 [ -x "$program" ] || { echo "v2-host: the test program was not built" >&2; exit 1; }
 
+cargo build -p cofferdam
+cofferdam=$(cargo build -p cofferdam --message-format=json | sed -n 's/.*"executable":"\([^"]*cofferdam\)".*/\1/p' | tail -n 1)
+
 # The machine's whole file system: busybox, the (static) test program, and an init that runs it.
 init=$work/init
 rm -rf "$init"
 mkdir -p "$init/bin" "$init/dev" "$init/etc" "$init/proc" "$init/sys" "$init/tmp"
 cp "$(command -v busybox)" "$init/bin/busybox"
-for applet in sh cat head tail mknod seq sleep mount mkdir chown chmod su poweroff ls; do ln -s busybox "$init/bin/$applet"; done
+for applet in sh cat head tail mknod seq sleep mount mkdir chown chmod cp find insmod su switch_root poweroff ls; do ln -s busybox "$init/bin/$applet"; done
 cp "$program" "$init/tests"
-strip "$init/tests"
+cp "$cofferdam" "$init/bin/cofferdam"
+strip "$init/tests" "$init/bin/cofferdam"
+cp "$repository/tests/v2-host/program.sh" "$init/program"
+chmod +x "$init/program"
+# The kernel has overlayfs as a module, and the machine has no modprobe.
+module=$(find "$work/root/lib/modules" -name 'overlay.ko*' | sort -V | tail -n 1)
+case $module in *.xz) xz -dc "$module" > "$init/overlay.ko" ;; *) cp "$module" "$init/overlay.ko" ;; esac
+# A profile in the kernel's own form: its compiler is not needed in the machine.
+"$work/root/sbin/apparmor_parser" --skip-kernel-load --skip-cache --stdout --config-file /dev/null \
+    --features-file "$work/root/etc/apparmor.d/abi/3.0" --kernel-features "$work/root/etc/apparmor.d/abi/3.0" \
+    "$repository/tests/v2-host/profile" > "$init/profile.bin"
+# The image of the program's containers.
+mkdir -p "$init/image/bin" "$init/image/proc" "$init/image/sys" "$init/image/dev" "$init/image/etc" "$init/image/tmp"
+cp "$(command -v busybox)" "$init/image/bin/busybox"
+for applet in sh cat id mknod sleep true; do ln -s busybox "$init/image/bin/$applet"; done
+echo 'root:x:0:0::/:/bin/sh' > "$init/image/etc/passwd"
+echo hidden > "$init/image/secret"
 echo 'root:x:0:0::/:/bin/sh' > "$init/etc/passwd"
 echo 'user:x:1000:1000::/tmp:/bin/sh' >> "$init/etc/passwd"
 cat > "$init/init" <<'INIT'
@@ -66,16 +85,26 @@ echo "v2-host: user exit status $?"
 echo $$ > /sys/fs/cgroup/cgroup.procs
 # The tests leave nothing behind but the user's part.
 ls -d /sys/fs/cgroup/*/ 2>/dev/null
-poweroff -f
+insmod /overlay.ko
+# The program needs a root that pivot_root(2) can leave, which an initial ramdisk is not.
+mount -t securityfs securityfs /sys/kernel/security
+mkdir /new
+mount -t tmpfs -o size=700m,mode=755 tmpfs /new
+cp -a /bin /etc /image /profile.bin /program /new/
+mkdir -p /new/proc /new/sys /new/dev /new/tmp /new/run /new/var /new/root
+chmod 1777 /new/tmp
+for name in proc sys dev; do mount --move /$name /new/$name; done
+exec switch_root /new /program
 INIT
 chmod +x "$init/init"
 (cd "$init" && find . | "$work/root/bin/cpio" -o -H newc --quiet | gzip -1) > "$work/initrd.gz"
 
 log=$work/log
-LD_LIBRARY_PATH=$work/root/usr/lib/x86_64-linux-gnu timeout 600 "$work/root/usr/bin/qemu-system-x86_64" \
+LD_LIBRARY_PATH=$work/root/usr/lib/x86_64-linux-gnu:$work/root/lib/x86_64-linux-gnu timeout 600 "$work/root/usr/bin/qemu-system-x86_64" \
     -L "$work/root/usr/share/qemu" -L "$work/root/usr/share/seabios" -L "$work/root/usr/lib/ipxe/qemu" \
-    -M q35 -accel tcg -cpu max -m 1G -smp 1 -nic none -nographic -no-reboot \
+    -M q35 -accel tcg -cpu max -m 2G -smp 1 -nic none -nographic -no-reboot \
     -kernel "$(ls "$work"/root/boot/vmlinuz-*-cloud-amd64 | tail -n 1)" -initrd "$work/initrd.gz" \
-    -append "console=ttyS0 quiet cryptomgr.notests panic=-1 cgroup_no_v1=all" < /dev/null | tee "$log"
+    -append "console=ttyS0 quiet cryptomgr.notests panic=-1 cgroup_no_v1=all apparmor=1 lsm=landlock,capability,apparmor" < /dev/null | tee "$log"
 grep -q '^v2-host: exit status 0' "$log"
 grep -q '^v2-host: user exit status 0' "$log"
+tr -d '\r' < "$log" | tail -n 20 | grep -q '^test result: ok. [1-9][0-9]* passed; 0 failed'

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use cofferdam_kernel::capability::CapSet;
 use cofferdam_kernel::credentials::rlimit;
+use cofferdam_kernel::version::kernel_version;
 use cofferdam_policy::{CgroupMode, HostFacts, IdAllocation, IdRange};
 use cofferdam_runtime::cgroup::Layout;
 
@@ -19,7 +20,7 @@ pub(crate) fn gather() -> Result<HostFacts> {
     let (_, nofile_hard) = nofile.map_err(|source| Error::io("read", "the limit of open files", source))?;
     let machine = rustix::system::sysinfo();
     Ok(HostFacts {
-        kernel: kernel_version(&rustix::system::uname().release().to_string_lossy()),
+        kernel: kernel_version(),
         cgroup_mode,
         cgroup_controllers,
         cgroup_delegated,
@@ -35,11 +36,6 @@ pub(crate) fn gather() -> Result<HostFacts> {
         memory: u64::from(machine.mem_unit).saturating_mul(machine.totalram),
         tools: if rootless { tools() } else { BTreeSet::new() },
     })
-}
-
-fn kernel_version(release: &str) -> (u32, u32) {
-    let mut numbers = release.split(['.', '-']).map_while(|part| part.parse().ok());
-    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
 fn cgroups(uid: u32) -> (CgroupMode, BTreeSet<String>, bool) {
@@ -125,16 +121,4 @@ fn ranges(file: &str, uid: u32, name: Option<&str>) -> Vec<IdRange> {
         owned.then_some(range)
     };
     text.lines().filter_map(range).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_release_begins_with_two_numbers() {
-        assert_eq!(kernel_version("6.18.44-fc-v657"), (6, 18));
-        assert_eq!(kernel_version("6.1-rc1"), (6, 1));
-        assert_eq!(kernel_version("x"), (0, 0));
-    }
 }

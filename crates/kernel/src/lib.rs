@@ -26,3 +26,4 @@ pub mod signal;
 pub mod socket;
 pub mod task;
 pub mod tty;
+pub mod version;

@@ -52,6 +52,8 @@ pub enum Message {
         /// The process id in the joiner's pid namespace.
         pid: i32,
     },
+    /// Who mounts the layers of a root: the descriptor is the overlay, detached.
+    Root,
     /// Either: it failed.
     Failed {
         /// Which step.

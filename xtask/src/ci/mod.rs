@@ -37,6 +37,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     check(&mut tally, "build", &["build", "--package", "cofferdam"], &[])?;
     let before = Snapshot::take(&workspace)?;
     test_run::run(&workspace, &faulty, &mut tally)?;
+    test_run::v2_host(&workspace, &mut tally)?;
     let left = Snapshot::take(&workspace)?.since(&before);
     for line in &left {
         println!("left behind: {line}");

@@ -70,6 +70,33 @@ pub(super) fn run(workspace: &Workspace, faulty: &Path, tally: &mut Tally) -> Re
     Ok(())
 }
 
+/// The tests of a host with cgroup v2 alone and AppArmor, in a virtual machine: this machine may have neither.
+pub(super) fn v2_host(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
+    println!("\n== tests/v2-host");
+    let mut script = Command::new("bash");
+    script.arg(workspace.root.join("tests/v2-host/run.sh"));
+    let (output, succeeded) = watch(script)?;
+    // A serial console ends its lines as terminals do.
+    let output = output.replace('\r', "");
+    // The machine runs three programs, each with a result of its own; what follows the last one is nobody's.
+    let mut rest = output.as_str();
+    while let Some((run, after)) = split_after_result(rest) {
+        tally.program("tests/v2-host", run, true);
+        rest = after;
+    }
+    if !succeeded {
+        tally.program("tests/v2-host", rest, false);
+    }
+    Ok(())
+}
+
+/// What is up to the first line with a result, and what comes after it.
+fn split_after_result(output: &str) -> Option<(&str, &str)> {
+    let result = output.find("test result: ")?;
+    let end = output[result..].find('\n').map_or(output.len(), |end| result + end + 1);
+    Some(output.split_at(end))
+}
+
 fn build(workspace: &Workspace) -> Result<Vec<Program>> {
     let output = Command::new(cargo())
         .args(["test", "--workspace", "--no-run", "--message-format=json"])
@@ -97,21 +124,27 @@ fn build(workspace: &Workspace) -> Result<Vec<Program>> {
     Ok(programs)
 }
 
-/// Runs a test program in a process group of its own; returns what it printed and whether it succeeded.
+/// Runs a test program; returns what it printed and whether it succeeded.
 fn run_one(program: &Program, faulty: &Path) -> Result<(String, bool)> {
     println!("\n-- {}{}", program.name, if program.as_user { " (as an ordinary user)" } else { "" });
-    let (reader, writer) = std::io::pipe().context("make a pipe")?;
     let mut command = command_for(program);
     command
         .arg("--show-output")
         .current_dir(&program.folder)
         .env("CARGO_MANIFEST_DIR", &program.folder)
-        .env("COFFERDAM_FAULTY", faulty)
+        .env("COFFERDAM_FAULTY", faulty);
+    watch(command)
+}
+
+/// Runs a command in a process group of its own, shows what it prints, and returns that and whether it succeeded.
+fn watch(mut command: Command) -> Result<(String, bool)> {
+    let (reader, writer) = std::io::pipe().context("make a pipe")?;
+    command
         .stdin(Stdio::null())
         .stdout(writer.try_clone().context("share the pipe")?)
         .stderr(writer)
         .process_group(0);
-    let mut child = command.spawn().with_context(|| format!("start {}", program.executable.display()))?;
+    let mut child = command.spawn().with_context(|| format!("start {}", command.get_program().display()))?;
     drop(command);
     let (sender, lines) = mpsc::channel();
     std::thread::spawn(move || {

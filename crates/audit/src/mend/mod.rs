@@ -1,6 +1,6 @@
 //! Mending: what would be written for the checks that failed, writing it, and taking it back.
 //!
-//! The plan is made from facts and changes nothing. Only [`apply`] and [`undo`] write, and only drop-ins of our own, below a
+//! The plan is made from facts and changes nothing. Only [`apply()`] and [`undo()`] write, and only drop-ins of our own, below a
 //! descriptor of the root, each with a record of what was there before.
 
 mod apply;

@@ -1,7 +1,7 @@
 //! Dockerfiles, as BuildKit understands them (docs.docker.com/reference/dockerfile).
 //!
-//! Three layers: [`lines`] makes whole instructions of lines (continuations, comments, here-documents), [`instruction`] gives them
-//! types, [`stage`] puts them into stages. Variables are replaced when a step is made, because only then their values are known.
+//! Three layers: `lines` makes whole instructions of lines (continuations, comments, here-documents), `instruction` gives them
+//! types, `stage` puts them into stages. Variables are replaced when a step is made, because only then their values are known.
 
 mod copy;
 mod error;

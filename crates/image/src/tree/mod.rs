@@ -30,7 +30,7 @@ pub struct Attributes {
     pub mode: u32,
     /// Seconds since 1970.
     pub modified: i64,
-    /// Extended attributes that may travel ([`xattr::may_travel`]).
+    /// Extended attributes that may travel (`xattr::may_travel`).
     pub xattrs: Vec<(CString, Vec<u8>)>,
 }
 

@@ -12,14 +12,14 @@ use cofferdam_confinement::{
     RootSource,
 };
 use cofferdam_kernel::mount::{
-    Attributes, Depth, PropagationType, clone_tree, new_filesystem, open_without_links, set_attributes,
-    set_id_map, set_propagation,
+    Depth, PropagationType, clone_tree, open_without_links, set_attributes, set_id_map, set_propagation,
 };
 use cofferdam_kernel::proc::ProcFs;
 use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, StatVfsMountFlags, StatxFlags, Uid, fstatvfs, statx};
 
 use super::attributes::{attributes, set_base};
 use super::dev_tree;
+use super::overlay::Overlay;
 use super::root_dir::RootDir;
 use crate::channel::{Channel, MAX_FDS, Message};
 use crate::start::id_map::user_namespace_with;
@@ -179,22 +179,14 @@ pub(super) fn root(plan: &Plan, maker: Maker<'_>) -> Result<OwnedFd, StepError> 
         RootSource::Directory { path } => {
             Step::Root.run(path.display(), || clone_tree(open_without_links(path)?, "", Depth::Tree))
         }
-        RootSource::Overlay { lower, upper, work, mountpoint: _, id_mapped, volatile, userxattr } => {
+        RootSource::Overlay { lower, upper, work, mountpoint, id_mapped, volatile, userxattr } => {
             let id_map = if *id_mapped { maker.id_map } else { None };
-            let layers = Layers { id_map: id_map.map(|(userns, _)| userns) };
-            let lower = lower.iter().map(|path| layers.open(path)).collect::<Result<Vec<_>, _>>()?;
             if let Some((_, maps)) = id_map {
                 give_to_container_root(upper, maps)?;
             }
-            let upper = Step::Root.run(upper.display(), || open_host(upper))?;
-            let work = Step::Root.run(work.display(), || open_host(work))?;
-            let mut options = lower_options(&lower);
-            options.push(format!("upperdir={}", fd_path(&upper)));
-            options.push(format!("workdir={}", fd_path(&work)));
-            options.extend(volatile.then(|| "volatile".to_owned()));
-            options.extend(userxattr.then(|| "userxattr".to_owned()));
-            let options = options.iter().map(String::as_str);
-            Step::Root.run("overlay", || new_filesystem("overlay", "overlay", options, Attributes::NONE))
+            let (volatile, userxattr) = (*volatile, *userxattr);
+            let userns = id_map.map(|(userns, _)| userns);
+            Overlay { lower, upper, work, mountpoint, volatile, userxattr, userns }.mount()
         }
     }
 }
@@ -210,58 +202,8 @@ fn give_to_container_root(upper: &Path, maps: &IdMaps) -> Result<(), StepError> 
     })
 }
 
-/// The lower layers as overlay options: one list where it fits into the 256 bytes that fsconfig(2) takes, and one
-/// option a layer (`lowerdir+`, Linux 6.5) where it does not.
-fn lower_options(lower: &[OwnedFd]) -> Vec<String> {
-    let paths: Vec<String> = lower.iter().map(fd_path).collect();
-    let joined = format!("lowerdir={}", paths.join(":"));
-    if joined.len() < 256 {
-        vec![joined]
-    } else {
-        paths.iter().map(|path| format!("lowerdir+={path}")).collect()
-    }
-}
-
-/// The path under which the kernel finds an open descriptor of this process.
-fn fd_path(fd: &OwnedFd) -> String {
-    use std::os::fd::AsRawFd;
-    format!("/proc/self/fd/{}", fd.as_raw_fd())
-}
-
-/// The layers of an overlay, each mapped to the container's ids where the plan says so.
-struct Layers<'a> {
-    id_map: Option<BorrowedFd<'a>>,
-}
-
-impl Layers<'_> {
-    fn open(&self, path: &Path) -> Result<OwnedFd, StepError> {
-        Step::Root.run(path.display(), || {
-            let layer = match path.extension() {
-                Some(extension) if extension == EROFS => mount_image(path)?,
-                _ if self.id_map.is_none() => return open_host(path),
-                _ => clone_tree(open_host(path)?, "", Depth::One)?,
-            };
-            if let Some(userns) = self.id_map {
-                set_id_map(&layer, Depth::One, userns)?;
-            }
-            Ok(layer)
-        })
-    }
-}
-
-/// What the name of a layer ends with that is an EROFS image in a file.
-const EROFS: &str = "erofs";
-
-/// Mounts a layer's image, detached. Each container has its own mount of it, with pages of its own in memory: what a bug of the
-/// kernel lets one write into them, no other sees (CVE-2022-0847).
-fn mount_image(path: &Path) -> std::io::Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let image = rustix::fs::open(path, flags, Mode::empty())?;
-    new_filesystem("erofs", &fd_path(&image), [], Attributes::NONE)
-}
-
 /// Opens a path of the host, links followed: the engine or the user's own command line named it.
-fn open_host(path: &Path) -> std::io::Result<OwnedFd> {
+pub(super) fn open_host(path: &Path) -> std::io::Result<OwnedFd> {
     Ok(rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
 }
 

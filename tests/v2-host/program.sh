@@ -1,0 +1,81 @@
+#!/bin/sh
+# Runs in the virtual machine of run.sh, as root on a tmpfs: the whole program on a host with cgroup v2 alone and AppArmor.
+# Every check is told as cargo's tests tell theirs.
+export PATH=/bin HOME=/root
+passed=0 failed=0
+pass() { echo "test program: $1 ... ok"; passed=$((passed + 1)); }
+fail() { echo "test program: $1 ... FAILED"; echo "$2"; failed=$((failed + 1)); }
+check() { # NAME COMMAND...: the command succeeds
+    name=$1; shift
+    if out=$("$@" 2>&1); then pass "$name"; else fail "$name" "$out"; fi
+}
+says() { # NAME TEXT COMMAND...: the command prints the text, whatever its exit status
+    name=$1 text=$2; shift 2
+    out=$("$@" 2>&1)
+    case $out in *"$text"*) pass "$name" ;; *) fail "$name" "$out" ;; esac
+}
+exits() { # NAME CODE COMMAND...
+    name=$1 code=$2; shift 2
+    out=$("$@" 2>&1); got=$?
+    if [ $got = "$code" ]; then pass "$name"; else fail "$name" "$got: $out"; fi
+}
+groups=/sys/fs/cgroup/cofferdam
+
+check "an image is imported" cofferdam image import /image bb
+says "a program runs" "uid=0" cofferdam run --rm bb id
+check "limits are set" cofferdam run -d --name box -m 64m --cpus 0.5 --pids-limit 50 bb sleep 1000
+group=$groups/$(cofferdam inspect --format '{{.Id}}' box)
+says "memory.max" 67108864 cat "$group/memory.max"
+says "pids.max" 50 cat "$group/pids.max"
+says "cpu.max" "50000 100000" cat "$group/cpu.max"
+check "everything is as planned" cofferdam verify box
+echo 60 > "$group/pids.max"
+says "a limit changed by hand is named" pids cofferdam verify box
+exits "and fails the verification" 1 cofferdam verify box
+check "update" cofferdam update --pids-limit 40 -m 48m --memory-swap 48m box
+says "update reaches the kernel" 50331648 cat "$group/memory.max"
+check "after it everything is as planned" cofferdam verify box
+check "pause" cofferdam pause box
+says "frozen" 1 cat "$group/cgroup.freeze"
+check "unpause" cofferdam unpause box
+check "exec" cofferdam exec box true
+says "stats" box cofferdam stats --no-stream box
+check "rm" cofferdam rm -f box
+exits "no memory is left" 137 cofferdam run --rm -m 8m --memory-swap 8m bb sh -c 'x=x; while :; do x=$x$x; done'
+says "no processes are left" "can't fork" \
+    cofferdam run --rm --pids-limit 5 bb sh -c 'for i in 1 2 3 4 5 6 7 8; do sleep 1 & done; wait'
+says "a device that is not allowed" "not permitted" cofferdam run --rm bb sh -c 'mknod /tmp/d b 254 0; cat /tmp/d'
+
+# AppArmor: the profile denies /secret.
+profile=/sys/kernel/security/apparmor
+cat /profile.bin > $profile/.load
+printf 'zone = "labelled"\n[process]\nlsm = "apparmor:cofferdam-test"\n' > /labelled.toml
+check "a zone with a profile" cofferdam zone apply /labelled.toml
+says "the profile is in force" "cofferdam-test (enforce)" cofferdam run --rm --zone labelled bb cat /proc/self/attr/current
+says "and denies what it denies" "Permission denied" cofferdam run --rm --zone labelled bb cat /secret
+says "without it the file can be read" hidden cofferdam run --rm bb cat /secret
+says "a profile by a flag" "cofferdam-test (enforce)" \
+    cofferdam run --rm --security-opt apparmor=cofferdam-test bb cat /proc/self/attr/current
+exits "a profile that is not loaded" 125 cofferdam run --rm --security-opt apparmor=nosuch bb true
+exits "another than the zone's" 125 cofferdam run --rm --zone labelled --security-opt apparmor=unconfined bb true
+check "a labelled container" cofferdam run -d --name labelled --zone labelled bb sleep 1000
+says "its label is read back" "apparmor" cofferdam verify labelled
+check "as planned" cofferdam verify labelled
+says "exec has the label" "cofferdam-test (enforce)" cofferdam exec labelled cat /proc/self/attr/current
+check "rm of it" cofferdam rm -f labelled
+
+# As an ordinary user with a delegated part of the hierarchy.
+echo $$ > /sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/app.scope/cgroup.procs
+user="su user -c"
+says "a user's container has limits" 33554432 $user 'cofferdam image import /image bb >/dev/null; cofferdam run --rm -m 32m bb true &&
+    cofferdam run -d --name mine -m 32m bb sleep 1000 >/dev/null && cat $(find /sys/fs/cgroup/user.slice -path "*cofferdam*" -name memory.max)'
+check "as planned for the user" $user 'cofferdam verify mine'
+check "rm by the user" $user 'cofferdam rm -f mine'
+
+echo $$ > /sys/fs/cgroup/cgroup.procs
+left=$(find /sys/fs/cgroup -path '*cofferdam/*' -type d)
+if [ -z "$left" ]; then pass "nothing is left"; else fail "nothing is left" "$left"; fi
+result=ok
+[ $failed = 0 ] || result=FAILED
+echo "test result: $result. $passed passed; $failed failed; 0 ignored"
+poweroff -f
