@@ -17,6 +17,7 @@ pub const TESTS: &[Test] = &[
     ("formats", formats),
     ("a_closed_pipe_is_no_failure_to_talk_about", a_closed_pipe_is_no_failure_to_talk_about),
     ("no_colours_in_a_pipe", no_colours_in_a_pipe),
+    ("bash_completes_names", bash_completes_names),
 ];
 
 const LOOP: &str = "trap 'exit 3' TERM; trap 'echo got-usr1' USR1; echo ready; while :; do sleep 0.05; done";
@@ -172,4 +173,28 @@ fn no_colours_in_a_pipe() {
     let home = Home::new();
     assert!(!home.ok(&["run", "--help"]).contains('\x1b'));
     assert!(!home.ok(&["--help"]).contains('\x1b'));
+}
+
+fn bash_completes_names() {
+    let home = Home::new();
+    home.ok(&["create", "--name", "web-one", "host", "true"]);
+    home.ok(&["run", "-d", "--name", "web-two", "host", "sleep", "100"]);
+    std::fs::write(home.path().join("script"), home.ok(&["completion", "bash"])).unwrap();
+    let complete = |words: &str| {
+        let script = format!(
+            "source ./script; PATH=.:$PATH; COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
+            _cofferdam_with_names cofferdam \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD-1]}}\"; \
+            echo ${{COMPREPLY[@]}}"
+        );
+        let mut bash = std::process::Command::new("bash");
+        bash.args(["-c", &script]).current_dir(home.path()).env("COFFERDAM_ROOT", home.path().join("root"));
+        said(bash.output().unwrap()).out.trim().to_owned()
+    };
+    assert_eq!(complete("cofferdam stop we"), "web-two");
+    assert_eq!(complete("cofferdam container stop we"), "web-two");
+    assert_eq!(complete("cofferdam rm web-"), "web-two web-one");
+    assert_eq!(complete("cofferdam run --zone st"), "strict");
+    assert_eq!(complete("cofferdam zone show host-"), "host-tools");
+    assert_eq!(complete("cofferdam st"), "start stop stats");
+    assert!(complete("cofferdam rm --fo").contains("--force"));
 }
