@@ -326,3 +326,17 @@ fn an_image_without_a_name_goes_when_its_last_container_does() {
     assert!(!first.exists() && second.exists());
     std::fs::set_permissions(&root, PermissionsExt::from_mode(0o755)).unwrap();
 }
+
+/// What is said of a file that is no tar is said in our words: not with the file's own bytes, which may be a terminal's orders.
+#[test]
+fn what_is_no_tar_is_told_without_its_bytes() {
+    if !is_root("what_is_no_tar_is_told_without_its_bytes") {
+        return;
+    }
+    let home = Home::new();
+    let file = home.path().join("none.tar");
+    std::fs::write(&file, "\x1b[31m\x07 no tar ".repeat(100)).unwrap();
+    let ran = home.run(&["image", "import", file.to_str().unwrap(), "none"]);
+    assert!(ran.code == 1 && ran.err.contains("it is no tar"), "{ran:?}");
+    assert!(!ran.err.contains(['\x1b', '\x07']), "{ran:?}");
+}

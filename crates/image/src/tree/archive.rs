@@ -77,7 +77,7 @@ pub fn read(stream: &mut dyn Read, names: Names, sink: &mut dyn TreeSink) -> io:
     loop {
         left.set(MOST_HEADER_BYTES);
         let Some(entry) = entries.next() else { break };
-        let mut entry = entry?;
+        let mut entry = entry.map_err(|error| no_header(error, seen))?;
         left.set(u64::MAX);
         seen = true;
         match entry.header().entry_type() {
@@ -107,6 +107,17 @@ pub fn read(stream: &mut dyn Read, names: Names, sink: &mut dyn TreeSink) -> io:
         io::copy(&mut entry, &mut io::sink())?;
     }
     if seen { Ok(left_out) } else { Err(invalid("it is no tar, or an empty one")) }
+}
+
+/// Where a header should be is something else. The reader's own words hold bytes of that, and say nothing to a person.
+fn no_header(error: io::Error, seen: bool) -> io::Error {
+    let text = error.to_string();
+    let is_of_header = text.starts_with("numeric field") || text.contains("checksum mismatch");
+    match (is_of_header, seen) {
+        (true, false) => invalid("it is no tar"),
+        (true, true) => invalid("it is damaged: what stands in the place of an entry is none"),
+        _ => error,
+    }
 }
 
 fn pass_on(
