@@ -114,3 +114,37 @@ fn info_tells_what_containers_depend_on() {
         home.ok(&["version", "--format", "{{.Server.Version}} {{.Client.APIVersion}}{{.Server.GitCommit}}"]);
     assert!(version.starts_with(env!("CARGO_PKG_VERSION")), "{version}");
 }
+
+#[test]
+fn the_image_host_is_there_to_see() {
+    let Some(home) = home("the_image_host_is_there_to_see") else { return };
+    let table = home.ok(&["image", "ls"]);
+    assert!(table.lines().nth(1).is_some_and(|line| line.starts_with("host ")), "{table}");
+    assert_eq!(home.ok(&["image", "ls", "-q"]), "", "what a script would remove");
+    let shown: Value = serde_json::from_str(&home.ok(&["image", "inspect", "host"])).unwrap();
+    assert!(shown[0]["Id"].as_str().unwrap().starts_with("host-"));
+    assert_eq!(home.ok(&["inspect", "-f", "{{index .RepoTags 0}} {{.Os}}", "host"]), "host linux");
+}
+
+/// Docker's column and filters of ports; nothing of a container without any.
+#[test]
+fn ps_shows_ports_and_knows_dockers_filters() {
+    let Some(home) = home("ps_shows_ports_and_knows_dockers_filters") else { return };
+    home.ok(&["create", "--name", "web", "--expose", "80", "host", "true"]);
+    assert!(home.ok(&["ps", "-a"]).lines().next().unwrap().contains("PORTS"));
+    let names = |filter: &str| home.ok(&["ps", "-a", "--filter", filter, "--format", "{{.Names}}{{.Ports}}"]);
+    for (filter, expected) in [
+        ("expose=80/tcp", "web80/tcp"),
+        ("expose=79-81", "web80/tcp"),
+        ("publish=80", ""),
+        ("health=none", "web80/tcp"),
+        ("health=healthy", ""),
+        ("is-task=false", "web80/tcp"),
+        ("is-task=true", ""),
+    ] {
+        assert_eq!(names(filter), expected, "{filter}");
+    }
+    for bad in ["expose=x", "health=well", "is-task=maybe", "publsh=80"] {
+        assert_eq!(home.run(&["ps", "--filter", bad]).code, 1, "{bad}");
+    }
+}

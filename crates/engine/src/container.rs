@@ -8,6 +8,8 @@ use cofferdam_policy::{ContainerRequest, ImageConfig};
 use cofferdam_shim::{ContainerState, Status};
 use serde::Serialize;
 
+use crate::PortRange;
+
 /// One line of `ps`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ContainerSummary {
@@ -31,6 +33,8 @@ pub struct ContainerSummary {
     pub labels: BTreeMap<String, String>,
     /// Its mounts: the sources that a person named.
     pub mounts: Vec<String>,
+    /// Its ports: what is published, and where; what is exposed.
+    pub ports: String,
     /// How many of its mounts are volumes.
     pub volumes: usize,
     /// The name of its network.
@@ -83,6 +87,10 @@ pub struct ListFilters {
     pub networks: Vec<String>,
     /// Has a mount with this source or target.
     pub volumes: Vec<String>,
+    /// Publishes a port of these.
+    pub published: Vec<PortRange>,
+    /// Exposes a port of these.
+    pub exposed: Vec<PortRange>,
     /// Made before this container.
     pub before: Option<ContainerId>,
     /// Made after this container.

@@ -34,6 +34,7 @@ mod options;
 mod own_program;
 mod ownership;
 mod paths;
+mod ports;
 mod random_name;
 mod recovery;
 mod removal;
@@ -60,6 +61,7 @@ pub use event_reader::EventReader;
 pub use exec_session::ExecSession;
 pub use host_info::HostInfo;
 pub use image::commit::CommitOptions;
+pub use image::host_image::HostImage;
 pub use image::import::{ImportSource, Imported};
 pub use image::listing::{HistoryLine, ImageDetails, ImageSummary};
 pub use image::removal::ImageRemoval;
@@ -71,6 +73,7 @@ pub use options::{
     WaitCondition,
 };
 pub use paths::{NoStateFolder, Paths};
+pub use ports::PortRange;
 pub use remover::resume_shim;
 pub use system_usage::{SystemUsage, Usage};
 pub use volume::{VolumePruneOptions, VolumeSummary};

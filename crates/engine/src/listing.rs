@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use cofferdam_names::{ContainerId, Timestamp};
-use cofferdam_policy::{ContainerRequest, VolumeKind};
+use cofferdam_policy::{ContainerRequest, ImageConfig, VolumeKind};
 use cofferdam_shim::{ContainerDir, Status};
 use serde::Deserialize;
 
 use crate::definition::Definition;
 use crate::error::{Error, Result};
-use crate::{ContainerDetails, ContainerSummary, Engine, ListFilters, live};
+use crate::{ContainerDetails, ContainerSummary, Engine, ListFilters, live, ports};
 use cofferdam_image::tree::usage::bytes_below;
 
 /// The part of a plan that a listing needs: the rest of it is not kept in memory.
@@ -39,7 +39,8 @@ impl Engine {
             if filters.newest.is_some_and(|most| shown.len() >= most) {
                 break;
             }
-            if !matches(filters, before, since, &definition, &status) {
+            if !matches(filters, before, since, &definition, &status) || !matches_ports(filters, &definition)?
+            {
                 continue;
             }
             let dir = self.paths.container(&definition.record.id);
@@ -53,7 +54,8 @@ impl Engine {
                 other => other?,
             };
             let size = if filters.size { Some(layer_size(&dir)?) } else { None };
-            shown.push(summary(definition, status, command, size).0);
+            let image = image_config(&definition)?;
+            shown.push(summary(definition, status, command, size, &image).0);
         }
         Ok(shown)
     }
@@ -68,9 +70,8 @@ impl Engine {
         let dir = self.paths.container(id);
         let plan = live::read_plan(&dir)?;
         let size = Some(layer_size(&dir)?);
-        let image_config = serde_json::from_str(&definition.record.image_config)
-            .map_err(|error| Error::io("understand", "the image of the container", error.into()))?;
-        let (summary, request) = summary(definition, status, plan.process.args.clone(), size);
+        let image_config = image_config(&definition)?;
+        let (summary, request) = summary(definition, status, plan.process.args.clone(), size, &image_config);
         let receipt = dir.receipt();
         Ok(ContainerDetails {
             summary,
@@ -82,6 +83,23 @@ impl Engine {
             receipt_path: receipt.exists().then_some(receipt),
         })
     }
+}
+
+/// What the image said of a container when it was made.
+fn image_config(definition: &Definition) -> Result<ImageConfig> {
+    serde_json::from_str(&definition.record.image_config)
+        .map_err(|error| Error::io("understand", "the image of a container", error.into()))
+}
+
+fn matches_ports(filters: &ListFilters, definition: &Definition) -> Result<bool> {
+    let request = &definition.request;
+    let mut matches = filters.published.is_empty()
+        || filters.published.iter().any(|range| ports::is_published(request, range));
+    if matches && !filters.exposed.is_empty() {
+        let image = image_config(definition)?;
+        matches = filters.exposed.iter().any(|range| ports::is_exposed(request, &image, range));
+    }
+    Ok(matches)
 }
 
 /// Program and arguments of a container, as planned.
@@ -107,6 +125,7 @@ fn summary(
     status: Status,
     command: Vec<String>,
     size: Option<u64>,
+    image: &ImageConfig,
 ) -> (ContainerSummary, ContainerRequest) {
     let Definition { record, request } = definition;
     let summary = ContainerSummary {
@@ -120,6 +139,7 @@ fn summary(
         status,
         labels: request.labels.clone(),
         mounts: mounts(&request),
+        ports: ports::shown(&request, image),
         volumes: volumes(&request),
         network: network(&request),
         size,

@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use cofferdam_engine::ImageSummary;
+use cofferdam_engine::{HostImage, ImageSummary};
 use cofferdam_names::{ImageReference, Timestamp};
+use cofferdam_policy::HOST_IMAGE;
 use serde_json::Value;
 
 use crate::command::Run;
@@ -65,12 +66,16 @@ const NONE: &str = "<none>";
 impl Run for ImageLsCommand {
     fn run(self, globals: &Globals) -> Outcome {
         let now = when::now();
-        let images = engine(globals)?.images()?;
+        let engine = engine(globals)?;
+        let images = engine.images()?;
         let mut rows = Vec::new();
         for image in &images {
             if self.matches(image, &images)? {
                 rows.push(row(image, now, self.no_trunc));
             }
+        }
+        if self.shows_host() {
+            rows.push(host_row(&engine.host_image()?, self.no_trunc));
         }
         let layout = if self.digests { WITH_DIGESTS } else { LAYOUT };
         layout.print(&rows, self.format.as_deref(), self.quiet)?;
@@ -79,6 +84,17 @@ impl Run for ImageLsCommand {
 }
 
 impl ImageLsCommand {
+    /// The image `host` is always there and cannot be removed: people see it, and programs, which take what they are told for
+    /// images that they may remove or save, do not.
+    fn shows_host(&self) -> bool {
+        let for_people =
+            !self.quiet && self.format.as_deref().is_none_or(|format| format.starts_with("table"));
+        let is_host = |pattern: &str| fits(pattern.as_bytes(), HOST_IMAGE.as_bytes());
+        for_people
+            && self.name.as_deref().is_none_or(is_host)
+            && self.filter.iter().all(|filter| filter.key == "reference" && is_host(&filter.value))
+    }
+
     fn matches(&self, image: &ImageSummary, all: &[ImageSummary]) -> Result<bool, Report> {
         if self.name.as_ref().is_some_and(|pattern| !is_called(image, pattern)) {
             return Ok(false);
@@ -156,6 +172,22 @@ fn row(image: &ImageSummary, now: Timestamp, whole: bool) -> Row {
         ("CreatedAt", image.created.map_or_else(none, when::listing)),
         ("CreatedSince", image.created.map_or_else(none, |created| when::ago(created, now))),
         ("Size", size::decimal(image.size)),
+    ];
+    fields.into_iter().map(|(field, text)| (field.to_owned(), Value::String(text))).collect()
+}
+
+/// Its files are the host's own: none of them are counted.
+fn host_row(image: &HostImage, whole: bool) -> Row {
+    let none = || NONE.to_owned();
+    let fields = [
+        ("Repository", HOST_IMAGE.to_owned()),
+        ("Tag", none()),
+        ("Digest", none()),
+        ("Name", HOST_IMAGE.to_owned()),
+        ("ID", if whole { image.id.clone() } else { short(&image.id).to_owned() }),
+        ("CreatedAt", none()),
+        ("CreatedSince", none()),
+        ("Size", size::decimal(0)),
     ];
     fields.into_iter().map(|(field, text)| (field.to_owned(), Value::String(text))).collect()
 }

@@ -64,13 +64,17 @@ const HEADERS: &[(&str, &str)] = &[
 ];
 const USUAL: Layout = Layout {
     headers: HEADERS,
-    usual: &["ID", "Image", "Command", "RunningFor", "Status", "Zone", "Names"],
+    usual: &["ID", "Image", "Command", "RunningFor", "Status", "Zone", "Ports", "Names"],
     key: "ID",
 };
-const WITH_SIZE: Layout =
-    Layout { usual: &["ID", "Image", "Command", "RunningFor", "Status", "Zone", "Names", "Size"], ..USUAL };
-const FILTERS: [&str; 11] =
-    ["ancestor", "before", "exited", "id", "label", "name", "network", "since", "status", "volume", "zone"];
+const WITH_SIZE: Layout = Layout {
+    usual: &["ID", "Image", "Command", "RunningFor", "Status", "Zone", "Ports", "Names", "Size"],
+    ..USUAL
+};
+const FILTERS: [&str; 15] = [
+    "ancestor", "before", "exited", "expose", "health", "id", "is-task", "label", "name", "network",
+    "publish", "since", "status", "volume", "zone",
+];
 
 impl Run for PsCommand {
     fn run(self, globals: &Globals) -> Outcome {
@@ -109,6 +113,14 @@ fn apply(filters: &mut ListFilters, filter: &Filter, engine: &Engine) -> Result<
         "ancestor" => filters.images.push(filter.value.clone()),
         "network" => filters.networks.push(filter.value.clone()),
         "volume" => filters.volumes.push(filter.value.clone()),
+        "publish" => filters.published.push(filter.parsed("port")?),
+        "expose" => filters.exposed.push(filter.parsed("port")?),
+        // No container has health checks, and none is of a swarm: what asks for one finds nothing.
+        "health" => {
+            filter.one_of(&["starting", "healthy", "unhealthy", "none"])?;
+            hide_all_unless(filters, filter.value == "none");
+        }
+        "is-task" => hide_all_unless(filters, !filter.parsed::<bool>("true or false")?),
         "zone" => filters.zones.push(filter.parsed("zone name")?),
         "before" => filters.before = Some(container(engine, &filter.value)?),
         "since" => filters.since = Some(container(engine, &filter.value)?),
@@ -124,6 +136,14 @@ fn apply(filters: &mut ListFilters, filter: &Filter, engine: &Engine) -> Result<
         _ => return Err(filter.unknown(&FILTERS)),
     }
     Ok(())
+}
+
+/// A filter that finds all containers, or none.
+fn hide_all_unless(filters: &mut ListFilters, all: bool) {
+    if !all {
+        // No id begins so.
+        filters.ids = vec!["-".to_owned()];
+    }
 }
 
 /// One container as a row.
@@ -146,7 +166,7 @@ pub(super) fn row(container: &ContainerSummary, now: Timestamp, whole: bool) -> 
         ("Status", status(&container.status, now)),
         ("State", container.status.state.to_string()),
         ("Zone", container.zone.to_string()),
-        ("Ports", String::new()),
+        ("Ports", container.ports.clone()),
         ("Names", container.name.to_string()),
         ("Size", container.size.map_or_else(|| "0B".to_owned(), size::decimal)),
         ("Labels", labels.join(",")),

@@ -16,6 +16,7 @@ pub const TESTS: &[Test] = &[
     ("a_client_that_is_ended_gives_the_terminal_back", a_client_that_is_ended_gives_the_terminal_back),
     ("a_terminal_for_exec", a_terminal_for_exec),
     ("a_terminal_that_is_none_is_refused", a_terminal_that_is_none_is_refused),
+    ("what_others_wrote_drives_no_terminal", what_others_wrote_drives_no_terminal),
 ];
 
 fn shell<'a>(script: &'a str, flags: &[&'a str]) -> Vec<&'a str> {
@@ -125,4 +126,26 @@ fn a_terminal_that_is_none_is_refused() {
     assert_eq!(said.code, 1);
     assert!(said.err.starts_with("cofferdam: the input device is not a TTY"), "{said:?}");
     assert_eq!(home.run(&["run", "--rm", "-t", "host", "sh", "-c", "tty"]).out.trim_end(), "/dev/pts/0");
+}
+
+/// Labels, commands and names are of whoever made the container: a terminal shows their control characters, a program that
+/// reads a pipe gets them.
+fn what_others_wrote_drives_no_terminal() {
+    let home = Home::new();
+    home.ok(&["create", "--name", "esc", "-l", "x=a\x1b[31mb\rc", "host", "echo", "\x1b]0;title\x07"]);
+    let format = "{{.Labels}}";
+    assert_eq!(home.ok(&["ps", "-a", "--format", format]), "x=a\x1b[31mb\rc");
+    for words in [
+        &["ps", "-a", "--no-trunc", "--format", "{{.Labels}} {{.Command}} end"][..],
+        &["inspect", "-f", "{{.Config.Labels}} {{.Args}} end", "esc"],
+        &["ps", "-a", "--no-trunc", "--format", "table {{.Labels}}\t{{.Command}} end"],
+        &["events", "--since", "1h", "--until", "0s", "--format", "{{.Actor.Attributes.x}} end"],
+    ] {
+        let mut terminal = Terminal::start(&home, words, 24, 200);
+        terminal.sees("\\x1b[31mb\\rc");
+        assert_eq!(terminal.ends(), 0);
+        assert!(!terminal.rest().contains(['\x1b', '\x07']), "{words:?}: {:?}", terminal.rest());
+    }
+    let ran = home.run(&["inspect", "no\x1b[2Jbody"]);
+    assert!(ran.err.contains("no\\x1b[2Jbody"), "{ran:?}");
 }

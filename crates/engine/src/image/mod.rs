@@ -4,6 +4,7 @@ pub(crate) mod commit;
 pub(crate) mod config;
 pub(crate) mod difference;
 pub(crate) mod host;
+pub(crate) mod host_image;
 pub(crate) mod import;
 pub(crate) mod listing;
 pub(crate) mod ready;

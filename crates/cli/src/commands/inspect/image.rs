@@ -2,11 +2,51 @@
 
 use std::collections::BTreeMap;
 
-use cofferdam_engine::ImageDetails;
+use cofferdam_engine::{Engine, Error, HostImage, ImageDetails};
 use cofferdam_names::ImageReference;
+use cofferdam_policy::HOST_IMAGE;
 use serde_json::{Value, json};
 
-pub(super) fn document(image: &ImageDetails) -> Value {
+/// An image by its name or id; `host` means the host's own programs.
+pub(super) fn find(engine: &Engine, word: &str) -> Result<Value, Error> {
+    if word == HOST_IMAGE {
+        return Ok(of_the_host(&engine.host_image()?));
+    }
+    Ok(document(&engine.image(word)?))
+}
+
+/// The image `host`: what it has is not in the store, and has no digests.
+fn of_the_host(image: &HostImage) -> Value {
+    let layers = image.layers.iter().map(|layer| layer.display().to_string()).collect::<Vec<_>>();
+    json!({
+        "Id": image.id,
+        "RepoTags": [HOST_IMAGE],
+        "RepoDigests": [],
+        "Parent": "",
+        "Comment": "the host's own programs, read-only, and a cleaned /etc",
+        "Created": null,
+        "Author": "",
+        "Config": {
+            "User": image.config.user,
+            "Env": image.config.env,
+            "Cmd": image.config.cmd,
+            "Entrypoint": null,
+            "WorkingDir": image.config.workdir,
+            "Volumes": null,
+            "ExposedPorts": null,
+            "Labels": image.config.labels,
+            "OnBuild": null,
+        },
+        "Architecture": crate::commands::run::architecture(),
+        "Os": "linux",
+        "Size": 0,
+        "GraphDriver": { "Name": "overlay", "Data": { "LowerDir": layers.join(":"), "HostFolders": image.shows } },
+        "RootFS": { "Type": "layers", "Layers": [] },
+        "Metadata": { "LastTagTime": null },
+    })
+}
+
+fn document(image: &ImageDetails) -> Value {
     let config = &image.config;
     let tagged = image.names.iter().filter(|name| name.tag().is_some());
     let digests = image.names.iter().map(|name| format!("{}@{}", name.familiar_repository(), image.id));

@@ -68,7 +68,7 @@ impl Run for InspectCommand {
         let engine = engine(globals)?;
         show(&self.words, self.format.as_deref(), |word| match self.r#type {
             Some(Kind::Container) => self.container(&engine, word),
-            Some(Kind::Image) => Ok(image::document(&engine.image(word)?)),
+            Some(Kind::Image) => Ok(image::find(&engine, word)?),
             Some(Kind::Volume) => Ok(volume::document(&engine.volume(word)?)),
             None => match engine.resolve(word) {
                 Err(Error::NoContainer { .. }) => other(&engine, word),
@@ -89,8 +89,8 @@ impl InspectCommand {
 
 /// What is no container.
 fn other(engine: &Engine, word: &str) -> Result<Value, Report> {
-    match (engine.image(word), engine.volume(word)) {
-        (Ok(found), _) => Ok(image::document(&found)),
+    match (image::find(engine, word), engine.volume(word)) {
+        (Ok(found), _) => Ok(found),
         (Err(Error::NoImage { .. }), Ok(found)) => Ok(volume::document(&found)),
         (Err(Error::NoImage { .. }), Err(_)) => {
             Err(Report::new(format!("no such container, image or volume: {word}"))
@@ -104,11 +104,7 @@ impl<const VOLUME: bool> Run for InspectOneKind<VOLUME> {
     fn run(self, globals: &Globals) -> Outcome {
         let engine = engine(globals)?;
         show(&self.words, self.format.as_deref(), |word| {
-            if VOLUME {
-                Ok(volume::document(&engine.volume(word)?))
-            } else {
-                Ok(image::document(&engine.image(word)?))
-            }
+            if VOLUME { Ok(volume::document(&engine.volume(word)?)) } else { Ok(image::find(&engine, word)?) }
         })
     }
 }
