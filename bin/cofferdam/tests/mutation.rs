@@ -186,6 +186,7 @@ const UNREACHED: &[(&str, &str)] = &[
         "extra-devices",
         "nothing applies it: nodes stand in a fresh tmpfs. crates/proof/tests/kernel finds one too many",
     ),
+    ("network", "a bundle has none: tests/network.rs leaves out each of its steps"),
     ("net-devices", "moving network devices is not built: such a configuration is refused"),
     ("entered-processes", "looked into by verify alone: tests/proof.rs enters by another way"),
     ("program", "without its step there is no program"),

@@ -47,8 +47,7 @@ impl Engine {
         let parts = self.gather(request)?;
         let request = &self.with_volumes(request, &parts.image)?;
         // A range as the container would get one; which, is decided with its definition.
-        let ids = parts.ids(Some(Slot::EXAMPLE.range()));
-        Ok(self.decide(&id, request, window, &parts, ids)?.into_plan())
+        Ok(self.decide(&id, request, window, &parts, Some(Slot::EXAMPLE))?.into_plan())
     }
 
     /// Makes a container without starting it.
@@ -81,7 +80,7 @@ impl Engine {
             if !request.is_host_image() && !self.image_is_there(&parts.image.id)? {
                 return Err(Error::ImageGone);
             }
-            let admitted = self.decide(&id, &request, window, &parts, parts.ids(slot.map(Slot::range)))?;
+            let admitted = self.decide(&id, &request, window, &parts, slot)?;
             Ok((parts.zone.name.value.clone(), admitted))
         };
         let candidates = random_name::candidates(id.as_str());
@@ -155,8 +154,7 @@ impl Engine {
             joined: self.joined(request)?,
             judged: Some(judged_sources(request, old)),
         };
-        let ids = parts.ids(record.slot.map(Slot::range));
-        self.decide(&record.id, request, old.process.window, &parts, ids)
+        self.decide(&record.id, request, old.process.window, &parts, record.slot)
     }
 
     /// Makes the image ready to be a root.
@@ -183,8 +181,10 @@ impl Engine {
         request: &ContainerRequest,
         window: Option<WindowSize>,
         parts: &Parts,
-        ids: IdAllocation,
+        slot: Option<Slot>,
     ) -> Result<Admitted> {
+        let place = slot.map_or(0, Slot::number);
+        let ids = parts.ids(slot.map(Slot::range));
         let dir = self.paths.new_container(id, request.rm);
         let tree = Merged::open(&parts.image.layers)
             .map_err(|source| Error::io("open", format!("image {}", parts.image.id), source))?;
@@ -205,6 +205,7 @@ impl Engine {
             volumes: self.volume_sources(request, &parts.zone)?,
             host_devices: host_devices(request, &parts.zone),
             joined: parts.joined.clone(),
+            network: self.network_context(request, parts, place)?,
             window,
         };
         Ok(cofferdam_policy::plan(&parts.zone, request, &context)?)
@@ -238,10 +239,10 @@ impl Engine {
 }
 
 /// What a plan is made from beside the request.
-struct Parts {
-    zone: Zone,
-    image: ReadyImage,
-    host: HostFacts,
+pub(crate) struct Parts {
+    pub(crate) zone: Zone,
+    pub(crate) image: ReadyImage,
+    pub(crate) host: HostFacts,
     /// Found before the definitions are locked.
     joined: BTreeMap<String, JoinedContainer>,
     /// The sources of binds as they were judged when the container was made; none for a new one: they are judged now.

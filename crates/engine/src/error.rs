@@ -194,6 +194,15 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// What it had of the network could not be taken away.
+    #[error("cannot end the network of container {}", id.short())]
+    Network {
+        /// Whose.
+        id: ContainerId,
+        /// The reason.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Its status could not be read.
     #[error("cannot tell the state of a container")]
     Status {

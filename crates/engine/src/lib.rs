@@ -30,6 +30,7 @@ mod log_options;
 mod log_reader;
 mod log_record;
 mod log_tail;
+mod network;
 mod options;
 mod own_program;
 mod ownership;

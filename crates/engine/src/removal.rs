@@ -14,6 +14,7 @@ use cofferdam_runtime::start::as_root_of;
 use cofferdam_shim::ContainerDir;
 
 use crate::error::{Error, Result};
+use crate::network::end_network;
 use crate::ownership;
 use crate::store::Store;
 use crate::{Engine, Paths, PruneReport, RemoveOptions, Selection, live, volume};
@@ -160,7 +161,8 @@ pub(crate) fn remove_tree(folder: &Path) -> Result<()> {
         .map_err(|error| Error::io("remove", folder.display(), error))
 }
 
-/// Kills what is left in a container's cgroup and removes the cgroup, where the end of its shim has left one.
+/// Kills what is left in a container's cgroup and removes the cgroup, link and packet rules, where the end of its shim has left
+/// any.
 pub(crate) fn end_group(dir: &ContainerDir, id: &ContainerId) -> Result<()> {
     let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Cgroup { id: id.clone(), source };
     let plan = match live::read_plan(dir) {
@@ -169,11 +171,12 @@ pub(crate) fn end_group(dir: &ContainerDir, id: &ContainerId) -> Result<()> {
         Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
-    let Some(path) = &plan.cgroup.path else { return Ok(()) };
+    let Some(path) = &plan.cgroup.path else { return end_network(dir, id) };
     let layout = Layout::detect().map_err(|error| failed(error.into()))?;
-    let Some(group) = Group::open_remains(&layout, path) else { return Ok(()) };
+    let Some(group) = Group::open_remains(&layout, path) else { return end_network(dir, id) };
     group.kill_all().map_err(|error| failed(error.into()))?;
-    group.destroy().map_err(|error| failed(error.into()))
+    group.destroy().map_err(|error| failed(error.into()))?;
+    end_network(dir, id)
 }
 
 #[cfg(test)]

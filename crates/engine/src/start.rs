@@ -73,6 +73,9 @@ impl Engine {
     fn launch(&self, made: &mut Made, lock: Lock, status: Status, attach: Option<Attach>) -> Result<Started> {
         let Made { id, name, plan, request } = made;
         let (id, name, request) = (&*id, &*name, &*request);
+        if plan.network.is_some() {
+            self.restore_network()?;
+        }
         let run = self.paths.run_dir(id);
         let joined = match request.joined_containers().next() {
             Some(word) => Some(rejoin(&self.paths, &self.resolve(word)?, plan)?),
@@ -95,6 +98,7 @@ impl Engine {
             stdin_once: request.interactive && attach.is_some_and(|attach| attach.stdin),
             log: log_options(request)?,
             joined,
+            connected: plan.network.is_some(),
         };
         let attach_shim = attach.map(|attach| cofferdam_shim::Attach {
             stdin: attach.stdin,

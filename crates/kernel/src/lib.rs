@@ -17,6 +17,7 @@ pub mod inherited;
 pub mod link;
 pub mod mount;
 pub mod namespace;
+pub mod netlink;
 pub mod proc;
 pub mod ptrace;
 pub mod rlimit;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use cofferdam_confinement::network::AddressRange;
 use cofferdam_confinement::{DeviceKind, IdMaps, Mount, Root, WindowSize};
 use cofferdam_kernel::capability::CapSet;
 use cofferdam_kernel::namespace::Namespace;
@@ -154,6 +155,26 @@ pub struct JoinedContainer {
     pub ipc_shareable: bool,
 }
 
+/// What the host has for a container's network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkContext {
+    /// Whose zones these are: the state folder.
+    pub realm: String,
+    /// Where IPv4 addresses are from; the first is the host's.
+    pub pool4: AddressRange,
+    /// Where IPv6 addresses are from; none where the host has no IPv6.
+    pub pool6: Option<AddressRange>,
+    /// The place in the pools that no other container has.
+    pub place: u32,
+    /// The largest packet towards the internet, in bytes.
+    pub mtu: u32,
+    /// The segments of the zone.
+    pub segments: Vec<String>,
+    /// Ports of the host that nobody uses, for those that are published without a number.
+    pub free_ports: Vec<u16>,
+}
+
 /// What each device file of the host is, by its path.
 pub type HostDevices = BTreeMap<PathBuf, HostDevice>;
 
@@ -193,6 +214,8 @@ pub struct PlanContext {
     pub host_devices: HostDevices,
     /// What each of [`crate::ContainerRequest::joined_containers`] is; those that do not run are left out.
     pub joined: BTreeMap<String, JoinedContainer>,
+    /// The host's network; none where it cannot give a container one, or need not.
+    pub network: Option<NetworkContext>,
     /// The client's terminal size where `-t` is given.
     pub window: Option<WindowSize>,
 }

@@ -10,15 +10,15 @@ mod zone;
 
 pub use context::{
     BindSource, CgroupMode, HostDevice, HostDevices, HostFacts, IdAllocation, IdRange, ImageConfig,
-    JoinedContainer, PlanContext, VolumeSource,
+    JoinedContainer, NetworkContext, PlanContext, VolumeSource,
 };
 pub use plan::{Admitted, EtcFiles, ExecOptions, PolicyError, plan, plan_exec, plan_limits};
 pub use quantity::{ByteSize, Ceiling, CpuCount};
 pub use request::{
     BindRecursion, CapabilityWord, ContainerRequest, DeviceRate, DeviceRequest, DeviceRuleRequest,
     DeviceWeight, EnvEntry, HOST_IMAGE, InvalidOption, LabelOption, NamespaceMode, NamespaceRequest,
-    NetworkMode, NetworkRequest, ResourceRequest, RestartPolicy, SeccompChoice, SecurityOption, TmpfsOptions,
-    TmpfsRequest, Ulimit, VolumeKind, VolumeRequest, is_volume_name, key_value,
+    NetworkMode, NetworkRequest, PortRequest, ResourceRequest, RestartPolicy, SeccompChoice, SecurityOption,
+    TmpfsOptions, TmpfsRequest, Ulimit, VolumeKind, VolumeRequest, is_volume_name, key_value,
 };
 pub use zone::{
     BUILTIN_ZONES, FileProblem, IdScope, Isolation, LimitRules, LsmRules, MountAccess, MountRules,

@@ -139,7 +139,7 @@ pub(crate) fn plan() -> Plan {
         domainname: Some("example".to_owned()),
         sysctls: BTreeMap::from([("net.ipv4.ping_group_range".to_owned(), "0 9".to_owned())]),
         loopback_up: true,
-        network: None,
+        network: Some(network()),
         net_devices: BTreeMap::from([("veth9".to_owned(), "eth0".to_owned())]),
         session_keyring: true,
         personality: Some(8),
@@ -270,7 +270,46 @@ pub(crate) fn observation() -> Observation {
     });
     seen.net_links = Ok(vec!["lo".to_owned(), "eth0".to_owned()]);
     seen.loopback_up = Ok(true);
+    let part = |item: &str, value: &str| cofferdam_network::Part {
+        item: item.to_owned(),
+        planned: value.to_owned(),
+        found: Ok(value.to_owned()),
+    };
+    seen.network = Ok(vec![part("eth1", "up"), part("chain out", "its 3 rules")]);
     seen
+}
+
+/// The network of the fixture's plan.
+fn network() -> cofferdam_confinement::network::Network {
+    use cofferdam_confinement::network::{Address, Link, Network, ZoneRules};
+    Network {
+        realm: "/srv".to_owned(),
+        zone: "web".parse().unwrap(),
+        link: Link {
+            host_name: "cfd0123".to_owned(),
+            name: "eth1".to_owned(),
+            host_mac: "06:00:00:00:00:01".parse().unwrap(),
+            mac: "02:00:00:00:00:01".parse().unwrap(),
+            mtu: 1500,
+        },
+        addresses: vec![Address {
+            address: "10.207.0.16".parse().unwrap(),
+            gateway: "10.207.0.1".parse().unwrap(),
+        }],
+        segments: Vec::new(),
+        labels: BTreeMap::new(),
+        published: Vec::new(),
+        rules: ZoneRules {
+            trust: true,
+            segments: Vec::new(),
+            egress: Vec::new(),
+            ingress: Vec::new(),
+            connections: None,
+            connections_per_second: None,
+            log: false,
+        },
+        resolver: false,
+    }
 }
 
 /// A fourth descriptor, and one that is a folder of the host's.

@@ -55,6 +55,14 @@ steps! {
     TimeNamespace => "set up time namespace",
     /// Bringing up the loopback link.
     Loopback => "bring up loopback",
+    /// Making the host ready for links: its addresses, and that it passes packets on.
+    HostNetwork => "prepare host network",
+    /// Setting the packet rules.
+    PacketRules => "set packet rules",
+    /// Making the container's link.
+    Link => "make link",
+    /// Giving the link addresses and routes.
+    Address => "set address",
     /// Moving network devices in.
     NetDevice => "move network device",
     /// Setting host and domain name.
@@ -164,7 +172,8 @@ impl Step {
 
     /// Whether a build for tests leaves out what this step applies, where that is no work of its own but a value in another
     /// step's.
-    pub(crate) fn is_left_out(self, subject: impl fmt::Display) -> bool {
+    #[must_use]
+    pub fn is_left_out(self, subject: impl fmt::Display) -> bool {
         fault::leaves_out(self, &subject)
     }
 

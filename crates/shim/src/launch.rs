@@ -1,7 +1,11 @@
 //! From a plan to a running container: set-up, gate, go, receipt.
 
 use cofferdam_confinement::Plan;
+use std::os::fd::AsFd;
+
+use cofferdam_kernel::namespace::Namespace;
 use cofferdam_kernel::proc::ProcFs;
+use cofferdam_network::{ConnectError, Connected};
 use cofferdam_proof::{
     ContainerReading, GateError, HostKey, Prepared, Receipt, Rule, Statement, Terms, gate,
 };
@@ -44,6 +48,7 @@ pub(crate) fn launch(plan: &Plan, spec: &ShimSpec) -> Result<Launched, Failure> 
         let id = joined.container.short();
         return Err(Failure::plain(format!("container {id}, whose namespaces are shared, has ended")));
     }
+    let connected = connect(plan, &prover.proc, building.pid())?;
     let mut created = building.finish()?;
     let streams = match streams {
         Some(streams) => streams,
@@ -62,7 +67,23 @@ pub(crate) fn launch(plan: &Plan, spec: &ShimSpec) -> Result<Launched, Failure> 
         end(released);
         return Err(failure);
     }
+    if let Some(connected) = connected {
+        connected.keep();
+    }
     Ok(Launched { pid: released.pid, pidfd: released.pidfd, group: released.group, streams })
+}
+
+/// Gives the container its link and rules, if it is to have any.
+fn connect(plan: &Plan, proc: &ProcFs, first: Pid) -> Result<Option<Connected>, Failure> {
+    let Some(network) = &plan.network else { return Ok(None) };
+    let namespace = proc.process(first).and_then(|process| process.open_namespace(Namespace::Network));
+    let namespace =
+        namespace.map_err(|error| Failure::during("open the container's network namespace", &error))?;
+    match cofferdam_network::connect(network, namespace.as_fd()) {
+        Ok(connected) => Ok(Some(connected)),
+        Err(ConnectError::Step(error)) => Err(error.into()),
+        Err(error) => Err(Failure::during("connect the container", &error)),
+    }
 }
 
 /// What the proof needs beside the process itself: made while init builds its root.
@@ -123,7 +144,7 @@ impl<'a> Prover<'a> {
 fn end(released: Released) {
     let _ = pidfd_send_signal(&released.pidfd, Signal::KILL);
     let _ = rustix::process::waitid(
-        rustix::process::WaitId::PidFd(std::os::fd::AsFd::as_fd(&released.pidfd)),
+        rustix::process::WaitId::PidFd(released.pidfd.as_fd()),
         rustix::process::WaitIdOptions::EXITED,
     );
     if let Some(group) = released.group.group() {

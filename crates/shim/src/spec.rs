@@ -50,6 +50,9 @@ pub struct ShimSpec {
     /// The container whose namespaces it shares.
     #[serde(default)]
     pub joined: Option<Joined>,
+    /// Whether it has a link of its own, which ends with it.
+    #[serde(default)]
+    pub connected: bool,
 }
 
 /// A container whose namespaces are joined, by its first process: on one boot a number and a start time name one process.

@@ -42,6 +42,7 @@ impl Home {
 
     /// With another build of the program.
     pub fn of(program: &Path) -> Self {
+        away_from_the_machines_network();
         let folder = tempfile::Builder::new().prefix("cofferdam-test-").tempdir().unwrap();
         Self { folder, program: program.to_owned(), user: None }
     }
@@ -129,6 +130,18 @@ impl Drop for Home {
         for id in String::from_utf8_lossy(&output.stdout).lines() {
             let _ = self.command().args(["rm", "-f", id]).output();
         }
+    }
+}
+
+/// Gives the calling thread, and so all commands that it runs, a network namespace without any link to the machine's: the
+/// engine of a test makes links and packet rules there, and a rule that fails has nowhere to leak to.
+pub fn away_from_the_machines_network() {
+    thread_local! {
+        static AWAY: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    }
+    if rustix::process::geteuid().is_root() && !AWAY.replace(true) {
+        cofferdam_kernel::namespace::unshare(cofferdam_kernel::namespace::Namespace::Network).unwrap();
+        cofferdam_kernel::link::bring_loopback_up().unwrap();
     }
 }
 
@@ -220,12 +233,17 @@ pub fn busybox_root(test: &str, folder: &Path) -> Option<PathBuf> {
 
 /// A home with an image `busybox`; `None` where the test cannot run, which it says.
 pub fn busybox_home(test: &str) -> Option<Home> {
+    busybox_home_of(test, Path::new(env!("CARGO_BIN_EXE_cofferdam")))
+}
+
+/// The same with another build of the program.
+pub fn busybox_home_of(test: &str, program: &Path) -> Option<Home> {
     if !is_root(test) {
         return None;
     }
     let folder = tempfile::tempdir().unwrap();
     let root = busybox_root(test, folder.path())?;
-    let home = Home::new();
+    let home = Home::of(program);
     home.ok(&["image", "import", root.to_str().unwrap(), "busybox"]);
     Some(home)
 }

@@ -27,6 +27,7 @@ mod logs;
 mod man;
 mod pause;
 mod plan;
+mod port;
 mod prune;
 mod ps;
 pub(crate) mod receipt_check;
@@ -88,6 +89,7 @@ pub(crate) const COMMANDS: &[Entry] = &[
     entry::<diff::DiffCommand>("diff", "Show what a container changed in its root"),
     entry::<commit::CommitCommand>("commit", "Make an image of a container's changes"),
     entry::<export::ExportCommand>("export", "Write a container's root file system as a tar"),
+    entry::<port::PortCommand>("port", "Show the ports of the host that lead to a container"),
     entry::<rename::RenameCommand>("rename", "Rename a container"),
     entry::<update::UpdateCommand>("update", "Change limits of containers"),
     entry::<plan::PlanCommand>("plan", "Show what run would do, without doing it"),
@@ -167,6 +169,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("container pause", "pause"),
     ("container prune", "prune"),
     ("container ps", "ps"),
+    ("container port", "port"),
     ("container rename", "rename"),
     ("container restart", "restart"),
     ("container remove", "rm"),

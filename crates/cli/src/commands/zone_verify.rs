@@ -20,6 +20,9 @@ pub(crate) struct ZoneVerifyCommand {
     /// Do not shorten values
     #[arg(long)]
     no_trunc: bool,
+    /// First make the host's packet rules anew for all running containers, as they are planned
+    #[arg(long)]
+    repair: bool,
     /// The zone's name
     #[arg(value_name = "ZONE")]
     name: ZoneName,
@@ -29,6 +32,9 @@ impl Run for ZoneVerifyCommand {
     fn run(self, globals: &Globals) -> Outcome {
         let engine = engine(globals)?;
         engine.zones().load(&self.name)?;
+        if self.repair {
+            engine.repair_network()?;
+        }
         let inside = engine.list(&ListFilters { zones: vec![self.name], ..ListFilters::default() })?;
         let ids: Vec<ContainerId> = inside.into_iter().map(|container| container.id).collect();
         verify(&engine, &ids, self.format, self.no_trunc)

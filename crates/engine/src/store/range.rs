@@ -36,7 +36,7 @@ impl Slot {
     }
 
     /// Its number.
-    pub(super) fn number(self) -> u32 {
+    pub(crate) fn number(self) -> u32 {
         self.0
     }
 

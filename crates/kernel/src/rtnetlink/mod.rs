@@ -1,32 +1,79 @@
-//! Network links and their addresses through rtnetlink(7): as much of it as moving a device to another network namespace
-//! takes.
+//! Network links, their addresses, routes and neighbours through rtnetlink(7).
 
-mod message;
+mod change;
+mod read;
 
-use std::cell::Cell;
 use std::io;
-use std::mem::MaybeUninit;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use message::{
-    ACK, CREATE_NEW, DUMP, IFA_ADDRESS, IFA_BROADCAST, IFA_FLAGS, IFA_LOCAL, IFLA_IFNAME, IFLA_NET_NS_FD,
-    NLMSG_DONE, NLMSG_ERROR, RTM_GETADDR, RTM_GETLINK, RTM_NEWADDR, RTM_NEWLINK, RTM_SETLINK, Received,
-    Request, link_part, u32_at,
-};
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with};
+pub use change::{Change, Ipv4Setting, NewVeth, Route};
+pub use read::{FoundRoute, LinkAddress, LinkDetails, Neighbour};
 
-/// The largest datagram that the kernel makes for a dump is 32 KiB; one link with many virtual functions can be larger.
-const DATAGRAM: usize = 128 << 10;
+use crate::netlink::{CREATE, DUMP, EXCLUSIVE, Family, Received, Request, Socket, attributes, u32_at};
+
+/// Kinds of messages (`<linux/rtnetlink.h>`).
+const RTM_NEWLINK: u16 = 16;
+const RTM_DELLINK: u16 = 17;
+const RTM_GETLINK: u16 = 18;
+const RTM_SETLINK: u16 = 19;
+const RTM_NEWADDR: u16 = 20;
+const RTM_DELADDR: u16 = 21;
+const RTM_GETADDR: u16 = 22;
+const RTM_NEWROUTE: u16 = 24;
+const RTM_GETROUTE: u16 = 26;
+const RTM_NEWNEIGH: u16 = 28;
+const RTM_GETNEIGH: u16 = 30;
+
+/// Attributes of a link (`<linux/if_link.h>`) and of an address (`<linux/if_addr.h>`).
+const IFLA_ADDRESS: u16 = 1;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_AF_SPEC: u16 = 26;
+const IFLA_GROUP: u16 = 27;
+const IFLA_NET_NS_FD: u16 = 28;
+const IFA_ADDRESS: u16 = 1;
+const IFA_LOCAL: u16 = 2;
+const IFA_BROADCAST: u16 = 4;
+const IFA_FLAGS: u16 = 8;
+const IFA_PROTO: u16 = 11;
+
 const IFF_UP: u32 = 1;
+/// `struct ifinfomsg`
+const LINK_PART: usize = 16;
 /// `struct ifaddrmsg`
 const ADDRESS_PART: usize = 8;
 /// `IFA_F_PERMANENT`: set by someone, not learned from the network.
 const PERMANENT: u32 = 0x80;
+/// `IFA_F_NODAD`: nobody else is asked whether they have it.
+const NO_DAD: u32 = 0x02;
 /// `IFA_F_NODAD | IFA_F_MANAGETEMPADDR | IFA_F_NOPREFIXROUTE | IFA_F_MCAUTOJOIN`: what was asked for with the address. The
 /// kernel keeps the others itself.
-const ASKED_FOR: u32 = 0x02 | 0x100 | 0x200 | 0x400;
+const ASKED_FOR: u32 = NO_DAD | 0x100 | 0x200 | 0x400;
 /// `RT_SCOPE_UNIVERSE`
 const GLOBAL: u8 = 0;
+
+/// `AF_INET` or `AF_INET6`
+const fn family_of(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 2 } else { 10 }
+}
+
+fn bytes_of(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    }
+}
+
+/// `struct ifinfomsg`: of any family and type; `flags` and which of them to change.
+fn link_part(index: u32, flags: u32, change: u32) -> [u8; LINK_PART] {
+    let mut part = [0; LINK_PART];
+    part[4..8].copy_from_slice(&index.to_ne_bytes());
+    part[8..12].copy_from_slice(&flags.to_ne_bytes());
+    part[12..].copy_from_slice(&change.to_ne_bytes());
+    part
+}
 
 /// A network link.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,29 +98,37 @@ pub struct Address {
 
 /// A socket that speaks rtnetlink to the network namespace in which it was made, wherever it is used.
 #[derive(Debug)]
-pub struct RouteSocket {
-    socket: OwnedFd,
-    sequence: Cell<u32>,
-}
+pub struct RouteSocket(Socket);
 
 impl RouteSocket {
     /// Opens one for the caller's network namespace.
     pub fn open() -> io::Result<Self> {
-        // Protocol 0 is NETLINK_ROUTE.
-        let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)?;
-        Ok(Self::from_socket(socket))
+        Socket::open(Family::Route).map(Self)
     }
 
     /// One that was opened elsewhere.
     #[must_use]
     pub fn from_socket(socket: OwnedFd) -> Self {
-        Self { socket, sequence: Cell::new(0) }
+        Self(Socket::from_fd(socket))
     }
 
     /// The link of this name, if there is one.
     pub fn link(&self, name: &str) -> io::Result<Option<Link>> {
-        let request = Request::new(RTM_GETLINK, 0, &link_part(0, 0, 0)).text(IFLA_IFNAME, name)?;
-        match self.ask(request, parse_link) {
+        self.one_link(Some(name), 0, parse_link)
+    }
+
+    fn one_link<T>(
+        &self,
+        name: Option<&str>,
+        index: u32,
+        parse: impl FnMut(&Received<'_>) -> Option<T>,
+    ) -> io::Result<Option<T>> {
+        let request = Request::new(RTM_GETLINK, 0, &link_part(index, 0, 0)).with(|link| {
+            if let Some(name) = name {
+                link.text(IFLA_IFNAME, name);
+            }
+        });
+        match self.0.ask(&request, parse) {
             Ok(found) => Ok(found.into_iter().next()),
             Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(None),
             Err(error) => Err(error),
@@ -82,21 +137,20 @@ impl RouteSocket {
 
     /// All links.
     pub fn links(&self) -> io::Result<Vec<Link>> {
-        self.ask(Request::new(RTM_GETLINK, DUMP, &link_part(0, 0, 0)), parse_link)
+        self.0.ask(&Request::new(RTM_GETLINK, DUMP, &link_part(0, 0, 0)), parse_link)
     }
 
     /// The addresses of a link that someone gave it for good and that reach beyond it: permanent ones of global scope.
     pub fn permanent_global_addresses(&self, index: u32) -> io::Result<Vec<Address>> {
         let request = Request::new(RTM_GETADDR, DUMP, &[0; ADDRESS_PART]);
-        self.ask(request, |message| parse_address(message, index))
+        self.0.ask(&request, |message| parse_address(message, index))
     }
 
     /// Moves a link into another network namespace, under a new name. The kernel takes it down and forgets its addresses.
     pub fn move_link(&self, index: u32, namespace: BorrowedFd<'_>, new_name: &str) -> io::Result<()> {
-        let request = Request::new(RTM_SETLINK, ACK, &link_part(index, 0, 0))
-            .attribute(IFLA_NET_NS_FD, &namespace.as_raw_fd().to_ne_bytes())?
-            .text(IFLA_IFNAME, new_name)?;
-        self.tell(request)
+        self.0.tell(Request::new(RTM_SETLINK, 0, &link_part(index, 0, 0)).with(|link| {
+            link.put(IFLA_NET_NS_FD, &namespace.as_raw_fd().to_ne_bytes()).text(IFLA_IFNAME, new_name);
+        }))
     }
 
     /// Gives a link an address.
@@ -104,74 +158,33 @@ impl RouteSocket {
         let mut part = [0; ADDRESS_PART];
         (part[0], part[1], part[3]) = (address.family, address.prefix, GLOBAL);
         part[4..].copy_from_slice(&index.to_ne_bytes());
-        let mut request = Request::new(RTM_NEWADDR, ACK | CREATE_NEW, &part)
-            .attribute(IFA_FLAGS, &(address.flags & ASKED_FOR).to_ne_bytes())?;
-        for (kind, value) in &address.values {
-            request = request.attribute(*kind, value)?;
-        }
-        self.tell(request)
+        self.0.tell(Request::new(RTM_NEWADDR, CREATE | EXCLUSIVE, &part).with(|attributes| {
+            attributes.number(IFA_FLAGS, address.flags & ASKED_FOR);
+            for (kind, value) in &address.values {
+                attributes.put(*kind, value);
+            }
+        }))
     }
 
     /// Brings a link up.
     pub fn set_up(&self, index: u32) -> io::Result<()> {
-        self.tell(Request::new(RTM_SETLINK, ACK, &link_part(index, IFF_UP, IFF_UP)))
+        self.make(Change::link_up(index))
     }
 
-    /// Sends a request and waits until the kernel has done it.
-    fn tell(&self, request: Request) -> io::Result<()> {
-        self.ask(request, |_| None::<()>).map(drop)
+    /// Makes one change.
+    pub fn make(&self, change: Change) -> io::Result<()> {
+        self.0.tell(change.0)
     }
 
-    /// Sends a request and takes what `parse` makes of the answers.
-    fn ask<T>(
-        &self,
-        request: Request,
-        mut parse: impl FnMut(&Received<'_>) -> Option<T>,
-    ) -> io::Result<Vec<T>> {
-        let sequence = self.sequence.get().wrapping_add(1);
-        self.sequence.set(sequence);
-        let request = request.finish(sequence)?;
-        send(&self.socket, &request, SendFlags::empty())?;
-        let mut found = Vec::new();
-        let mut buffer = vec![MaybeUninit::uninit(); DATAGRAM];
-        loop {
-            let (datagram, length) = loop {
-                match recv(&self.socket, buffer.as_mut_slice(), RecvFlags::TRUNC) {
-                    Err(rustix::io::Errno::INTR) => {}
-                    other => {
-                        let ((datagram, _), length) = other?;
-                        break (datagram, length);
-                    }
-                }
-            };
-            if length > datagram.len() {
-                return Err(io::Error::other("the kernel's answer does not fit the buffer"));
-            }
-            for message in Received::all(datagram).filter(|message| message.sequence == sequence) {
-                match message.kind {
-                    NLMSG_DONE => return Ok(found),
-                    NLMSG_ERROR => {
-                        let cut = || Err(io::ErrorKind::UnexpectedEof.into());
-                        return message.error().unwrap_or_else(cut).map(|()| found);
-                    }
-                    _ => found.extend(parse(&message)),
-                }
-            }
-            // A question about one link is answered by one message, without an end.
-            if !found.is_empty() && !is_dump(&request) {
-                return Ok(found);
-            }
-        }
+    /// Makes changes, one after another, with one call. The first that failed is told by its place.
+    pub fn make_all(&self, changes: Vec<Change>) -> Result<(), (usize, io::Error)> {
+        self.0.tell_all(changes.into_iter().map(|change| change.0).collect())
     }
-}
-
-fn is_dump(request: &[u8]) -> bool {
-    matches!(request.get(6..8), Some([low, high]) if u16::from_ne_bytes([*low, *high]) & DUMP == DUMP)
 }
 
 impl AsFd for RouteSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.0.as_fd()
     }
 }
 
@@ -179,7 +192,7 @@ fn parse_link(message: &Received<'_>) -> Option<Link> {
     if message.kind != RTM_NEWLINK {
         return None;
     }
-    let name = message.attributes(16).find(|(kind, _)| *kind == IFLA_IFNAME)?.1;
+    let name = attributes(message.after(LINK_PART)).find(|(kind, _)| *kind == IFLA_IFNAME)?.1;
     let name = name.strip_suffix(b"\0").unwrap_or(name);
     Some(Link {
         index: u32_at(message.body, 4)?,
@@ -195,7 +208,7 @@ fn parse_address(message: &Received<'_>, link: u32) -> Option<Address> {
     let &[family, prefix, short_flags, scope] = message.body.first_chunk::<4>()?;
     let mut flags = u32::from(short_flags);
     let mut values = Vec::new();
-    for (kind, value) in message.attributes(ADDRESS_PART) {
+    for (kind, value) in attributes(message.after(ADDRESS_PART)) {
         match kind {
             IFA_FLAGS => flags = u32_at(value, 0)?,
             IFA_ADDRESS | IFA_LOCAL | IFA_BROADCAST => values.push((kind, value.to_vec())),

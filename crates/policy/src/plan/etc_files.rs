@@ -40,12 +40,28 @@ impl EtcFiles {
                 address.parse().map_err(|_| invalid("--add-host", entry, "it ends with an address"))?;
             let _ = writeln!(hosts, "{address}\t{}", word("--add-host", host)?);
         }
-        if name != "localhost" {
+        let own = plan.network.as_ref().map_or(&[][..], |network| &network.addresses);
+        if name != "localhost" && own.is_empty() {
             let _ = writeln!(hosts, "127.0.0.1\t{name}");
         }
-        let zone = plan.zone.as_ref().map_or_else(String::new, |zone| format!("zone `{zone}`: "));
-        let mut resolv_conf =
-            format!("# {zone}no network but the container's own loopback, so no name server answers.\n");
+        for pair in own {
+            let _ = writeln!(hosts, "{}\t{name}", pair.address);
+        }
+        let mut resolv_conf = String::new();
+        if plan.network.is_none() {
+            let zone = plan.zone.as_ref().map_or_else(String::new, |zone| format!("zone `{zone}`: "));
+            let _ = writeln!(
+                resolv_conf,
+                "# {zone}no network but the container's own loopback, so no name server answers."
+            );
+        }
+        if let Some(network) =
+            plan.network.as_ref().filter(|network| network.resolver && request.network.dns.is_empty())
+        {
+            for pair in &network.addresses {
+                let _ = writeln!(resolv_conf, "nameserver {}", pair.gateway);
+            }
+        }
         for server in &request.network.dns {
             let address: std::net::IpAddr =
                 server.parse().map_err(|_| invalid("--dns", server, "it is an address"))?;

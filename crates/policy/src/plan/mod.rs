@@ -11,6 +11,7 @@ mod label;
 mod limits;
 mod mounts;
 mod namespaces;
+mod network;
 mod process;
 mod rlimits;
 mod sysctls;
@@ -98,7 +99,7 @@ pub fn plan(zone: &Zone, request: &ContainerRequest, context: &PlanContext) -> R
         domainname: planner.domainname(&namespaces)?,
         sysctls: planner.sysctls(maps, &namespaces)?,
         loopback_up: namespaces.network.is_new(),
-        network: None,
+        network: planner.network(&namespaces)?,
         net_devices: std::collections::BTreeMap::new(),
         session_keyring: true,
         personality: None,

@@ -4,7 +4,7 @@ use cofferdam_confinement::{NamespaceSource, Namespaces};
 use cofferdam_kernel::namespace::Namespace;
 
 use super::{Planner, PolicyError};
-use crate::zone::{NetworkAccess, Sharing};
+use crate::zone::Sharing;
 use crate::{JoinedContainer, NamespaceMode, NetworkMode};
 
 /// The longest name of the UTS namespace (uname(2), `__NEW_UTS_LEN`).
@@ -100,30 +100,24 @@ impl Planner<'_> {
     }
 
     fn apply_network(&self, namespaces: &mut Namespaces) -> Result<Option<&JoinedContainer>, PolicyError> {
-        let rule = &self.zone.network.mode;
-        let Some(mode) = &self.request.network.mode else {
-            return match rule.value {
-                NetworkAccess::None => Ok(None),
-                NetworkAccess::Zone => {
-                    Err(PolicyError::not_built("network.mode = \"zone\"", "use --network none"))
-                }
-            };
-        };
+        let Some(mode) = &self.request.network.mode else { return Ok(None) };
         let asked = format!("--network {mode}");
         match mode {
-            NetworkMode::None => Ok(None),
+            // Whether the zone has what a network of its own is connected to is decided with its link.
+            NetworkMode::None | NetworkMode::Bridge | NetworkMode::Named(_) => Ok(None),
             NetworkMode::Host => {
-                let ceiling = "network.mode is \"none\": the host's network is out of reach";
-                Err(self.beyond(asked, &rule.place, ceiling))
+                let rule = &self.zone.network.host;
+                if !rule.value {
+                    let ceiling = "network.host is false: the host's network is out of reach";
+                    return Err(self.beyond(asked, &rule.place, ceiling));
+                }
+                namespaces.network = NamespaceSource::Host;
+                Ok(None)
             }
             NetworkMode::Container(name) => {
                 let other = self.joined(&asked, name)?;
                 namespaces.network = join(other, Namespace::Network, &asked)?;
                 Ok(Some(other))
-            }
-            NetworkMode::Bridge | NetworkMode::Named(_) => {
-                let ceiling = "network.mode is \"none\", and other modes are not built yet";
-                Err(self.beyond(asked, &rule.place, ceiling))
             }
         }
     }

@@ -3,26 +3,9 @@
 use super::{Planner, PolicyError};
 use crate::RestartPolicy;
 
-/// What stands in the way of everything that reaches beyond the container's own loopback.
-const NETWORK: &str = "networks are not built yet; a container has its own loopback only";
-
 impl Planner<'_> {
     pub(super) fn refuse_unbuilt(&self) -> Result<(), PolicyError> {
         let request = self.request;
-        let network = &request.network;
-        let flags = [
-            ("--publish", network.publish.first().cloned()),
-            ("--publish-all", network.publish_all.then(String::new)),
-            ("--ip", network.ip.clone()),
-            ("--ip6", network.ip6.clone()),
-            ("--mac-address", network.mac_address.clone()),
-            ("--network-alias", network.aliases.first().cloned()),
-        ];
-        for (flag, value) in flags {
-            if let Some(value) = value {
-                return Err(PolicyError::not_built(format!("{flag} {value}").trim_end(), NETWORK));
-            }
-        }
         if request.rm && request.restart != RestartPolicy::No {
             let rule = "a container that is removed when it ends cannot be started again";
             return Err(PolicyError::invalid("--rm with --restart", rule));

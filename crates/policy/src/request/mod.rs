@@ -10,6 +10,7 @@ mod environment;
 mod mount_option;
 mod namespace_mode;
 mod network;
+mod port;
 mod resources;
 mod restart;
 mod security_option;
@@ -29,6 +30,7 @@ pub use device::{DeviceRequest, DeviceRuleRequest};
 pub use environment::EnvEntry;
 pub use namespace_mode::{NamespaceMode, NamespaceRequest};
 pub use network::{NetworkMode, NetworkRequest};
+pub use port::PortRequest;
 pub use resources::{DeviceRate, DeviceWeight, ResourceRequest, Ulimit};
 pub use restart::RestartPolicy;
 pub use security_option::{LabelOption, SeccompChoice, SecurityOption};
@@ -199,6 +201,18 @@ impl ContainerRequest {
         let rates = self.resources.rates().map(|rate| rate.device.as_path());
         let weights = self.resources.blkio_weight_devices.iter().map(|weight| weight.device.as_path());
         self.devices.iter().map(|device| device.host.as_path()).chain(rates).chain(weights).chain(of_zone)
+    }
+
+    /// How many ports of the host are to be chosen for it; `exposed` are those of its image.
+    #[must_use]
+    pub fn chosen_ports(&self, exposed: &[String]) -> usize {
+        let all = if self.network.publish_all {
+            exposed.iter().chain(&self.network.expose).collect()
+        } else {
+            Vec::new()
+        };
+        let texts = self.network.publish.iter().chain(all);
+        texts.filter_map(|text| text.parse().ok()).map(|port: PortRequest| port.chosen()).sum()
     }
 
     /// The containers, by name or id as typed, whose namespaces it wants to share: the engine finds each for

@@ -161,7 +161,11 @@ fn the_files_below_etc() {
     let plan = planned(&zone("default"), &request);
     let files = EtcFiles::new(&plan, &request).unwrap();
     assert_eq!(files.hostname, "box\n");
-    assert!(files.hosts.contains("\n10.0.0.1\tdb\nfe80::1\tsix\n127.0.0.1\tbox\n"), "{}", files.hosts);
+    assert!(
+        files.hosts.contains("\n10.0.0.1\tdb\nfe80::1\tsix\n10.207.0.16\tbox\nfdcf:0:0:1::10\tbox\n"),
+        "{}",
+        files.hosts
+    );
     assert!(files.resolv_conf.ends_with("nameserver 10.0.0.2\n"));
     for bad in ["db", "db:x", "a b:10.0.0.1", "a\nb:10.0.0.1"] {
         request.network.add_hosts = vec![bad.to_owned()];

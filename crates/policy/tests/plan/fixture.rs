@@ -96,6 +96,15 @@ pub fn context_on(host: HostFacts, request: &ContainerRequest) -> PlanContext {
         volumes: request.volume_names().map(|name| (name.to_owned(), volume(name))).collect(),
         host_devices: devices(&zone("default"), request),
         joined: request.joined_containers().map(|name| (name.to_owned(), neighbour("default"))).collect(),
+        network: Some(cofferdam_policy::NetworkContext {
+            realm: "/var/lib/cofferdam".to_owned(),
+            pool4: "10.207.0.0/16".parse().unwrap(),
+            pool6: Some("fdcf:0:0:1::/64".parse().unwrap()),
+            place: 0,
+            mtu: 1500,
+            segments: vec!["front".to_owned()],
+            free_ports: vec![40_001, 40_002],
+        }),
         window: None,
     }
 }

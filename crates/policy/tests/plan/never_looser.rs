@@ -9,7 +9,7 @@ use cofferdam_kernel::capability::Capability;
 use cofferdam_kernel::namespace::Namespace;
 use cofferdam_policy::{
     BindSource, ByteSize, CapabilityWord, Ceiling, ContainerRequest, CpuCount, MountAccess, NamespaceMode,
-    NetworkMode, SecurityOption, Ulimit, VolumeRequest, Zone, plan,
+    NetworkAccess, NetworkMode, SecurityOption, Ulimit, VolumeRequest, Zone, plan,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -27,7 +27,7 @@ static ZONES: LazyLock<Vec<Zone>> = LazyLock::new(|| {
         ),
         zone_file(
             "zone = \"open\"\n[process]\nnew_privileges = true\ncapabilities = [\"SYS_ADMIN\", \"KILL\"]\n\
-             [namespaces]\nhost = [\"uts\"]\n[devices.access]\n\"/dev/fuse\" = \"r\"\n[images]\nallowed = [\"host\", \"debian*\"]\n",
+             [namespaces]\nhost = [\"uts\"]\n[devices.access]\n\"/dev/fuse\" = \"r\"\n[network]\nhost = true\npublish = [\"1-1000\"]\n[images]\nallowed = [\"host\", \"debian*\"]\n",
         ),
     ]
 });
@@ -91,12 +91,14 @@ prop_compose! {
         userns in prop::option::weighted(0.06, mode()),
         cgroupns in prop::option::weighted(0.06, mode()),
         network in prop::option::weighted(0.08, select(vec!["none", "host", "bridge", "container:web", "x"])),
+        publish in few(select(vec!["80:80", "127.0.0.1:8000:80", "90", "1-3:1-3/udp"])),
     ) -> ContainerRequest {
         let mut request = ContainerRequest::new("debian");
         (request.privileged, request.read_only) = (privileged, read_only);
         (request.cap_add, request.cap_drop, request.security_options) = (cap_add, cap_drop, security_options);
         (request.namespaces.pid, request.namespaces.ipc, request.namespaces.uts) = (pid, ipc, uts);
         (request.namespaces.userns, request.namespaces.cgroupns) = (userns, cgroupns);
+        request.network.publish = publish.into_iter().map(str::to_owned).collect();
         request.network.mode = network.map(|text| NetworkMode::from(text.to_owned()));
         request
     }
@@ -145,7 +147,17 @@ fn check(zone: &Zone, request: &ContainerRequest, plan: &Plan) {
     assert!(!plan.masked_paths.is_empty() && !plan.readonly_paths.is_empty());
     for kind in Namespace::ALL {
         let host = *plan.namespaces.source(kind) == NamespaceSource::Host;
-        assert!(!host || kind == Namespace::Time || zone.namespaces.host.value.contains(&kind), "{kind:?}");
+        let network = kind == Namespace::Network && zone.network.host.value;
+        assert!(
+            !host || kind == Namespace::Time || network || zone.namespaces.host.value.contains(&kind),
+            "{kind:?}"
+        );
+    }
+    if let Some(network) = &plan.network {
+        assert_eq!(zone.network.mode.value, NetworkAccess::Zone);
+        assert_eq!(network.rules, zone.network.packet_rules(network.rules.segments.clone()));
+        let allowed = |port| zone.network.publish.value.iter().any(|range| range.allows(port));
+        assert!(network.published.iter().all(allowed));
     }
     let maps = plan.namespaces.id_maps.as_ref().unwrap();
     assert!(maps.uids.iter().chain(&maps.gids).all(|line| line.host > 0));

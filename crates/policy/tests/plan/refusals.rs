@@ -34,7 +34,6 @@ fn loosening_is_refused_in_every_built_in_zone() {
         ("--userns=host", asking(|r| r.namespaces.userns = Some(option_mode("host")))),
         ("--cgroupns=host", asking(|r| r.namespaces.cgroupns = Some(option_mode("host")))),
         ("--network host", asking(|r| r.network.mode = Some("host".parse().unwrap()))),
-        ("--network bridge", asking(|r| r.network.mode = Some("bridge".parse().unwrap()))),
         ("seccomp=unconfined", asking(|r| r.security_options = vec![option("seccomp=unconfined")])),
         ("systempaths", asking(|r| r.security_options = vec![option("systempaths=unconfined")])),
         ("no-new-privileges", asking(|r| r.security_options = vec![option("no-new-privileges=false")])),
@@ -73,9 +72,6 @@ fn option_mode(text: &str) -> cofferdam_policy::NamespaceMode {
 fn what_is_not_built_is_refused_and_not_ignored() {
     let zone = zone("default");
     for (word, request) in [
-        ("--publish 80:80", asking(|r| r.network.publish = vec!["80:80".to_owned()])),
-        ("--publish-all", asking(|r| r.network.publish_all = true)),
-        ("--ip", asking(|r| r.network.ip = Some("10.0.0.1".to_owned()))),
         ("--ipc=container", asking(|r| r.namespaces.ipc = Some(option_mode("container:x")))),
         ("label", asking(|r| r.security_options = vec!["label=type:x_t".parse().unwrap()])),
         ("--cpu-rt", asking(|r| r.resources.cpu_rt_runtime = Some(1))),

@@ -92,6 +92,7 @@ pub const CONTROLS: &[Control] = controls! {
     Container "domainname", "uname in the UTS namespace", uts::domainname;
     Container "sysctls", "/proc/sys in the namespaces", uts::sysctls;
     Container "loopback", "/proc/PID/net/fib_trie", network::loopback;
+    Container "network", "rtnetlink in both namespaces, nf_tables", network::connection;
     Container "net-devices", "/proc/PID/net/dev", network::devices;
     Entered "rlimits", "/proc/PID/limits", rlimits::compare;
     Entered "oom-score-adj", "/proc/PID/oom_score_adj", scheduling::oom_score_adj;

@@ -1,4 +1,4 @@
-//! The network namespace as far as the plan speaks of it: loopback, and devices that moved in.
+//! The network namespace as far as the plan speaks of it: loopback, the link with its rules, and devices that moved in.
 
 use super::View;
 use crate::judge::Judge;
@@ -9,6 +9,26 @@ pub(super) fn loopback(view: &View<'_>, judge: &mut Judge) {
     if plan.loopback_up {
         let show = |up: &bool| if *up { "up" } else { "down" }.to_owned();
         judge.whole().equal(&true, &observation.loopback_up, show);
+    }
+}
+
+/// Link, addresses, routes and packet rules.
+pub(super) fn connection(view: &View<'_>, judge: &mut Judge) {
+    if view.plan.network.is_none() {
+        return;
+    }
+    match &view.observation.network {
+        Err(why) => judge.whole().planned("a link with its rules").unknown(why.to_string()),
+        Ok(parts) => {
+            for part in parts {
+                let item = judge.item(part.item.as_str()).planned(part.planned.clone());
+                match &part.found {
+                    Ok(found) if *found == part.planned => item.holds(found.clone()),
+                    Ok(found) => item.differs(found.clone()),
+                    Err(why) => item.unknown(why.clone()),
+                }
+            }
+        }
     }
 }
 

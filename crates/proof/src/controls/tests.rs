@@ -106,6 +106,7 @@ const CHANGES: &[(&str, Change)] = &[
         }),
     ),
     ("loopback", |seen| seen.loopback_up = Ok(false)),
+    ("network", with!(seen.network: parts => parts[1].found = Ok("2 rules".to_owned()))),
     ("net-devices", |seen| seen.net_links = Ok(Vec::new())),
     ("rlimits", with!(seen.limits: limits => limits[0].hard = u64::MAX)),
     ("oom-score-adj", |seen| seen.oom_score_adj = Ok(0)),

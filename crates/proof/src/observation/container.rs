@@ -2,10 +2,13 @@
 //! so it can be read while the first process is becoming its program.
 
 use std::collections::BTreeMap;
+use std::os::fd::AsFd;
 
 use cofferdam_confinement::{MountKind, NamespaceSource, Plan};
+use cofferdam_kernel::namespace::Namespace;
 use cofferdam_kernel::proc::{FileId, IdMapLine, MountEntry, ProcDir, ProcFs, SetgroupsState};
 use cofferdam_names::ContainerPath;
+use cofferdam_network::Part;
 use cofferdam_runtime::cgroup::{Group, Observation as Value};
 use rustix::process::Pid;
 
@@ -32,6 +35,7 @@ pub struct ContainerReading {
     pub(super) limits: Reading<Vec<Value>>,
     pub(super) net_links: Reading<Vec<String>>,
     pub(super) loopback_up: Reading<bool>,
+    pub(super) network: Reading<Vec<Part>>,
 }
 
 impl ContainerReading {
@@ -94,6 +98,7 @@ impl ContainerReading {
             limits: not_planned(whole, || read_limits(&plan.cgroup, subject.group)),
             net_links: not_planned(whole && !plan.net_devices.is_empty(), || read_net_links(process)),
             loopback_up: not_planned(whole && plan.loopback_up, || read_loopback(process)),
+            network: not_planned(whole && plan.network.is_some(), || read_network(process, plan)),
         })
     }
 }
@@ -168,6 +173,13 @@ fn read_net_links(process: &ProcDir) -> Reading<Vec<String>> {
     let text = reading(process.read("net/dev"))?;
     let text = String::from_utf8_lossy(&text);
     Ok(text.lines().skip(2).filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned())).collect())
+}
+
+/// The link as it is at both ends, and the host's packet rules.
+fn read_network(process: &ProcDir, plan: &Plan) -> Reading<Vec<Part>> {
+    let Some(network) = &plan.network else { return Ok(Vec::new()) };
+    let namespace = reading(process.open_namespace(Namespace::Network))?;
+    reading(cofferdam_network::observe(network, namespace.as_fd()))
 }
 
 /// The kernel lists 127.0.0.1 as a local address exactly while the loopback link is up and has it.

@@ -152,6 +152,7 @@ pub(crate) fn observe_with(
         inside: container.inside,
         net_links: container.net_links,
         loopback_up: container.loopback_up,
+        network: container.network,
         preserved_fds: subject.preserved_fds,
         strangers: subject.strangers.clone(),
     })

@@ -169,6 +169,8 @@ pub struct Observation {
     pub net_links: Reading<Vec<String>>,
     /// Whether 127.0.0.1 is a local address in `/proc/PID/net/fib_trie`.
     pub loopback_up: Reading<bool>,
+    /// The container's link and the host's rules for it, each part beside what is planned.
+    pub network: Reading<Vec<cofferdam_network::Part>>,
     /// How many descriptors from 3 on were handed over on purpose.
     pub preserved_fds: u32,
     /// The processes of the container that came into it in no known way, where that was looked into.
@@ -232,6 +234,7 @@ impl Observation {
             inside: unread(why),
             net_links: unread(why),
             loopback_up: unread(why),
+            network: unread(why),
             preserved_fds: 0,
             strangers: Some(unread(why)),
         }

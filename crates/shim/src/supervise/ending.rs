@@ -86,6 +86,7 @@ impl<K: Keeper> Supervisor<'_, K> {
     pub(super) fn end(&mut self, ended: Ended) -> io::Result<Next> {
         // Before the output is read: what is left could go on writing.
         let mut left = self.empty_group();
+        self.end_network();
         self.drain()?;
         let first = self.child.as_ref().map(|child| child.pid);
         let oom_killed = left.as_ref().is_some_and(|left| left.oom_killed);
@@ -209,6 +210,20 @@ impl<K: Keeper> Supervisor<'_, K> {
         Ok(())
     }
 
+    /// Takes the container's link and packet rules away. What stays is left to the next command's clean-up.
+    fn end_network(&mut self) {
+        if !self.spec.connected {
+            return;
+        }
+        let ended = self.read_plan().and_then(|plan| match &plan.network {
+            Some(network) => Ok(cofferdam_network::disconnect(network)?),
+            None => Ok(()),
+        });
+        if let Err(failure) = ended {
+            self.status.error = Some(failure.chain());
+        }
+    }
+
     /// Kills every process that is left in the container's group; none if it has none that could be found.
     fn empty_group(&mut self) -> Option<LeftGroup> {
         let owned = self.child.as_mut().and_then(|child| child.group.take());
@@ -232,6 +247,7 @@ impl<K: Keeper> Supervisor<'_, K> {
     /// Kills every process that is left in the container's group, and removes it.
     pub(super) fn end_group(&mut self) {
         let mut left = self.empty_group();
+        self.end_network();
         self.remove_group(&mut left);
     }
 

@@ -1,44 +1,68 @@
 //! `NetworkSettings` of a container, with every field that Docker's has.
 
-use serde_json::{Value, json};
+use cofferdam_confinement::Plan;
+use cofferdam_confinement::network::Network;
+use serde_json::{Map, Value, json};
+
+use super::super::port;
 
 /// A container has the one network that its plan names; without addresses of its own all of these are empty.
-pub(super) fn document(network: &str) -> Value {
+pub(super) fn document(network: &str, plan: &Plan) -> Value {
+    let own = plan.network.as_ref();
+    let text = |v6: bool, gateway: bool| {
+        let pair = own.and_then(|own| own.address(v6));
+        pair.map_or_else(String::new, |pair| if gateway { pair.gateway } else { pair.address }.to_string())
+    };
+    let bits = |v6: bool, bits: u8| own.and_then(|own| own.address(v6)).map_or(0, |_| bits);
+    let mac = own.map_or_else(String::new, |own| own.link.mac.to_string());
     let endpoint = json!({
         "IPAMConfig": null,
         "Links": null,
         "Aliases": null,
-        "MacAddress": "",
+        "MacAddress": mac,
         "DriverOpts": null,
         "GwPriority": 0,
         "NetworkID": "",
         "EndpointID": "",
-        "Gateway": "",
-        "IPAddress": "",
-        "IPPrefixLen": 0,
-        "IPv6Gateway": "",
-        "GlobalIPv6Address": "",
-        "GlobalIPv6PrefixLen": 0,
+        "Gateway": text(false, true),
+        "IPAddress": text(false, false),
+        "IPPrefixLen": bits(false, 32),
+        "IPv6Gateway": text(true, true),
+        "GlobalIPv6Address": text(true, false),
+        "GlobalIPv6PrefixLen": bits(true, 128),
         "DNSNames": null,
     });
     json!({
         "Bridge": "",
         "SandboxID": "",
-        "SandboxKey": "",
-        "Ports": {},
+        "SandboxKey": own.map_or("", |own| own.link.host_name.as_str()),
+        "Ports": own.map_or_else(Map::new, ports),
         "HairpinMode": false,
         "LinkLocalIPv6Address": "",
         "LinkLocalIPv6PrefixLen": 0,
         "SecondaryIPAddresses": null,
         "SecondaryIPv6Addresses": null,
         "EndpointID": "",
-        "Gateway": "",
-        "GlobalIPv6Address": "",
-        "GlobalIPv6PrefixLen": 0,
-        "IPAddress": "",
-        "IPPrefixLen": 0,
-        "IPv6Gateway": "",
-        "MacAddress": "",
+        "Gateway": text(false, true),
+        "GlobalIPv6Address": text(true, false),
+        "GlobalIPv6PrefixLen": bits(true, 128),
+        "IPAddress": text(false, false),
+        "IPPrefixLen": bits(false, 32),
+        "IPv6Gateway": text(true, true),
+        "MacAddress": mac,
         "Networks": { network: endpoint },
     })
+}
+
+/// What leads to each published port.
+fn ports(network: &Network) -> Map<String, Value> {
+    let mut all: Map<String, Value> = Map::new();
+    for (inside, protocol, host) in port::ways(network) {
+        let way = json!({ "HostIp": host.ip(), "HostPort": host.port().to_string() });
+        let ways = all.entry(format!("{inside}/{protocol}")).or_insert_with(|| json!([]));
+        if let Value::Array(ways) = ways {
+            ways.push(way);
+        }
+    }
+    all
 }

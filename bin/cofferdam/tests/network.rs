@@ -1,0 +1,247 @@
+//! Zones on the network, by real packets between containers: in a network namespace that the test makes, with none of the
+//! machine's links.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "tests: a failed unwrap is a failed test, a skip is said on stderr"
+)]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use support::faulty::{self, recorded, steps_file};
+use support::{Home, Ran, busybox_home, busybox_home_of, eventually, remains};
+
+/// A server that answers each connection with "hello", until it is removed.
+const SERVER: &str = "while :; do echo hello | busybox nc -l -p 80 >/dev/null 2>&1; done";
+
+fn zone(home: &Home, name: &str, network: &str) {
+    let text = format!("zone = \"{name}\"\n[network]\n{network}\n");
+    let file = home.path().join(format!("{name}.toml"));
+    std::fs::write(&file, text).unwrap();
+    home.ok(&["zone", "apply", file.to_str().unwrap()]);
+}
+
+fn serve(home: &Home, flags: &[&str]) -> String {
+    home.ok(&[&["run", "-d"], flags, &["busybox", "sh", "-c", SERVER]].concat())
+}
+
+/// The plan of a container.
+fn plan(home: &Home, id: &str) -> serde_json::Value {
+    let fleeting = home.path().join("run").join(id).join("plan.json");
+    let text = std::fs::read(fleeting)
+        .or_else(|_| std::fs::read(home.path().join("state/containers").join(id).join("plan.json")));
+    serde_json::from_slice(&text.unwrap()).unwrap()
+}
+
+fn address(home: &Home, id: &str, family: usize) -> String {
+    plan(home, id)["network"]["addresses"][family]["address"].as_str().unwrap().to_owned()
+}
+
+/// Whether a container in a zone gets an answer from an address, and a ping back.
+fn asks(home: &Home, flags: &[&str], address: &str) -> (bool, bool) {
+    let script = "busybox nc -w 2 $0 80 </dev/null; busybox ping -c 1 -W 1 $0 >/dev/null 2>&1 && echo pinged";
+    let ran = home.run(
+        &[&["run", "--rm", "--cap-add", "NET_RAW"], flags, &["busybox", "sh", "-c", script, address]]
+            .concat(),
+    );
+    (ran.out.contains("hello"), ran.out.contains("pinged"))
+}
+
+/// What is left of our links and rules in the test's network namespace.
+fn left() -> Vec<String> {
+    let routes = cofferdam_kernel::rtnetlink::RouteSocket::open().unwrap();
+    let mut found: Vec<String> = routes.links().unwrap().into_iter().map(|link| link.name).collect();
+    found.retain(|name| name.starts_with("cfd"));
+    found.extend(routes.routes().unwrap().iter().map(|route| format!("{route:?}")));
+    let ours = routes.addresses().unwrap().into_iter().filter(|it| !it.address.is_loopback());
+    found.extend(ours.map(|it| format!("{it:?}")));
+    let listed = Command::new("nft").args(["list", "tables"]).output();
+    let tables = listed.map_or_else(|_| String::new(), |it| String::from_utf8_lossy(&it.stdout).into_owned());
+    found.extend(tables.lines().map(str::to_owned));
+    found
+}
+
+#[test]
+fn one_zone_talks_two_do_not_and_a_rule_of_each_lets_them() {
+    let Some(home) = busybox_home("one_zone_talks_two_do_not_and_a_rule_of_each_lets_them") else { return };
+    zone(&home, "web", "egress = [\"internet\", \"zone:db tcp/80\"]");
+    zone(&home, "db", "");
+    let web = serve(&home, &["--zone", "web"]);
+    let db = serve(&home, &["--zone", "db"]);
+    for family in [0, 1] {
+        assert_eq!(asks(&home, &["--zone", "web"], &address(&home, &web, family)), (true, true));
+        assert_eq!(asks(&home, &["--zone", "web"], &address(&home, &db, family)), (false, false));
+        assert_eq!(asks(&home, &["--zone", "db"], &address(&home, &web, family)), (false, false));
+        assert_eq!(asks(&home, &[], &address(&home, &web, family)), (false, false));
+    }
+    home.ok(&["rm", "-f", &db]);
+    zone(&home, "db", "ingress = [\"zone:web tcp/80\"]");
+    let db = serve(&home, &["--zone", "db"]);
+    for family in [0, 1] {
+        assert_eq!(
+            asks(&home, &["--zone", "web"], &address(&home, &db, family)),
+            (true, false),
+            "tcp/80 alone"
+        );
+        assert_eq!(
+            asks(&home, &["--zone", "db"], &address(&home, &web, family)),
+            (false, false),
+            "one way alone"
+        );
+    }
+    home.ok(&["rm", "-f", &db, &web]);
+    assert_eq!(left(), Vec::<String>::new());
+}
+
+/// What applies each part is left out: the gate must refuse the start and name the network.
+#[test]
+fn the_gate_misses_whatever_is_left_out() {
+    let name = "the_gate_misses_whatever_is_left_out";
+    let Some(home) = busybox_home_of(name, faulty::program()) else { return };
+    for skip in [
+        "set packet rules zone",
+        "set packet rules container",
+        "prepare host network forwarding ipv4",
+        "prepare host network forwarding ipv6",
+        "make link eth0 up",
+        "set address eth0",
+        "set address routes inside eth0",
+        "set address cfd*",
+    ] {
+        let ran =
+            Ran::of(home.command().args(["run", "--rm", "busybox", "true"]).env("COFFERDAM_SKIP", skip));
+        assert_eq!(ran.code, 125, "{skip}: {ran:?}");
+        assert!(
+            ran.err.contains("not confined as planned") && ran.err.contains("network "),
+            "{skip}: {ran:?}"
+        );
+        println!("{skip}: {}", ran.err.lines().last().unwrap_or_default());
+        assert_eq!(left(), Vec::<String>::new(), "{skip}");
+    }
+    assert_eq!(home.remains(), Vec::<String>::new());
+}
+
+#[test]
+fn each_step_of_the_network_fails_in_turn_and_leaves_nothing() {
+    let name = "each_step_of_the_network_fails_in_turn_and_leaves_nothing";
+    let Some(home) = busybox_home_of(name, faulty::program()) else { return };
+    let file = steps_file(home.path());
+    let args = ["run", "--rm", "-p", "8080:80", "busybox", "true"];
+    let ran = Ran::of(home.command().args(args).env("COFFERDAM_STEPS", &file));
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let ids = remains::ids_ever(home.path());
+    let short: Vec<&str> = ids.iter().flat_map(|id| [id.as_str(), &id[..12]]).collect();
+    let ours = ["prepare host network", "set packet rules", "make link", "set address"];
+    let steps: Vec<_> =
+        recorded(&file, &short).into_iter().filter(|step| ours.contains(&step.name.as_str())).collect();
+    assert!(ours.iter().all(|name| steps.iter().any(|step| step.name == *name)), "{steps:?}");
+    for step in &steps {
+        let ran = Ran::of(home.command().args(args).env("COFFERDAM_FAIL_AT", &step.fail_at));
+        // The end of a container is not its failure: what is left then is the next clean-up's.
+        assert!(ran.code == 125 || step.fail_at.contains("remove"), "{}: {ran:?}", step.fail_at);
+        let settled = || {
+            home.ok(&["ps", "-a"]);
+            left().is_empty()
+        };
+        assert!(eventually(settled), "{}: {:?}", step.fail_at, left());
+    }
+    println!("{} steps failed in turn", steps.len());
+}
+
+#[test]
+fn a_lost_shim_leaves_no_link_and_no_rule() {
+    let Some(home) = busybox_home("a_lost_shim_leaves_no_link_and_no_rule") else { return };
+    let id = serve(&home, &["-p", "8080:80"]);
+    let shims = remains::processes_of(home.path(), std::slice::from_ref(&id));
+    for process in shims.iter().filter(|process| process.ours) {
+        let pid = rustix::process::Pid::from_raw(process.pid).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    }
+    assert!(eventually(|| home.ok(&["ps", "-q"]).is_empty()));
+    assert_eq!(left(), Vec::<String>::new());
+    home.ok(&["start", &id]);
+    assert_eq!(asks(&home, &[], &address(&home, &id, 0)), (true, true));
+    home.ok(&["rm", "-f", &id]);
+    assert_eq!(left(), Vec::<String>::new());
+}
+
+#[test]
+fn many_at_once_have_each_their_own_address_and_leave_nothing() {
+    const COUNT: usize = 40;
+    let Some(home) = busybox_home("many_at_once_have_each_their_own_address_and_leave_nothing") else {
+        return;
+    };
+    let started: Vec<_> = (0..COUNT)
+        .map(|_| {
+            let mut command = home.command();
+            command.args(["run", "-d", "busybox", "sleep", "1000"]).stdout(std::process::Stdio::piped());
+            command.stderr(std::process::Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    let ended: Vec<Ran> = started.into_iter().map(|child| child.wait_with_output().unwrap().into()).collect();
+    let ids: Vec<&str> = ended.iter().map(|ran| ran.out.trim()).collect();
+    assert!(ended.iter().all(|ran| ran.code == 0), "{ended:?}");
+    let addresses: BTreeSet<String> = ids.iter().map(|id| address(&home, id, 0)).collect();
+    assert_eq!(addresses.len(), COUNT);
+    assert_eq!(left().iter().filter(|line| line.starts_with("cfd")).count(), COUNT);
+    home.ok(&[&["rm", "-f"], ids.as_slice()].concat());
+    assert_eq!(left(), Vec::<String>::new());
+}
+
+#[test]
+fn a_flushed_host_is_noticed_and_repaired_by_command_and_by_the_next_start() {
+    let name = "a_flushed_host_is_noticed_and_repaired_by_command_and_by_the_next_start";
+    let Some(home) = busybox_home(name) else { return };
+    if Command::new("nft").arg("--version").output().is_err() {
+        support::skip(name, "nftables is not installed");
+        return;
+    }
+    let id = serve(&home, &["-p", "8080:80"]);
+    assert_eq!(home.run(&["verify", &id]).code, 0);
+    let flush = || assert!(Command::new("nft").args(["flush", "ruleset"]).status().unwrap().success());
+    flush();
+    let ran = home.run(&["verify", &id]);
+    assert!(ran.code != 0 && ran.out.contains("chain spoofed"), "{ran:?}");
+    let ran = home.run(&["zone", "verify", "--repair", "default"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    flush();
+    // Another one starts: the first is as it was.
+    assert_eq!(asks(&home, &[], &address(&home, &id, 0)), (true, true));
+    assert_eq!(home.run(&["verify", &id]).code, 0);
+    assert_eq!(home.ok(&["port", &id, "80"]).lines().next(), Some("0.0.0.0:8080"));
+    home.ok(&["rm", "-f", &id]);
+    assert_eq!(left(), Vec::<String>::new());
+}
+
+/// The first thing that a container does is to send: nothing gets out to where its zone does not let it.
+#[test]
+fn the_first_packet_is_late() {
+    let rounds = std::env::var("COFFERDAM_FIRST_PACKETS").map_or(40, |text| text.parse().unwrap());
+    let Some(home) = busybox_home("the_first_packet_is_late") else { return };
+    zone(&home, "open", "egress = []\ningress = [\"host\"]");
+    let open = serve(&home, &["--zone", "open"]);
+    let target = address(&home, &open, 0);
+    let listener = home.ok(&[
+        "run",
+        "-d",
+        "--zone",
+        "open",
+        "busybox",
+        "sh",
+        "-c",
+        "sleep 1000 | busybox nc -lu -p 9 > /tmp/heard",
+    ]);
+    let deaf = address(&home, &listener, 0);
+    let script = format!("echo x | busybox nc -u -w 1 {deaf} 9 & busybox nc -w 1 {target} 80 </dev/null");
+    for _ in 0..rounds {
+        let ran = home.run(&["run", "--rm", "busybox", "sh", "-c", &format!("({script}) & sleep 0.1")]);
+        assert!(!ran.out.contains("hello"), "{ran:?}");
+    }
+    assert_eq!(home.ok(&["exec", &listener, "cat", "/tmp/heard"]), "");
+    home.ok(&["rm", "-f", &open, &listener]);
+    println!("{rounds} first packets, none of them got out");
+}

@@ -1,0 +1,108 @@
+//! What the host has for a container's network, gathered for a plan; and what an ended container has left of it.
+
+use std::net::{Ipv4Addr, TcpListener};
+
+use cofferdam_confinement::network::Network;
+use cofferdam_names::ContainerId;
+use cofferdam_network::HostNetwork;
+use cofferdam_policy::{ContainerRequest, NetworkAccess, NetworkContext, NetworkMode};
+use cofferdam_runtime::step::StepError;
+use cofferdam_shim::ContainerDir;
+
+use crate::Engine;
+use crate::create::Parts;
+use crate::error::{Error, Result};
+use crate::live::{Live, read_plan};
+
+impl Engine {
+    /// What a plan needs to know of the network; none where the container is to have none.
+    pub(crate) fn network_context(
+        &self,
+        request: &ContainerRequest,
+        parts: &Parts,
+        place: u32,
+    ) -> Result<Option<NetworkContext>> {
+        let wanted = match &request.network.mode {
+            None => parts.zone.network.mode.value == NetworkAccess::Zone,
+            Some(mode) => matches!(mode, NetworkMode::Bridge | NetworkMode::Named(_)),
+        };
+        if !wanted || parts.host.rootless {
+            return Ok(None);
+        }
+        let HostNetwork { pool4, pool6, mtu } =
+            HostNetwork::look().map_err(|error| Error::io("look at", "the host's network", error))?;
+        Ok(Some(NetworkContext {
+            realm: self.paths.state().display().to_string(),
+            pool4,
+            pool6,
+            place,
+            mtu,
+            segments: Vec::new(),
+            free_ports: free_ports(request.chosen_ports(&parts.image.config.exposed_ports))?,
+        }))
+    }
+}
+
+impl Engine {
+    /// Makes the host's packet rules anew for all running containers, as they are planned: what another program has taken out of
+    /// our table, or changed in it, is in force again. Containers of other state folders are cut off until they do the same.
+    ///
+    /// # Errors
+    /// The kernel refuses; then all is as it was.
+    pub fn repair_network(&self) -> Result<()> {
+        cofferdam_network::repair(&self.running_networks()?).map_err(not_repaired)
+    }
+
+    /// Makes our table again if somebody has flushed the host's rules while containers run: the start of another one must not
+    /// leave them without.
+    pub(crate) fn restore_network(&self) -> Result<()> {
+        let there = cofferdam_network::is_in_place();
+        if there.map_err(|error| Error::io("look at", "the packet rules", error))? {
+            return Ok(());
+        }
+        match self.running_networks()? {
+            networks if networks.is_empty() => Ok(()),
+            networks => cofferdam_network::restore(&networks).map_err(not_repaired),
+        }
+    }
+
+    fn running_networks(&self) -> Result<Vec<Network>> {
+        let mut networks = Vec::new();
+        for id in self.running()? {
+            match Live::find(&self.paths, &id) {
+                Ok(live) => networks.extend(live.plan.network),
+                Err(Error::NotRunning { .. } | Error::NoContainer { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(networks)
+    }
+}
+
+fn not_repaired(error: StepError) -> Error {
+    Error::io("repair", "the packet rules", std::io::Error::other(error))
+}
+
+/// Ports of the host at which nobody listens, as the kernel gives them to programs that do not mind which.
+fn free_ports(count: usize) -> Result<Vec<u16>> {
+    let failed = |error| Error::io("find", "a free port", error);
+    // All are held until the last is found, so that none is found twice.
+    let mut held = Vec::new();
+    for _ in 0..count.min(4096) {
+        held.push(TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).map_err(failed)?);
+    }
+    held.iter().map(|listener| Ok(listener.local_addr().map_err(failed)?.port())).collect()
+}
+
+/// Takes away what an ended container has left of its link and rules, if it had any.
+pub(crate) fn end_network(dir: &ContainerDir, id: &ContainerId) -> Result<()> {
+    let plan = match read_plan(dir) {
+        Ok(plan) => plan,
+        // Without a plan it was never started.
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let Some(network) = &plan.network else { return Ok(()) };
+    cofferdam_network::disconnect(network)
+        .map_err(|source| Error::Network { id: id.clone(), source: source.into() })
+}

@@ -1,0 +1,206 @@
+//! The host's side that all links share: the pool that addresses are from, the gateways' addresses, and that the host passes
+//! packets on.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
+
+use cofferdam_confinement::network::AddressRange;
+use cofferdam_kernel::rtnetlink::{Change, LinkAddress, RouteSocket};
+use sha2::{Digest, Sha256};
+
+use crate::rules::Forwarding;
+
+/// What marks addresses and routes as ours (`IFA_PROTO`, `rtm_protocol`): the second for a gateway's address with which the
+/// host was made a router.
+pub(crate) const MAKER: u8 = 0xcf;
+pub(crate) const MAKER_OF_ROUTER: u8 = 0xd0;
+/// The loopback link.
+const LOOPBACK: u32 = 1;
+/// Where IPv4 addresses may be from, the first that the host has no use for. Away from what Docker, Podman and homes use.
+const POOLS: [[u8; 2]; 6] = [[10, 207], [10, 219], [172, 31], [10, 171], [100, 111], [192, 168]];
+/// The public address whose route says where the internet is (never sent to).
+const SOMEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(1, 0, 0, 1));
+
+/// What the host has for its containers' links.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostNetwork {
+    /// Where IPv4 addresses are from.
+    pub pool4: AddressRange,
+    /// Where IPv6 addresses are from; none where the host has no IPv6.
+    pub pool6: Option<AddressRange>,
+    /// The largest packet of the link towards the internet, in bytes.
+    pub mtu: u32,
+}
+
+impl HostNetwork {
+    /// Looks at the host; nothing is changed.
+    ///
+    /// # Errors
+    /// The kernel does not answer, or the host uses every pool that there is.
+    pub fn look() -> io::Result<Self> {
+        let routes = RouteSocket::open()?;
+        let addresses = routes.addresses()?;
+        let ours = |v6: bool| {
+            let mut gateways = addresses.iter().filter(move |it| is_gateway(it));
+            gateways.find(|it| it.address.is_ipv6() == v6).map(|it| it.address)
+        };
+        let pool4 = match ours(false) {
+            Some(gateway) => pool_of(gateway),
+            None => free_pool(&routes, &addresses)?,
+        };
+        let pool6 = if has_ipv6() { Some(ours(true).map_or_else(own_pool6, pool_of)) } else { None };
+        Ok(Self { pool4, pool6, mtu: uplink_mtu(&routes)? })
+    }
+}
+
+fn is_gateway(address: &LinkAddress) -> bool {
+    address.link == LOOPBACK && matches!(address.maker, MAKER | MAKER_OF_ROUTER)
+}
+
+/// The pool that a gateway's address is the first of.
+fn pool_of(gateway: IpAddr) -> AddressRange {
+    let pool = match gateway {
+        IpAddr::V4(address) => {
+            let [a, b, ..] = address.octets();
+            AddressRange::new(Ipv4Addr::new(a, b, 0, 0).into(), 16)
+        }
+        IpAddr::V6(address) => {
+            AddressRange::new(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(), 64)
+        }
+    };
+    pool.unwrap_or_else(|| AddressRange::only(gateway))
+}
+
+fn free_pool(routes: &RouteSocket, addresses: &[LinkAddress]) -> io::Result<AddressRange> {
+    let used: Vec<AddressRange> = routes
+        .routes()?
+        .into_iter()
+        .filter(|route| route.to.1 > 0 && route.protocol != MAKER)
+        .filter_map(|route| AddressRange::new(route.to.0, route.to.1))
+        .chain(addresses.iter().map(|it| AddressRange::only(it.address)))
+        .collect();
+    POOLS
+        .into_iter()
+        .filter_map(|[a, b]| AddressRange::new(Ipv4Addr::new(a, b, 0, 0).into(), 16))
+        .find(|pool| !used.iter().any(|other| other.overlaps(*pool)))
+        .ok_or_else(|| {
+            io::Error::other("the host has routes to every range that containers' addresses could be from")
+        })
+}
+
+/// A range of the machine's own below fd00::/8 (RFC 4193).
+fn own_pool6() -> AddressRange {
+    let machine = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    let digest = Sha256::digest(format!("cofferdam {}", machine.trim()));
+    let mut bytes = [0; 16];
+    bytes[0] = 0xfd;
+    bytes[1..8].copy_from_slice(&digest[..7]);
+    // fd00:ec2::/32 is a cloud's: nothing of ours may look like it.
+    if bytes[1..4] == [0, 0x0e, 0xc2] {
+        bytes[1] = 0xcf;
+    }
+    pool_of(Ipv6Addr::from(bytes).into())
+}
+
+fn has_ipv6() -> bool {
+    std::fs::read_to_string("/proc/sys/net/ipv6/conf/all/disable_ipv6").is_ok_and(|text| text.trim() == "0")
+}
+
+/// That of the link that packets to the internet leave by; Ethernet's where there is none.
+fn uplink_mtu(routes: &RouteSocket) -> io::Result<u32> {
+    let link = routes.route_to(SOMEWHERE)?.and_then(|route| route.link);
+    let details = match link {
+        Some(index) => routes.link_details_of(index)?,
+        None => None,
+    };
+    Ok(details.map_or(1500, |details| details.mtu.clamp(1280, 65_535)))
+}
+
+/// Gives the host the gateways' addresses.
+pub(crate) fn add_gateways(
+    routes: &RouteSocket,
+    gateways: &[IpAddr],
+    forwarding: Forwarding,
+) -> io::Result<()> {
+    let changes = gateways.iter().map(|gateway| {
+        let (family, bits) = if gateway.is_ipv6() { (1, 128) } else { (0, 32) };
+        let maker = if forwarding.0[family] { MAKER_OF_ROUTER } else { MAKER };
+        Change::add_address(LOOPBACK, *gateway, bits, maker)
+    });
+    let mut all = vec![Change::link_up(LOOPBACK)];
+    all.extend(changes);
+    routes.make_all(all).map_err(|(_, error)| error)
+}
+
+/// Takes the gateways' addresses from the host, whosever they were, and makes it no router again if it was none.
+pub(crate) fn remove_gateways(routes: &RouteSocket) -> io::Result<()> {
+    for gateway in routes.addresses()?.into_iter().filter(is_gateway) {
+        if gateway.maker == MAKER_OF_ROUTER {
+            std::fs::write(forwarding_file(gateway.address.is_ipv6()), "0")?;
+        }
+        let removed = routes.make(Change::remove_address(LOOPBACK, gateway.address, gateway.prefix));
+        removed.or_else(|error| if error.raw_os_error() == Some(99) { Ok(()) } else { Err(error) })?;
+    }
+    Ok(())
+}
+
+fn forwarding_file(v6: bool) -> &'static str {
+    if v6 { "/proc/sys/net/ipv6/conf/all/forwarding" } else { "/proc/sys/net/ipv4/ip_forward" }
+}
+
+/// For which families the host is a router only because of us, now or once it is made one.
+pub(crate) fn forwarding(routes: &RouteSocket) -> io::Result<Forwarding> {
+    let gateways: Vec<LinkAddress> = routes.addresses()?.into_iter().filter(is_gateway).collect();
+    let mut ours = [false; 2];
+    for v6 in [false, true] {
+        let known = gateways.iter().find(|it| it.address.is_ipv6() == v6);
+        ours[usize::from(v6)] = match known {
+            Some(gateway) => gateway.maker == MAKER_OF_ROUTER,
+            None => std::fs::read_to_string(forwarding_file(v6)).is_ok_and(|text| text.trim() == "0"),
+        };
+    }
+    Ok(Forwarding(ours))
+}
+
+/// Whether the host passes packets on.
+pub(crate) fn is_router(v6: bool) -> io::Result<bool> {
+    Ok(std::fs::read_to_string(forwarding_file(v6))?.trim() != "0")
+}
+
+/// Makes the host pass packets on. The caller has set the rules that keep it from doing so for others.
+pub(crate) fn become_router(v6: bool) -> io::Result<()> {
+    if is_router(v6)? {
+        return Ok(());
+    }
+    if v6 {
+        keep_router_advertisements(Path::new("/proc/sys/net/ipv6/conf"))?;
+    }
+    std::fs::write(forwarding_file(v6), "1")
+}
+
+/// A router takes no advertisements unless it is told to: the host's own way to the internet must not be lost
+/// (Documentation/networking/ip-sysctl.rst, `accept_ra`).
+fn keep_router_advertisements(folder: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let file = entry?.path().join("accept_ra");
+        if std::fs::read_to_string(&file).is_ok_and(|text| text.trim() == "1") {
+            // A link that goes meanwhile needs none.
+            let _ = std::fs::write(&file, "2");
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pool_is_known_by_its_gateway() {
+        assert_eq!(pool_of("10.207.0.1".parse().unwrap()).to_string(), "10.207.0.0/16");
+        let pool = own_pool6();
+        assert_eq!(pool.prefix(), 64);
+        assert_eq!(pool_of(pool.nth(1).unwrap()), pool);
+    }
+}

@@ -1,0 +1,19 @@
+//! Applies a plan to traffic: a container's link, its addresses and the packet rules, through netlink; and reads them back.
+//!
+//! There is one table of ours, `inet cofferdam`. Nothing else of the host's packet rules is touched, and what the host's owner
+//! denies stays denied: a packet passes only if every table lets it. This crate decides nothing: who may talk to whom is in the
+//! plan.
+
+mod connections;
+mod host;
+mod link;
+mod lock;
+mod nft;
+mod observe;
+mod rules;
+mod table;
+
+pub use host::HostNetwork;
+pub use observe::{Part, observe, observe_rules};
+pub use rules::{LOG_GROUP, TABLE, Tag};
+pub use table::{ConnectError, Connected, connect, disconnect, is_in_place, repair, restore};

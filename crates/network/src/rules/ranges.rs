@@ -1,0 +1,89 @@
+//! Ranges of addresses that rules know by a word (IANA's special-purpose address registries).
+
+use cofferdam_confinement::network::AddressRange;
+
+use super::condition::address_bytes;
+use crate::nft::Element;
+
+/// Not on the internet. Of IPv6 only 2000::/3 is, without what stands for an IPv4 address (6to4, Teredo). Addresses for
+/// documentation are left out: nothing answers there.
+const SPECIAL: [&[&str]; 2] = [
+    &[
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.0.0.0/24",
+        "192.88.99.0/24",
+        "192.168.0.0/16",
+        "198.18.0.0/15",
+        "224.0.0.0/3",
+    ],
+    &["::/3", "2001::/32", "2002::/16", "4000::/2", "8000::/1"],
+];
+/// Private networks.
+const PRIVATE: [&[&str]; 2] =
+    [&["10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16"], &["fc00::/7"]];
+/// Reached by a rule for the very address alone: this host, the link, groups, and the metadata services of clouds, which give out
+/// the machine's credentials.
+const NEVER: [&[&str]; 2] = [
+    &["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"],
+    &["::/8", "fd00:ec2::254", "fe80::/10", "ff00::/8"],
+];
+
+/// The elements of the sets, by their names.
+pub(super) fn elements() -> Vec<Element> {
+    let mut all = Vec::new();
+    for v6 in [false, true] {
+        let family = usize::from(v6);
+        for (set, ranges) in [
+            (super::set::SPECIAL[family], SPECIAL[family]),
+            (super::set::PRIVATE[family], PRIVATE[family]),
+            (super::set::NEVER[family], NEVER[family]),
+        ] {
+            let ranges = ranges.iter().filter_map(|text| text.parse().ok());
+            let all_ends: Vec<Element> = ranges.flat_map(|range| ends(set, range)).collect();
+            // Where one range ends and the next begins there is no end: an address is an element once.
+            let touches =
+                |element: &&Element| all_ends.iter().filter(|other| other.key == element.key).count() > 1;
+            all.extend(all_ends.iter().filter(|element| !touches(element)).cloned());
+        }
+    }
+    all
+}
+
+/// The first address of a range, and the first that is not in it any more, if there is one.
+fn ends(set: &str, range: AddressRange) -> impl Iterator<Item = Element> {
+    let begin = Element::key(set, address_bytes(range.first()));
+    let mut after = address_bytes(range.last());
+    let overflow = after.iter_mut().rev().all(|byte| {
+        *byte = byte.wrapping_add(1);
+        *byte == 0
+    });
+    let end = Element { ends_range: true, ..Element::key(set, after) };
+    [Some(begin), (!overflow).then_some(end)].into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_range_reads_and_they_are_in_order() {
+        for ranges in SPECIAL.iter().chain(&PRIVATE).chain(&NEVER) {
+            let ranges: Vec<AddressRange> = ranges.iter().map(|text| text.parse().unwrap()).collect();
+            assert!(ranges.windows(2).all(|pair| pair[0].last() < pair[1].first()), "{ranges:?}");
+        }
+        let special = elements().into_iter().filter(|element| element.set == "special6").count();
+        assert_eq!(special, 7, "4000::/2 and 8000::/1 are one range without an end");
+    }
+
+    #[test]
+    fn a_range_ends_before_the_next_address() {
+        let all: Vec<Element> = ends("x", "10.0.0.0/8".parse().unwrap()).collect();
+        assert_eq!((all[0].key.clone(), all[1].key.clone()), (vec![10, 0, 0, 0], vec![11, 0, 0, 0]));
+        assert_eq!(ends("x", "224.0.0.0/3".parse().unwrap()).count(), 1);
+    }
+}

@@ -1,0 +1,348 @@
+//! What a zone adds to the table: its chains, made from its rules.
+
+use cofferdam_confinement::network::{Protocol, Rule as ZoneRule, Target, ZoneRules};
+use cofferdam_names::ZoneName;
+use sha2::{Digest, Sha256};
+
+use super::condition::{Conditions, KEY};
+use super::{LOG_GROUP, Tag, set};
+use crate::nft::{Chain, Element, Expr, Operation, Rule, Set, SetKind, Stateful, Verdict};
+
+/// The objects of one zone.
+#[derive(Debug, Clone)]
+pub(crate) struct ZoneObjects {
+    /// What its containers may send, who may reach them, what they may ask of the host, what the host may of them, and what
+    /// becomes of the rest.
+    pub(crate) chains: [String; 5],
+    /// What the chains were made from.
+    pub(crate) note: Vec<u8>,
+    pub(crate) sets: Vec<Set>,
+    pub(crate) rules: Vec<Rule>,
+    /// The ways into the chains.
+    pub(crate) entries: Vec<Element>,
+}
+
+/// Grows with each change of what this module makes.
+const LAYOUT: u8 = 1;
+
+/// The objects of a zone.
+pub(crate) fn zone(realm: &str, name: &ZoneName, rules: &ZoneRules) -> ZoneObjects {
+    let tag = Tag::zone(realm, name);
+    let named = |what: &str| format!("{what}-{name}-{}", tag.hex());
+    let chains = ["out", "in", "to_host", "from_host", "deny"].map(named);
+    let mut maker = Maker { realm, name, tag, rules, chains: &chains, made: Vec::new(), sets: Vec::new() };
+    maker.deny();
+    maker.limits();
+    maker.trust();
+    maker.egress();
+    maker.ingress();
+    maker.towards_host();
+    maker.of_host();
+    let (made, sets) = (maker.made, maker.sets);
+    let entries =
+        [set::OUT, set::IN, set::TO_HOST, set::FROM_HOST].into_iter().zip(&chains).map(|(map, chain)| {
+            Element::verdict(map, tag.group().to_ne_bytes().to_vec(), Verdict::Goto(chain.clone()))
+        });
+    let entries = entries.collect();
+    ZoneObjects { note: note(&made, &sets), sets, rules: made, entries, chains }
+}
+
+/// A digest of everything that the chains do.
+fn note(rules: &[Rule], sets: &[Set]) -> Vec<u8> {
+    let digest = Sha256::digest(format!("{LAYOUT} {rules:?} {sets:?}"));
+    digest[..16].to_vec()
+}
+
+impl ZoneObjects {
+    /// Makes the objects; `there` if the zone's chains are there already, with other rules.
+    pub(crate) fn operations(&self, there: bool) -> Vec<Operation> {
+        // Taken away and made in one transaction: no packet sees the time between.
+        let mut all = if there { self.chains_removed() } else { Vec::new() };
+        all.extend(self.chains.iter().map(|name| {
+            Operation::AddChain(Chain { name: name.clone(), hook: None, note: self.note.clone() })
+        }));
+        all.extend(self.sets.iter().cloned().map(Operation::AddSet));
+        all.extend(self.rules.iter().cloned().map(Operation::AddRule));
+        all.extend(self.entries.iter().cloned().map(Operation::ShareElement));
+        all
+    }
+
+    fn chains_removed(&self) -> Vec<Operation> {
+        let mut all: Vec<_> = self.entries.iter().cloned().map(Operation::DeleteElement).collect();
+        all.extend(self.chains.iter().cloned().map(Operation::EmptyChain));
+        all.extend(self.chains.iter().cloned().map(Operation::DeleteChain));
+        all
+    }
+}
+
+struct Maker<'a> {
+    realm: &'a str,
+    name: &'a ZoneName,
+    tag: Tag,
+    rules: &'a ZoneRules,
+    chains: &'a [String; 5],
+    made: Vec<Rule>,
+    sets: Vec<Set>,
+}
+
+/// Places in [`ZoneObjects::chains`].
+const OUT: usize = 0;
+const IN: usize = 1;
+const TO_HOST: usize = 2;
+const FROM_HOST: usize = 3;
+const DENY: usize = 4;
+
+impl Maker<'_> {
+    fn add(&mut self, chain: usize, comment: impl ToString, expressions: Vec<Expr>) {
+        let chain = self.chains[chain].clone();
+        self.made.push(Rule { chain, expressions, comment: comment.to_string() });
+    }
+
+    fn goto(&self, chain: usize) -> Verdict {
+        Verdict::Goto(self.chains[chain].clone())
+    }
+
+    /// One rule for each service and family.
+    fn each(
+        &mut self,
+        chain: usize,
+        comment: &ZoneRule,
+        verdict: &Verdict,
+        conditions: impl Fn(bool) -> Option<Conditions>,
+    ) {
+        for v6 in [false, true] {
+            let Some(conditions) = conditions(v6) else { continue };
+            if comment.services.is_empty() {
+                self.add(chain, comment, conditions.then(verdict.clone()));
+                continue;
+            }
+            for service in &comment.services {
+                self.add(chain, comment, conditions.clone().service(service, v6).then(verdict.clone()));
+            }
+        }
+    }
+
+    /// Denied packets are told to whoever watches, and with `log = true` to the kernel's log, where the name of the link says
+    /// which container it is.
+    fn deny(&mut self) {
+        let prefix = format!("cofferdam denied zone={} ", self.name);
+        let mut told = Conditions::new().and(Expr::Log { group: Some(LOG_GROUP), prefix: prefix.clone() });
+        if self.rules.log {
+            told = told.and(Expr::Log { group: None, prefix });
+        }
+        self.add(DENY, "no rule allows it", told.and(Expr::Counter).then(Verdict::Drop));
+    }
+
+    fn limits(&mut self) {
+        let limits = [
+            ("connections", self.rules.connections.map(Stateful::Connections)),
+            ("per_second", self.rules.connections_per_second.map(Stateful::PerSecond)),
+        ];
+        for (what, stateful) in limits {
+            for (v6, key) in [(false, (7, 4)), (true, (8, 16))] {
+                let name = format!("{what}{}-{}-{}", if v6 { 6 } else { 4 }, self.name, self.tag.hex());
+                // Also without a limit: a later rule may have one.
+                self.sets.push(Set { name: name.clone(), kind: SetKind::Counting, key: vec![key] });
+                let Some(stateful) = &stateful else { continue };
+                let counted = Expr::Count { set: name, from: KEY, stateful: stateful.clone() };
+                let over = Conditions::of(v6).load_source(v6, KEY).and(counted);
+                let verdict = self.goto(DENY);
+                self.add(OUT, format!("too many connections ({what})"), over.then(verdict));
+            }
+        }
+    }
+
+    /// Containers of the zone that share a segment.
+    fn trust(&mut self) {
+        if !self.rules.trust {
+            return;
+        }
+        let segments: Vec<String> =
+            std::iter::once(String::new()).chain(self.rules.segments.clone()).collect();
+        for segment in segments {
+            let tag = Tag::segment(self.realm, self.name, &segment);
+            for v6 in [false, true] {
+                let members = set::MEMBERS[usize::from(v6)];
+                let both = Conditions::of(v6).member(v6, members, tag, |it| it.load_source(v6, KEY)).member(
+                    v6,
+                    members,
+                    tag,
+                    |it| it.load_destination(v6, KEY),
+                );
+                self.add(OUT, format!("trust in segment {segment:?}"), both.then(Verdict::Accept));
+            }
+        }
+    }
+
+    fn egress(&mut self) {
+        let arrive = Verdict::Goto("arrive".to_owned());
+        let (realm, own) = (self.realm, self.name);
+        for rule in &self.rules.egress {
+            let (zone, label) = match &rule.target {
+                Target::Zone(zone, label) => (zone, label.as_ref()),
+                Target::Label(label) => (own, Some(label)),
+                _ => continue,
+            };
+            self.each(OUT, rule, &arrive, |v6| {
+                let theirs = Conditions::of(v6).leaving_to_zone(Tag::zone(realm, zone));
+                Some(match label {
+                    None => theirs,
+                    Some(label) => {
+                        let tag = Tag::label(realm, zone, label);
+                        to_zone
+                            .member(v6, set::MEMBERS[usize::from(v6)], tag, |it| it.load_destination(v6, KEY))
+                    }
+                })
+            });
+        }
+        // Containers are reached by the rules above alone, whatever their addresses are.
+        let verdict = self.goto(DENY);
+        self.add(OUT, "another container", Conditions::new().leaving_by_link(true).then(verdict));
+        for rule in &self.rules.egress {
+            self.each(OUT, rule, &Verdict::Accept, |v6| {
+                outside(&rule.target, v6, |it| it.load_destination(v6, KEY)).or_else(|| match &rule.target {
+                    Target::Name(pattern) => {
+                        let tag = Tag::name(realm, own, pattern);
+                        let address = crate::nft::Register(4);
+                        let named = Conditions::of(v6).and(Expr::Value { to: KEY, value: tag.0.to_vec() });
+                        let named = named.load_destination(v6, address);
+                        Some(named.in_set(set::NAMED[usize::from(v6)], true))
+                    }
+                    _ => None,
+                })
+            });
+        }
+        let verdict = self.goto(DENY);
+        self.add(OUT, "all else", Conditions::new().then(verdict));
+    }
+
+    fn ingress(&mut self) {
+        let (realm, own) = (self.realm, self.name);
+        for rule in &self.rules.ingress {
+            self.each(IN, rule, &Verdict::Accept, |v6| {
+                let (zone, label) = match &rule.target {
+                    Target::Zone(zone, label) => (zone, label.as_ref()),
+                    Target::Label(label) => (own, Some(label)),
+                    target => {
+                        // To published ports alone, and never from a container.
+                        let from = outside(target, v6, |it| it.load_source(v6, KEY))?;
+                        return Some(from.by_link(false).published());
+                    }
+                };
+                let theirs = Conditions::of(v6).by_zone(Tag::zone(realm, zone));
+                Some(match label {
+                    None => theirs,
+                    Some(label) => {
+                        let tag = Tag::label(realm, zone, label);
+                        theirs.member(v6, set::MEMBERS[usize::from(v6)], tag, |it| it.load_source(v6, KEY))
+                    }
+                })
+            });
+        }
+        let verdict = self.goto(DENY);
+        self.add(IN, "all else", Conditions::new().then(verdict));
+    }
+
+    fn towards_host(&mut self) {
+        for v6 in [false, true] {
+            for protocol in [Protocol::Udp, Protocol::Tcp] {
+                let gateway = Conditions::of(v6).load_destination(v6, KEY);
+                let gateway = gateway.in_set(set::GATEWAYS[usize::from(v6)], true).port(protocol, 53, v6);
+                self.add(TO_HOST, "the zone's name server", gateway.then(Verdict::Accept));
+            }
+        }
+        for rule in self.rules.egress.iter().filter(|rule| rule.target == Target::Host) {
+            self.each(TO_HOST, rule, &Verdict::Accept, |v6| Some(Conditions::of(v6)));
+        }
+        let verdict = self.goto(DENY);
+        self.add(TO_HOST, "all else", Conditions::new().then(verdict));
+    }
+
+    fn of_host(&mut self) {
+        for rule in &self.rules.ingress {
+            self.each(FROM_HOST, rule, &Verdict::Accept, |v6| match rule.target {
+                Target::Host => Some(Conditions::of(v6)),
+                // Whoever may come from anywhere may come from here, by the same door.
+                Target::Any => Some(Conditions::of(v6).published()),
+                _ => None,
+            });
+        }
+        let verdict = self.goto(DENY);
+        self.add(FROM_HOST, "all else", Conditions::new().then(verdict));
+    }
+}
+
+/// An address outside this host that a target means; none for other targets and for the other family's ranges.
+fn outside(target: &Target, v6: bool, load: impl Fn(Conditions) -> Conditions) -> Option<Conditions> {
+    let family = usize::from(v6);
+    let loaded = || load(Conditions::of(v6));
+    Some(match target {
+        Target::Any => loaded().in_set(set::NEVER[family], false),
+        Target::Internet => loaded().in_set(set::SPECIAL[family], false),
+        Target::Private => loaded().in_set(set::PRIVATE[family], true).in_set(set::NEVER[family], false),
+        Target::Range(range) if range.first().is_ipv6() == v6 => Conditions::of(v6).within(*range, load),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use cofferdam_confinement::network::Service;
+
+    use super::*;
+
+    fn rules(egress: &[&str], ingress: &[&str]) -> ZoneRules {
+        let read = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
+        ZoneRules {
+            trust: true,
+            segments: vec!["front".to_owned()],
+            egress: read(egress),
+            ingress: read(ingress),
+            connections: Some(100),
+            connections_per_second: None,
+            log: true,
+        }
+    }
+
+    #[test]
+    fn a_zone_without_rules_denies_all() {
+        let none = ZoneRules { trust: false, connections: None, log: false, ..rules(&[], &[]) };
+        let objects = zone("/x", &"web".parse().unwrap(), &none);
+        let accepting: Vec<&Rule> = objects
+            .rules
+            .iter()
+            .filter(|rule| rule.expressions.contains(&Expr::Verdict(Verdict::Accept)))
+            .collect();
+        assert!(accepting.iter().all(|rule| rule.comment == "the zone's name server"), "{accepting:#?}");
+        for chain in &objects.chains[..4] {
+            let last = objects.rules.iter().rfind(|rule| rule.chain == *chain).unwrap();
+            assert_eq!(last.expressions, [Expr::Verdict(Verdict::Goto(objects.chains[DENY].clone()))]);
+        }
+    }
+
+    #[test]
+    fn addresses_of_containers_are_decided_before_ranges() {
+        let objects = zone("/x", &"web".parse().unwrap(), &rules(&["10.0.0.0/8", "zone:db tcp/5432"], &[]));
+        let place = |comment: &str| objects.rules.iter().position(|rule| rule.comment == comment).unwrap();
+        assert!(place("zone:db tcp/5432") < place("another container"));
+        assert!(place("another container") < place("10.0.0.0/8"));
+    }
+
+    #[test]
+    fn the_note_changes_with_the_rules_and_with_nothing_else() {
+        let name: ZoneName = "web".parse().unwrap();
+        let one = zone("/x", &name, &rules(&["internet"], &["any"]));
+        assert_eq!(one.note, zone("/x", &name, &rules(&["internet"], &["any"])).note);
+        assert_ne!(one.note, zone("/x", &name, &rules(&["internet tcp/80"], &["any"])).note);
+        assert_ne!(one.note, zone("/x", &name, &rules(&["internet"], &[])).note);
+    }
+
+    #[test]
+    fn a_range_is_of_one_family_and_services_are_rules_of_their_own() {
+        let objects = zone("/x", &"web".parse().unwrap(), &rules(&["192.0.2.0/24 tcp/1 udp/2-3"], &[]));
+        let made: Vec<_> = objects.rules.iter().filter(|rule| rule.comment.starts_with("192")).collect();
+        assert_eq!(made.len(), 2);
+        let service: Service = "tcp/1".parse().unwrap();
+        assert!(service.has(Protocol::Tcp, 1));
+    }
+}

@@ -1,0 +1,258 @@
+//! Connects a container: the rules first, then its link; and takes both away again.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::BorrowedFd;
+
+use cofferdam_confinement::network::{Network, PublishedPort};
+use cofferdam_kernel::rtnetlink::RouteSocket;
+use cofferdam_runtime::step::{Step, StepError};
+use thiserror::Error;
+
+use crate::lock::Lock;
+use crate::nft::{Data, Element, Operation, Tables};
+use crate::rules::{self, TABLE, ZoneObjects, base, base_note};
+use crate::{connections, host, link};
+
+/// Why a container cannot be connected.
+#[derive(Debug, Error)]
+pub enum ConnectError {
+    /// A step failed.
+    #[error(transparent)]
+    Step(#[from] StepError),
+    /// A port of the host leads to another container.
+    #[error("port {} is published by the container with address {holder}", port_text(port))]
+    PortTaken {
+        /// The port.
+        port: PublishedPort,
+        /// Whose it is.
+        holder: IpAddr,
+    },
+    /// A program of the host's listens at a port that is to be published.
+    #[error("port {} is in use by a program of the host", port_text(port))]
+    PortInUse {
+        /// The port.
+        port: PublishedPort,
+    },
+}
+
+fn port_text(port: &PublishedPort) -> String {
+    let host = match port.address {
+        Some(address) => std::net::SocketAddr::new(address, port.host_port).to_string(),
+        None => port.host_port.to_string(),
+    };
+    format!("{host}/{}", port.protocol)
+}
+
+/// A container's connection; undone when it is dropped, unless it was kept.
+#[derive(Debug)]
+pub struct Connected {
+    network: Option<Network>,
+}
+
+impl Connected {
+    /// Leaves it in place.
+    pub fn keep(mut self) {
+        self.network = None;
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        if let Some(network) = self.network.take() {
+            // What stays is taken away by the next clean-up, which finds the container's plan.
+            let _ = disconnect(&network);
+        }
+    }
+}
+
+/// Connects a container whose network namespace this is. The caller has one thread.
+///
+/// # Errors
+/// [`ConnectError`]; nothing of it is left then.
+pub fn connect(network: &Network, namespace: BorrowedFd<'_>) -> Result<Connected, ConnectError> {
+    let undone = Connected { network: Some(network.clone()) };
+    let ends = Step::Link.run("the container's namespace", || link::Ends::open(namespace))?;
+    set_rules(network, &ends.host)?;
+    link::make(network, &ends)?;
+    Ok(undone)
+}
+
+/// Puts the container into the table, which is made if it is not there.
+fn set_rules(network: &Network, routes: &RouteSocket) -> Result<(), ConnectError> {
+    let zone = rules::zone(&network.realm, &network.zone, &network.rules);
+    let tables = Step::PacketRules.run("open", || Tables::open(TABLE))?;
+    let _lock = Step::PacketRules.run("lock", Lock::take)?;
+    let mut operations = Step::PacketRules.run("base", || base_operations(&tables, routes))?;
+    let there = if operations.is_empty() { zone_note(&tables, &zone)? } else { None };
+    let gateways: Vec<IpAddr> = network.addresses.iter().map(|pair| pair.gateway).collect();
+    if there.as_ref() != Some(&zone.note) && !Step::PacketRules.is_left_out("zone") {
+        operations.extend(zone.operations(there.is_some()));
+    }
+    let own = rules::elements(network);
+    // What an earlier start of this container has left is put in anew.
+    if there.is_some() {
+        operations.extend(present(&tables, &own)?.into_iter().map(Operation::DeleteElement));
+    }
+    operations.extend(rules::shared_elements(network).into_iter().map(Operation::ShareElement));
+    if !Step::PacketRules.is_left_out("container") {
+        operations.extend(own.into_iter().map(Operation::AddElement));
+    }
+    Step::PacketRules.run(&network.zone, || Ok(()))?;
+    tables.transact(&operations).map_err(|(operation, error)| refusal(network, &tables, operation, error))?;
+    Step::HostNetwork.run("gateways", || {
+        let forwarding = host::forwarding(routes)?;
+        host::add_gateways(routes, &gateways, forwarding)
+    })?;
+    for gateway in gateways {
+        let family = if gateway.is_ipv6() { "ipv6" } else { "ipv4" };
+        Step::HostNetwork
+            .apply(format_args!("forwarding {family}"), || host::become_router(gateway.is_ipv6()))?;
+    }
+    Ok(())
+}
+
+/// What makes the table, if it is not there or was made by another version.
+fn base_operations(tables: &Tables, routes: &RouteSocket) -> io::Result<Vec<Operation>> {
+    let note = tables.note()?;
+    let forwarding = match &note {
+        // Decided when the table was made: since then the host is a router.
+        Some(note) => rules::forwarding_of(note),
+        None => None,
+    };
+    let forwarding = match forwarding {
+        Some(forwarding) => forwarding,
+        None => host::forwarding(routes)?,
+    };
+    match note {
+        Some(note) if note == base_note(forwarding) => Ok(Vec::new()),
+        None => Ok(base(forwarding)),
+        Some(_) => Err(io::Error::other(
+            "table inet cofferdam was made by another version of this program; stop its containers first",
+        )),
+    }
+}
+
+fn zone_note(tables: &Tables, zone: &ZoneObjects) -> Result<Option<Vec<u8>>, StepError> {
+    Step::PacketRules.run("of the zone", || tables.chain_note(&zone.chains[0]))
+}
+
+/// Those of the elements that the table has with just this value.
+fn present(tables: &Tables, elements: &[Element]) -> Result<Vec<Element>, StepError> {
+    let mut found = Vec::new();
+    for element in elements {
+        let data = Step::PacketRules
+            .run(format_args!("{} of the container", element.set), || tables.element(element))?;
+        if data.as_ref() == Some(&element.data) {
+            found.push(element.clone());
+        }
+    }
+    Ok(found)
+}
+
+/// Why the table does not take the container: another one has a port, or what the kernel says.
+fn refusal(
+    network: &Network,
+    tables: &Tables,
+    operation: Option<Operation>,
+    error: io::Error,
+) -> ConnectError {
+    if let (Some(Operation::AddElement(element)), Some(17)) = (&operation, error.raw_os_error()) {
+        let port = network.published.iter().find(|port| rules::is_way_of(element, port, network));
+        if let (Some(port), Ok(Some(Data::Value(target)))) = (port, tables.element(element))
+            && let Some(holder) = rules::target_address(&target)
+        {
+            return ConnectError::PortTaken { port: *port, holder };
+        }
+    }
+    let subject = operation.map_or_else(String::new, |operation| operation.to_string());
+    Step::PacketRules.failed(subject, error).into()
+}
+
+/// Whether the table is there. It is not before the first container, and after somebody has flushed the host's rules.
+///
+/// # Errors
+/// The kernel does not answer.
+pub fn is_in_place() -> io::Result<bool> {
+    Ok(Tables::open(TABLE)?.note()?.is_some())
+}
+
+/// Makes the table anew for these containers, in one transaction: what the host's owner or another program has taken out of
+/// it, or changed, is as planned again. All containers that have a link must be among them: the others are cut off.
+///
+/// # Errors
+/// The kernel refuses; then all is as it was.
+pub fn repair(networks: &[Network]) -> Result<(), StepError> {
+    make_anew(networks, false)
+}
+
+/// The same, only if the table is gone.
+///
+/// # Errors
+/// As [`repair`].
+pub fn restore(networks: &[Network]) -> Result<(), StepError> {
+    make_anew(networks, true)
+}
+
+fn make_anew(networks: &[Network], only_if_gone: bool) -> Result<(), StepError> {
+    let routes = Step::Link.run("repair", RouteSocket::open)?;
+    let tables = Step::PacketRules.run("open", || Tables::open(TABLE))?;
+    let _lock = Step::PacketRules.run("lock", Lock::take)?;
+    let note = Step::PacketRules.run("of the table", || tables.note())?;
+    if only_if_gone && note.is_some() {
+        return Ok(());
+    }
+    let known = note.as_deref().and_then(rules::forwarding_of);
+    let forwarding = match known {
+        Some(forwarding) => forwarding,
+        None => Step::HostNetwork.run("of the host", || host::forwarding(&routes))?,
+    };
+    let mut operations = Vec::new();
+    if note.is_some() {
+        operations.push(Operation::DeleteTable);
+    }
+    operations.extend(base(forwarding));
+    let mut zones = BTreeSet::new();
+    for network in networks {
+        let zone = rules::zone(&network.realm, &network.zone, &network.rules);
+        if zones.insert(zone.chains[0].clone()) {
+            operations.extend(zone.operations(false));
+        }
+        operations.extend(rules::shared_elements(network).into_iter().map(Operation::ShareElement));
+        operations.extend(rules::elements(network).into_iter().map(Operation::ShareElement));
+    }
+    tables.transact(&operations).map_err(|(operation, error)| {
+        Step::PacketRules.failed(operation.map_or_else(String::new, |it| it.to_string()), error)
+    })
+}
+
+/// Takes a container's link and its elements away; what is not there is fine. With the last container the table goes.
+///
+/// # Errors
+/// The kernel refuses; calling again goes on from there.
+pub fn disconnect(network: &Network) -> Result<(), StepError> {
+    let routes = Step::Link.run("remove", RouteSocket::open)?;
+    Step::Link.run(format_args!("remove {}", network.link.host_name), || {
+        link::remove(&routes, &network.link.host_name)
+    })?;
+    Step::PacketRules.run("remove connections", || {
+        connections::forget(network.addresses.iter().map(|pair| pair.address))
+    })?;
+    let tables = Step::PacketRules.run("open", || Tables::open(TABLE))?;
+    let _lock = Step::PacketRules.run("lock", Lock::take)?;
+    if Step::PacketRules.run("of the table", || tables.note())?.is_none() {
+        return Step::HostNetwork.run("remove gateways", || host::remove_gateways(&routes));
+    }
+    let gone = present(&tables, &rules::elements(network))?;
+    let operations: Vec<_> = gone.into_iter().map(Operation::DeleteElement).collect();
+    let failed = |(operation, error): (Option<Operation>, io::Error)| {
+        Step::PacketRules.failed(operation.map_or_else(String::new, |it| it.to_string()), error)
+    };
+    tables.transact(&operations).map_err(failed)?;
+    if Step::PacketRules.run("of any container", || Tables::is_empty(TABLE, rules::ALL))? {
+        tables.transact(&[Operation::DeleteTable]).map_err(failed)?;
+        Step::HostNetwork.run("remove gateways", || host::remove_gateways(&routes))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,247 @@
+//! The container's link, addresses, ports and rules.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use cofferdam_confinement::network::{
+    Address, AddressRange, LINK_PREFIX, Link, MacAddress, Network, PublishedPort, Segment,
+};
+use cofferdam_confinement::{NamespaceSource, Namespaces};
+
+use super::{Planner, PolicyError};
+use crate::zone::NetworkAccess;
+use crate::{NetworkContext, NetworkMode, PortRequest};
+
+/// The first place of a pool that is a container's, and the first that a person may ask for (`--ip`): those below are given.
+const FIRST_PLACE: u32 = 16;
+const FIRST_ASKED: u32 = 40_960;
+/// More than any container publishes: a slip of the keyboard must not fill the host's tables.
+const MOST_PORTS: usize = 4096;
+
+const ADVICE: &str = "leave it out, or use --network none";
+
+impl Planner<'_> {
+    /// Whether the container is to have a link of its own, and in which segment; an empty name for the zone's own one.
+    pub(super) fn segment(&self) -> Result<Option<String>, PolicyError> {
+        let access = &self.zone.network.mode;
+        let (asked, segment) = match &self.request.network.mode {
+            // An ordinary user's containers have none unless they ask for it.
+            None if access.value == NetworkAccess::None
+                || self.shares_users()
+                || self.context.host.rootless =>
+            {
+                return Ok(None);
+            }
+            None => ("network.mode = \"zone\"".to_owned(), String::new()),
+            Some(NetworkMode::None | NetworkMode::Host | NetworkMode::Container(_)) => return Ok(None),
+            Some(NetworkMode::Bridge) => ("--network bridge".to_owned(), String::new()),
+            Some(NetworkMode::Named(name)) => {
+                let segment = if name == "zone" { String::new() } else { name.clone() };
+                (format!("--network {name}"), segment)
+            }
+        };
+        if access.value == NetworkAccess::None {
+            let ceiling = "network.mode is \"none\": the container's own loopback is all there is";
+            return Err(self.beyond(asked, &access.place, ceiling));
+        }
+        if self.shares_users() {
+            let why = "a container that shares another's namespaces can have that one's network or none";
+            return Err(PolicyError::not_built(asked, why));
+        }
+        if self.context.host.rootless {
+            return Err(PolicyError::not_built(
+                asked,
+                "an ordinary user's containers have no network; use --network none",
+            ));
+        }
+        Ok(Some(segment))
+    }
+
+    /// A container that joins namespaces of another has its users, whose ids the network namespace would belong to.
+    fn shares_users(&self) -> bool {
+        self.request.joined_containers().next().is_some()
+    }
+
+    /// The network of a container that has a link.
+    pub(super) fn network(&self, namespaces: &Namespaces) -> Result<Option<Network>, PolicyError> {
+        let segment = self.segment()?;
+        let (Some(segment), NamespaceSource::New) = (segment, &namespaces.network) else {
+            return self.refuse_without_link().map(|()| None);
+        };
+        let Some(host) = &self.context.network else {
+            return Err(PolicyError::lacks("network", "the host's network could not be looked at", ADVICE));
+        };
+        let aliases = self.request.network.aliases.clone();
+        let segments = match segment.as_str() {
+            "" if aliases.is_empty() => Vec::new(),
+            "" => vec![Segment { name: String::new(), aliases }],
+            name if host.segments.iter().any(|known| known == name) => {
+                vec![Segment { name: name.to_owned(), aliases }]
+            }
+            name => {
+                let rule = format!("zone `{}` has no network of this name", self.zone.name.value);
+                return Err(PolicyError::invalid(format!("--network {name}"), rule));
+            }
+        };
+        let addresses = self.addresses(host)?;
+        let link = self.link(host, addresses[0].address)?;
+        Ok(Some(Network {
+            realm: host.realm.clone(),
+            zone: self.zone.name.value.clone(),
+            link,
+            addresses,
+            segments,
+            labels: self.request.labels.clone(),
+            published: self.published(host)?,
+            rules: self.zone.network.packet_rules(host.segments.clone()),
+            resolver: false,
+        }))
+    }
+
+    /// What has no meaning without a link.
+    fn refuse_without_link(&self) -> Result<(), PolicyError> {
+        let network = &self.request.network;
+        let flags = [
+            ("--publish", network.publish.first().cloned()),
+            ("--publish-all", network.publish_all.then(String::new)),
+            ("--ip", network.ip.clone()),
+            ("--ip6", network.ip6.clone()),
+            ("--mac-address", network.mac_address.clone()),
+            ("--network-alias", network.aliases.first().cloned()),
+        ];
+        for (flag, value) in flags {
+            if let Some(value) = value {
+                let rule = "the container has no link of its own that this could be about";
+                return Err(PolicyError::invalid(format!("{flag} {value}").trim_end(), rule));
+            }
+        }
+        Ok(())
+    }
+
+    fn addresses(&self, host: &NetworkContext) -> Result<Vec<Address>, PolicyError> {
+        let network = &self.request.network;
+        let mut all = vec![self.address("--ip", network.ip.as_deref(), host.pool4, host.place)?];
+        match host.pool6 {
+            Some(pool6) => all.push(self.address("--ip6", network.ip6.as_deref(), pool6, host.place)?),
+            None => {
+                if let Some(ip6) = &network.ip6 {
+                    let control = format!("--ip6 {ip6}");
+                    return Err(PolicyError::lacks(control, "IPv6 is switched off on the host", ADVICE));
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    fn address(
+        &self,
+        flag: &str,
+        asked: Option<&str>,
+        pool: AddressRange,
+        place: u32,
+    ) -> Result<Address, PolicyError> {
+        let outside = || PolicyError::invalid(flag, "the pool of addresses has no such place");
+        let gateway = pool.nth(1).ok_or_else(outside)?;
+        let Some(text) = asked else {
+            return Ok(Address { address: pool.nth(FIRST_PLACE + place).ok_or_else(outside)?, gateway });
+        };
+        let (first, last) =
+            (pool.nth(FIRST_ASKED).ok_or_else(outside)?, pool.nth(65_534).ok_or_else(outside)?);
+        let address: Option<IpAddr> = text.parse().ok().filter(|address| (first..=last).contains(address));
+        let address = address.ok_or_else(|| {
+            let rule = format!("on this host it is an address from {first} to {last}");
+            PolicyError::invalid(format!("{flag} {text}"), rule)
+        })?;
+        Ok(Address { address, gateway })
+    }
+
+    fn link(&self, host: &NetworkContext, address: IpAddr) -> Result<Link, PolicyError> {
+        // No hardware address leaves the link: the last bytes are the IPv4 address's to be read easily.
+        let [a, b, c, d] = match address {
+            IpAddr::V4(address) => address.octets(),
+            IpAddr::V6(address) => address.octets().last_chunk().copied().unwrap_or_default(),
+        };
+        let mac = match &self.request.network.mac_address {
+            None => MacAddress([0x02, 0xcf, a, b, c, d]),
+            Some(text) => {
+                text.parse().map_err(|error| PolicyError::invalid("--mac-address", format!("{error}")))?
+            }
+        };
+        Ok(Link {
+            host_name: format!("{LINK_PREFIX}{}", self.context.container.short()),
+            name: "eth0".to_owned(),
+            host_mac: MacAddress([0x06, 0xcf, a, b, c, d]),
+            mac,
+            mtu: host.mtu,
+        })
+    }
+
+    fn published(&self, host: &NetworkContext) -> Result<Vec<PublishedPort>, PolicyError> {
+        let mut free = host.free_ports.iter().copied();
+        let mut all = BTreeSet::new();
+        for (text, request) in self.port_requests()? {
+            let (first, last) = request.container;
+            let mut hosts: Box<dyn Iterator<Item = u16>> = match request.host {
+                Some((first, last)) => Box::new(first..=last),
+                None => Box::new(free.by_ref()),
+            };
+            for container_port in first..=last {
+                let host_port = hosts.next().ok_or_else(|| {
+                    PolicyError::lacks(
+                        format!("--publish {text}"),
+                        "no port is free",
+                        "name one, or publish fewer",
+                    )
+                })?;
+                let port = PublishedPort {
+                    address: request.address,
+                    host_port,
+                    container_port,
+                    protocol: request.protocol,
+                };
+                self.admit_port(&text, &port)?;
+                let same = |other: &PublishedPort| {
+                    (other.address, other.host_port, other.protocol)
+                        == (port.address, host_port, port.protocol)
+                };
+                if all.iter().any(|other| same(other) && *other != port) {
+                    return Err(PolicyError::invalid(
+                        format!("--publish {text}"),
+                        "the port is published twice",
+                    ));
+                }
+                all.insert(port);
+            }
+        }
+        if all.len() > MOST_PORTS {
+            let rule = format!("a container publishes at most {MOST_PORTS} ports");
+            return Err(PolicyError::invalid("--publish", rule));
+        }
+        Ok(all.into_iter().collect())
+    }
+
+    fn admit_port(&self, text: &str, port: &PublishedPort) -> Result<(), PolicyError> {
+        let ranges = &self.zone.network.publish;
+        if ranges.value.iter().any(|range| range.allows(port)) {
+            return Ok(());
+        }
+        let allowed: Vec<String> = ranges.value.iter().map(ToString::to_string).collect();
+        let ceiling = format!("network.publish is [{}]", allowed.join(", "));
+        Err(self.beyond(format!("--publish {text}"), &ranges.place, ceiling))
+    }
+
+    /// What `-p` and `-P` ask for, as typed and read.
+    fn port_requests(&self) -> Result<Vec<(String, PortRequest)>, PolicyError> {
+        let network = &self.request.network;
+        let mut texts = network.publish.clone();
+        if network.publish_all {
+            let exposed = network.expose.iter().chain(&self.context.image.exposed_ports).cloned();
+            texts.extend(exposed.collect::<BTreeSet<_>>());
+        }
+        let read = |text: String| match text.parse() {
+            Ok(request) => Ok((text, request)),
+            Err(error) => Err(PolicyError::invalid("--publish", format!("{error}"))),
+        };
+        texts.into_iter().map(read).collect()
+    }
+}
