@@ -189,7 +189,7 @@ impl Maker<'_> {
                     None => theirs,
                     Some(label) => {
                         let tag = Tag::label(realm, zone, label);
-                        to_zone
+                        theirs
                             .member(v6, set::MEMBERS[usize::from(v6)], tag, |it| it.load_destination(v6, KEY))
                     }
                 })

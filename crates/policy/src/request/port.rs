@@ -90,7 +90,9 @@ impl FromStr for PortRequest {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> (Option<String>, Option<(u16, u16)>, (u16, u16), Protocol) {
+    type Ports = (u16, u16);
+
+    fn read(text: &str) -> (Option<String>, Option<Ports>, Ports, Protocol) {
         let port: PortRequest = text.parse().unwrap();
         (port.address.map(|it| it.to_string()), port.host, port.container, port.protocol)
     }
