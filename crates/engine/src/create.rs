@@ -9,7 +9,6 @@ use std::time::SystemTime;
 use cofferdam_confinement::{
     DeviceKind, Mount, MountIdMap, MountKind, PivotMethod, Plan, Propagation, Root, RootSource, WindowSize,
 };
-use cofferdam_image::tree::merged::Merged;
 use cofferdam_kernel::namespace::Namespace;
 use cofferdam_names::{ContainerId, ContainerName, Timestamp, ZoneName};
 use cofferdam_policy::{
@@ -21,6 +20,7 @@ use cofferdam_shim::{ContainerDir, Event};
 use crate::definition::understood;
 use crate::engine::make_private_folder;
 use crate::error::{Error, Result};
+use crate::image::accounts::Accounts;
 use crate::image::{ReadyImage, host};
 use crate::joining::{joined_one, namespace_file, with_ids};
 use crate::live::Live;
@@ -186,17 +186,15 @@ impl Engine {
         let place = slot.map_or(0, Slot::number);
         let ids = parts.ids(slot.map(Slot::range));
         let dir = self.paths.new_container(id, request.rm);
-        let tree = Merged::open(&parts.image.layers)
-            .map_err(|source| Error::io("open", format!("image {}", parts.image.id), source))?;
-        let account = |name: &str| accounts(&tree, name).map_err(|source| Error::io("read", name, source));
+        let Accounts { passwd, group } = self.accounts(&parts.image)?;
         let context = PlanContext {
             container: id.clone(),
             root: root(&dir, parts, request),
             ids,
             image_mounts: image_mounts(parts),
             image: parts.image.config.clone(),
-            passwd: account("etc/passwd")?,
-            group: account("etc/group")?,
+            passwd,
+            group,
             host: parts.host.clone(),
             state_dir: dir.small().to_owned(),
             engine_dirs: vec![self.paths.state().to_owned(), self.paths.run().to_owned()],
@@ -265,19 +263,6 @@ impl Parts {
             None => facts::own_ids(&self.host),
         }
     }
-}
-
-/// The most bytes of an image's /etc/passwd that are read.
-const MOST_ACCOUNTS: u64 = 4 << 20;
-
-/// A file of the image as text; empty if it has none. Links are followed inside the image, across its layers.
-fn accounts(tree: &Merged, name: &str) -> std::io::Result<String> {
-    use std::io::Read;
-    let mut text = String::new();
-    if let Some(file) = tree.file(Path::new(name))? {
-        file.take(MOST_ACCOUNTS).read_to_string(&mut text)?;
-    }
-    Ok(text)
 }
 
 pub(crate) fn new_id() -> Result<ContainerId> {

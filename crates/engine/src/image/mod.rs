@@ -1,5 +1,6 @@
 //! Images: the host's own programs, and those of the image store.
 
+pub(crate) mod accounts;
 pub(crate) mod commit;
 pub(crate) mod config;
 pub(crate) mod difference;

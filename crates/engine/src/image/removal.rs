@@ -106,6 +106,7 @@ impl Engine {
     /// Frees what nothing needs any more, and tells of it.
     fn finish_removal(&self, store: &Store, mut removal: ImageRemoval) -> Result<ImageRemoval> {
         for id in &removal.deleted {
+            self.forget_accounts(id);
             self.tell_of_image("delete", id);
         }
         removal.freed = self.collect_images(store)?.bytes;
