@@ -198,7 +198,13 @@ impl Ground {
 }
 
 impl Drop for Ground {
+    /// A keeper ends by itself after its containers, and leaves nothing.
     fn drop(&mut self) {
+        let end = Instant::now() + Duration::from_secs(5);
+        let live = |keeper: &mut Child| matches!(keeper.try_wait(), Ok(None));
+        while Instant::now() < end && self.keepers.get_mut().iter_mut().any(live) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
         for keeper in self.keepers.get_mut() {
             let _ = keeper.kill();
             let _ = keeper.wait();

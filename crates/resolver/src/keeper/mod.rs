@@ -8,6 +8,7 @@ mod listening;
 mod membership;
 mod policy;
 mod process;
+mod remains;
 mod turn;
 mod upstream;
 mod zone;
@@ -115,6 +116,7 @@ pub fn run<W: World>(listener: OwnedFd, place: Place, world: &mut W) -> io::Resu
     let listener = rustix::io::fcntl_dupfd_cloexec(&listener, 10).inspect(|_| drop(listener))?;
     rustix::io::ioctl_fionbio(&listener, true)?;
     std::fs::create_dir_all(&place.folder)?;
+    remains::sweep(&place.folder)?;
     let upstream = Upstream::new(&place.resolv_conf);
     let mut keeper = Keeper {
         slot: Slot::take()?,

@@ -41,7 +41,7 @@ impl Place {
     /// The plan that a zone's resolver was started by.
     #[must_use]
     pub fn plan(&self, zone: &ZoneName) -> PathBuf {
-        self.folder.join(format!("{zone}.plan.json"))
+        self.folder.join(format!("{zone}{}", super::remains::PLAN))
     }
 
     /// The receipt of its start.
@@ -201,6 +201,9 @@ fn launch(place: &Place, zone: &ZoneName, plan: &Plan) -> Result<(Pid, OwnedFd, 
         start_socket: None,
         bundle: place.folder.clone(),
     };
+    // First, so that a keeper that is killed leaves nothing that its successor does not know of.
+    let text = serde_json::to_vec(plan).map_err(|error| during("write the resolver's plan")(error.into()))?;
+    std::fs::write(place.plan(zone), text).map_err(during("write the resolver's plan"))?;
     let building = begin(plan, io)?;
     let key = HostKey::open_or_create(&place.keys).map_err(|error| StartError::Io {
         what: "sign the resolver's receipt",
@@ -217,8 +220,6 @@ fn launch(place: &Place, zone: &ZoneName, plan: &Plan) -> Result<(Pid, OwnedFd, 
         rule: Rule::Strict,
     };
     let passed = gate(&proc, &gated, &terms, None)?;
-    let text = serde_json::to_vec(plan).map_err(|error| during("write the resolver's plan")(error.into()))?;
-    std::fs::write(place.plan(zone), text).map_err(during("write the resolver's plan"))?;
     let receipt = Receipt::seal(passed.statement, &key).map_err(GateError::Json)?;
     receipt.keep(&place.receipt(zone)).map_err(during("keep the resolver's receipt"))?;
     let released = gated.release(passed.permit)?;

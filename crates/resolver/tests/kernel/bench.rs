@@ -136,9 +136,26 @@ impl Ground {
 }
 
 impl Drop for Ground {
+    /// Its containers have gone before it: the keepers end by themselves and leave nothing.
     fn drop(&mut self) {
+        let end = Instant::now() + Duration::from_secs(5);
+        while Instant::now() < end
+            && self.keepers.get_mut().unwrap().iter_mut().any(|it| matches!(it.try_wait(), Ok(None)))
+        {
+            std::thread::sleep(Duration::from_millis(20));
+        }
         self.kill_keepers();
     }
+}
+
+/// The folders of a resolver's control group, below every hierarchy.
+pub fn groups(pid: i32) -> Vec<PathBuf> {
+    let text = proc_text(pid, "cgroup");
+    let group = text.lines().find_map(|line| line.split_once(":/cofferdam/")).unwrap().1.to_owned();
+    let hierarchies = std::fs::read_dir("/sys/fs/cgroup").unwrap().map(|entry| entry.unwrap().path());
+    let top = PathBuf::from("/sys/fs/cgroup");
+    let folders = hierarchies.chain([top]).map(|folder| folder.join("cofferdam").join(&group));
+    folders.filter(|folder| folder.is_dir()).collect()
 }
 
 /// Waits for something to become so.
