@@ -173,9 +173,9 @@ const BAD_ZONES: [(&str, &str, &str); 51] = [
         "operators: enforcement of who may operate a zone (it needs `cofferdam",
     ),
     (
-        "zone = \"web\"\n[placement]\nnodes = [\"a\"]",
-        "2:2",
-        "placement: enforcement of where a zone may be placed is not built",
+        "zone = \"web\"\n[placement]\nrequire = [\"\"]",
+        "3:12",
+        "placement.require: \"\": it is the id of a check of `cofferdam audit host`",
     ),
     (
         "zone = \"web\"\n\n\n[images]\n\n  alowed = []",

@@ -23,6 +23,7 @@ mod line;
 pub mod mend;
 mod printable;
 mod report;
+pub mod rules;
 mod secret;
 mod survey;
 mod tree;

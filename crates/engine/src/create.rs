@@ -114,7 +114,7 @@ impl Engine {
                 .map_err(|error| Error::io("name", "the zone", std::io::Error::other(error)))?,
         };
         Ok(Parts {
-            zone: self.zones().load(&name)?,
+            zone: self.zone_for_this_host(&name)?,
             image: self.ready_image(request)?,
             host: facts::gather()?,
             joined: self.joined(request)?,
@@ -148,7 +148,7 @@ impl Engine {
             self.ready_again(&record.image_id)?
         };
         let parts = Parts {
-            zone: self.zones().load(&record.zone)?,
+            zone: self.zone_for_this_host(&record.zone)?,
             image,
             host: facts::gather()?,
             joined: self.joined(request)?,

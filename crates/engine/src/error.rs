@@ -2,7 +2,7 @@
 
 use std::io;
 
-use cofferdam_names::ContainerId;
+use cofferdam_names::{ContainerId, ZoneName};
 use cofferdam_policy::PolicyError;
 use cofferdam_runtime::step::StepError;
 use cofferdam_shim::{ExitClass, Failure, StatusError};
@@ -100,7 +100,7 @@ pub enum Error {
         /// Which.
         name: String,
         /// Whose it is.
-        zone: cofferdam_names::ZoneName,
+        zone: ZoneName,
     },
     /// Another command is changing the container right now.
     #[error("container {} is in use by another command", id.short())]
@@ -131,6 +131,16 @@ pub enum Error {
         /// Why, with the class of exit code.
         #[source]
         source: Failure,
+    },
+    /// The host falls short of what the zone demands of it.
+    #[error("this host falls short of zone {zone} ([placement] require at {place}): {failed}")]
+    Posture {
+        /// Which zone.
+        zone: ZoneName,
+        /// Where it demands that.
+        place: String,
+        /// Each check that does not pass, with what was seen.
+        failed: String,
     },
     /// Its ids were given to another state folder while this one was away.
     #[error("cannot start container {}: its range of host ids was given to another state folder", id.short())]

@@ -36,6 +36,7 @@ mod own_program;
 mod ownership;
 mod paths;
 mod ports;
+mod posture;
 mod random_name;
 mod recovery;
 mod removal;

@@ -2,10 +2,12 @@
 
 mod html;
 mod junit;
+mod oscal;
 mod sarif;
 
 pub use html::html;
 pub use junit::junit;
+pub use oscal::oscal;
 pub use sarif::sarif;
 
 /// Text for XML and HTML: no markup, and nothing that XML 1.0 does not allow.

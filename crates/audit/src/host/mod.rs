@@ -7,13 +7,13 @@ mod questions;
 
 pub use checks::controls;
 pub use facts::*;
-pub(crate) use facts::{Wanted, distribution, gather_mounts, gather_processes};
+pub(crate) use facts::{Parts, Wanted, distribution, gather_mounts, gather_processes};
 pub use questions::{Answer, questions};
 
 use std::path::Path;
 
 use crate::disk::DiskError;
-use crate::{Assessment, Report};
+use crate::{Assessment, Control, Report, Verdict};
 
 /// Looks at a host and judges all of it.
 #[must_use]
@@ -24,10 +24,37 @@ pub fn audit(source: &Source, target: &str) -> Report {
 /// Judges a host that was looked at.
 #[must_use]
 pub fn judged(facts: &HostFacts, target: &str) -> Report {
-    let assessment = Assessment::of(target, facts, controls());
+    judged_with(facts, target, Vec::new())
+}
+
+/// The same with checks of somebody's own behind ours.
+#[must_use]
+pub fn judged_with(facts: &HostFacts, target: &str, more: Vec<Control<HostFacts>>) -> Report {
+    let mut controls = controls();
+    controls.extend(more);
+    let assessment = Assessment::of(target, facts, controls);
     let mut ways = crate::container::paths(&facts.containers);
     ways.extend(paths::to_the_engine(facts));
     Report::new(assessment, questions(facts), ways)
+}
+
+/// The verdicts of some checks, by their ids, for which only what they judge by is looked at. A check that there is not is
+/// unknown.
+#[must_use]
+pub fn required(source: &Source, ids: &[String]) -> Vec<(String, Verdict)> {
+    let controls: Vec<_> =
+        controls().into_iter().filter(|control| ids.iter().any(|id| *id == control.about.id)).collect();
+    let parts = controls.iter().map(|control| checks::parts_of(&control.about)).fold(Parts::NONE, Parts::and);
+    let facts = HostFacts::gather(source, &Wanted { parts, ..checks::wanted() });
+    let verdict = |id: &String| {
+        let control = controls.iter().find(|control| control.about.id == id.as_str());
+        let verdict = match control {
+            Some(control) => control.judge(&facts),
+            None => Verdict::unknown("the audit has no check of this name"),
+        };
+        (id.clone(), verdict)
+    };
+    ids.iter().map(verdict).collect()
 }
 
 /// Looks at the system on a disk's image, raw or qcow2, without mounting it, and judges all of it.

@@ -185,6 +185,8 @@ pub struct Zone {
     pub network: NetworkRules,
     /// `[images] allowed`: patterns of image names, `*` for any text.
     pub images: Setting<Vec<String>>,
+    /// `[placement] require`: checks of the audit that the host must pass before a container of the zone starts on it.
+    pub posture: Setting<Vec<String>>,
 }
 
 impl Zone {

@@ -141,6 +141,7 @@ impl Zone {
                 log: at(&place, false),
             },
             images: at(&place, Vec::new()),
+            posture: at(&place, Vec::new()),
         }
     }
 }

@@ -55,15 +55,24 @@ pub(super) fn read_all<'i>(reader: &mut Reader<'i>, document: &mut Section<'i>, 
     if let Some(section) = reader.table(document, "images") {
         images(reader, section, zone);
     }
-    for (key, what) in [
-        ("operators", "who may operate a zone (it needs `cofferdam serve`)"),
-        ("placement", "where a zone may be placed"),
-    ] {
-        if let Some(entry) = reader.take(document, key) {
-            let rule = format!("enforcement of {what} is not built yet; leave [{key}] out");
-            reader.refuse(&entry, document, &rule);
-        }
+    if let Some(section) = reader.table(document, "placement") {
+        placement(reader, section, zone);
     }
+    if let Some(entry) = reader.take(document, "operators") {
+        let rule = "enforcement of who may operate a zone (it needs `cofferdam serve`) is not built yet; leave [operators] out";
+        reader.refuse(&entry, document, rule);
+    }
+}
+
+fn placement<'i>(reader: &mut Reader<'i>, mut section: Section<'i>, zone: &mut Zone) {
+    // Which checks there are only the audit knows; a name that it does not know lets nothing start.
+    let rule =
+        "it is the id of a check of `cofferdam audit host`, such as \"kernel.unprivileged_bpf_disabled\"";
+    let required = reader.list(&mut section, "require", rule, |word| {
+        (!word.is_empty() && !word.contains(char::is_whitespace)).then(|| word.to_owned())
+    });
+    replace(&mut zone.posture, required);
+    reader.finish(section);
 }
 
 fn process<'i>(reader: &mut Reader<'i>, mut section: Section<'i>, rules: &mut ProcessRules) {

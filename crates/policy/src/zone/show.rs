@@ -117,6 +117,8 @@ impl Zone {
         network(sheet, &self.network);
         sheet.section("images");
         sheet.line("allowed", list(self.images.value.iter().cloned()), &self.images.place);
+        sheet.section("placement");
+        sheet.line("require", list(self.posture.value.iter().cloned()), &self.posture.place);
     }
 }
 

@@ -151,3 +151,25 @@ fn every_check_has_its_words_and_a_name_of_its_own() {
         assert!(about.why.ends_with('.') && !about.why.contains(". "), "{}: one sentence", about.id);
     }
 }
+
+/// A zone's start looks only at what its checks judge by: they must come to the same.
+#[test]
+fn a_check_says_the_same_when_only_its_own_facts_are_looked_at() {
+    let plants = [
+        File("usr/bin/dockerd", ""),
+        File("usr/bin/podman", ""),
+        File("usr/bin/containerd", ""),
+        File("usr/bin/kubelet", ""),
+        File("usr/sbin/sshd", ""),
+        File("etc/ssh/sshd_config", "PermitRootLogin yes\n"),
+        File("etc/sudoers", "eve ALL=(ALL) NOPASSWD: ALL\n"),
+        File("etc/audit/rules.d/x.rules", "-w /etc/docker\n"),
+        File("etc/systemd/system/rsh.socket", "x\n"),
+        File("var/lib/dpkg/status", "Package: runc\nVersion: 1\nStatus: install ok installed\n"),
+        File("proc/modules", "sctp 1 0 - Live 0\n"),
+        File("proc/net/tcp", "h\n 0: 00000000:0947 00000000:0000 0A 0:0 0:0 0 0 0 1\n"),
+    ];
+    let mut all = super::planted::both_ways(&plants);
+    all.retain(|(_, whole, part)| whole != part);
+    assert!(all.is_empty(), "{all:#?}");
+}

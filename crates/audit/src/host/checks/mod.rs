@@ -12,8 +12,8 @@ mod walls;
 
 pub(super) use access::whole_disk;
 
-use super::{HostFacts, Wanted};
-use crate::control::Control;
+use super::{HostFacts, Parts, Wanted};
+use crate::control::{About, Control};
 
 /// All checks on a host.
 #[must_use]
@@ -26,11 +26,42 @@ pub fn controls() -> Vec<Control<HostFacts>> {
     controls
 }
 
+/// The kinds of facts that a check judges by. One that is not told here has everything looked at; one that is told wrongly is
+/// unknown, and never passes.
+pub(super) fn parts_of(about: &About) -> Parts {
+    match about.area {
+        "kernel options" => Parts::OPTIONS,
+        "kernel parameters" | "network parameters" | "kernel surface" | "boot parameters" => {
+            if kernel::asks_for_options(&about.id) {
+                Parts::OPTIONS
+            } else {
+                Parts::NONE
+            }
+        }
+        "core dumps" | "namespaces" | "processor" | "security modules" => Parts::NONE,
+        "control groups" => Parts::MOUNTS,
+        "kernel modules" => Parts::MODULES.and(Parts::OPTIONS),
+        "file permissions" => Parts::FILES,
+        "file systems" => Parts::MOUNTS.and(Parts::FILES).and(Parts::TEXTS),
+        "files and programs" => Parts::SURVEY,
+        "accounts" | "authentication" | "privileges" => Parts::ACCOUNTS.and(Parts::TEXTS).and(Parts::FILES),
+        "ssh" => Parts::SSH,
+        "open ports" => Parts::SOCKETS,
+        "updates" => Parts::PACKAGES.and(Parts::FILES),
+        "containers" => Parts::PROCESSES.and(Parts::MOUNTS),
+        "docker" | "podman" | "containerd" | "kubelet" => {
+            Parts::PROCESSES.and(Parts::MOUNTS).and(Parts::FILES).and(Parts::TEXTS).and(Parts::ACCOUNTS)
+        }
+        _ => Parts::ALL,
+    }
+}
+
 /// What the checks ask about.
 pub(super) fn wanted() -> Wanted {
     let mut parameters = kernel::parameters_looked_at();
     parameters.extend(walls::PARAMETERS.iter().map(|name| (*name).to_owned()));
     Wanted {
+        parts: Parts::ALL,
         parameters,
         files: access::files().chain(engine::files()).chain(upkeep::FILES).collect(),
         texts: access::TEXTS.iter().chain(upkeep::TEXTS).copied().collect(),

@@ -31,16 +31,7 @@ pub(super) fn nothing() -> HostFacts {
         barred_modules: gap(),
         files: [].into(),
         texts: [].into(),
-        accounts: Accounts {
-            users: gap(),
-            passwords: gap(),
-            groups: gap(),
-            sudo: gap(),
-            login: gap(),
-            subordinate: gap(),
-            pam: gap(),
-            root_keys: gap(),
-        },
+        accounts: Accounts::unknown("not planted"),
         ssh: gap(),
         sockets: gap(),
         units: gap(),
@@ -50,6 +41,7 @@ pub(super) fn nothing() -> HostFacts {
         containers: gap(),
         audit_rules: gap(),
         survey: gap(),
+        json: std::sync::OnceLock::new(),
     }
 }
 
@@ -99,6 +91,27 @@ pub(super) fn verdict(id: &str, plants: &[Plant]) -> Verdict {
     let facts = HostFacts::of(&Source::running(folder.path()).unwrap());
     let control = super::controls().into_iter().find(|control| control.about.id == id);
     control.unwrap_or_else(|| panic!("no check is called {id}")).judge(&facts)
+}
+
+/// All verdicts on a tree with these plants: by id, by a look at everything, and by one at what each check judges by.
+pub(super) fn both_ways(plants: &[Plant]) -> Vec<(String, Verdict, Verdict)> {
+    use std::collections::BTreeMap;
+
+    let folder = tempfile::tempdir().unwrap();
+    plant(folder.path(), GROUND);
+    plant(folder.path(), plants);
+    let source = Source::running(folder.path()).unwrap();
+    let whole = HostFacts::of(&source);
+    let mut parts: BTreeMap<String, HostFacts> = BTreeMap::new();
+    let mut found = Vec::new();
+    for control in super::controls() {
+        let part = super::parts_of(&control.about);
+        let facts = parts.entry(format!("{part:?}")).or_insert_with(|| {
+            HostFacts::gather(&source, &crate::host::Wanted { parts: part, ..super::wanted() })
+        });
+        found.push((control.about.id.to_string(), control.judge(&whole), control.judge(facts)));
+    }
+    found
 }
 
 /// One check with a tree that is weak in its point, and one that is not.

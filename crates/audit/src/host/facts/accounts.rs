@@ -123,6 +123,20 @@ impl Accounts {
         }
     }
 
+    /// Those of which nothing is known.
+    pub(crate) fn unknown(reason: &str) -> Self {
+        Self {
+            users: Fact::unknown(reason),
+            passwords: Fact::unknown(reason),
+            groups: Fact::unknown(reason),
+            sudo: Fact::unknown(reason),
+            login: Fact::unknown(reason),
+            subordinate: Fact::unknown(reason),
+            pam: Fact::unknown(reason),
+            root_keys: Fact::unknown(reason),
+        }
+    }
+
     /// The members of a group, by its list and by their own primary group.
     pub fn members(&self, name: &str) -> Result<Option<Vec<String>>, Unknown> {
         let groups = self.groups.get()?;

@@ -6,6 +6,7 @@ use std::io::Read;
 use serde::Serialize;
 
 use super::Source;
+use super::parts::{Parts, not_asked_for};
 use crate::condition::version_of;
 use crate::fact::{Fact, Unknown};
 
@@ -71,16 +72,19 @@ impl Kernel {
     }
 
     /// Looks at a running system or a tree at rest. `parameters` are the names worth reading.
-    pub(crate) fn gather(source: &Source, parameters: &BTreeSet<String>) -> Self {
+    pub(crate) fn gather(source: &Source, parameters: &BTreeSet<String>, parts: Parts) -> Self {
         let running = source.is_running();
         let (release, machine) = if running {
             (required(source, "/proc/sys/kernel/osrelease"), machine(source))
         } else {
             (newest_release(source), machine_of_programs(source))
         };
-        let (options, options_from) = match read_options(source, release.known().map(String::as_str)) {
-            Ok((options, from)) => (Fact::Known(options), Some(from)),
-            Err(reason) => (Fact::Unknown(reason), None),
+        let (options, options_from) = match parts.has(Parts::OPTIONS) {
+            false => (not_asked_for(), None),
+            true => match read_options(source, release.known().map(String::as_str)) {
+                Ok((options, from)) => (Fact::Known(options), Some(from)),
+                Err(reason) => (Fact::Unknown(reason), None),
+            },
         };
         let command_line = if running {
             required(source, "/proc/cmdline").map(|text| parse_command_line(&text))
@@ -341,7 +345,7 @@ mod tests {
         write("proc/sys/kernel/sysrq", "176\n");
         let source = Source::at_rest(folder.path()).unwrap();
         let names = ["kernel.sysrq", "kernel.kptr_restrict"].map(str::to_owned).into();
-        let kernel = Kernel::gather(&source, &names);
+        let kernel = Kernel::gather(&source, &names, Parts::ALL);
         assert_eq!(kernel.options_from.as_deref(), Some("/boot/config-6.1.0-28-amd64"));
         assert_eq!(kernel.option("A").unwrap().as_deref(), Some("y"));
         assert_eq!(kernel.word("slab_nomerge").unwrap().as_deref(), Some(""));

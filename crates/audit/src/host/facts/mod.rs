@@ -6,6 +6,7 @@ mod engines;
 mod kernel;
 mod mounts;
 mod packages;
+mod parts;
 mod processes;
 mod security;
 mod services;
@@ -28,6 +29,8 @@ pub use engines::{Docker, DockerContainer, Engines};
 pub use kernel::{Kernel, parse_command_line, parse_options};
 pub use mounts::{Mount, Mounts};
 pub use packages::Packages;
+use parts::NOT_ASKED_FOR;
+pub(crate) use parts::Parts;
 pub use processes::Process;
 pub use security::{Apparmor, Security, Selinux};
 pub use services::Unit;
@@ -84,45 +87,65 @@ pub struct HostFacts {
     pub survey: Fact<Survey>,
     /// The rules of the kernel's audit, as its files configure them: one line each.
     pub audit_rules: Fact<Vec<String>>,
+    /// All of it as JSON, once somebody asked for that.
+    #[serde(skip)]
+    pub(crate) json: std::sync::OnceLock<Result<serde_json::Value, String>>,
 }
 
 /// What the checks ask about: gathered first, so that nothing is read that nobody judges.
 pub(crate) struct Wanted {
+    pub(crate) parts: Parts,
     pub(crate) parameters: BTreeSet<String>,
     pub(crate) files: Vec<&'static str>,
     pub(crate) texts: Vec<&'static str>,
 }
 
 impl HostFacts {
-    /// Looks at everything once.
+    /// Looks once at what is asked for.
     pub(crate) fn gather(source: &Source, wanted: &Wanted) -> Self {
-        let kernel = Kernel::gather(source, &wanted.parameters);
-        let mounts = mounts::gather(source);
-        let processes = processes::gather(source);
+        let parts = wanted.parts;
+        let kernel = Kernel::gather(source, &wanted.parameters, parts);
+        let mounts = parts.fact(Parts::MOUNTS, || mounts::gather(source));
+        let processes = parts.fact(Parts::PROCESSES, || processes::gather(source));
+        let status = |path: &&'static str| (*path, source.status(path));
+        let read = |path: &&'static str| (*path, text(source, path));
+        let (files, texts) = (parts.has(Parts::FILES), parts.has(Parts::TEXTS));
         Self {
             view: source.view,
             name: name(source),
             distribution: distribution(source),
             security: Security::gather(source),
             cgroups: cgroups::gather(source, &mounts),
-            loadable_modules: loadable_modules(source, &kernel),
+            loadable_modules: parts.fact(Parts::MODULES, || loadable_modules(source, &kernel)),
             kernel,
-            modules: loaded_modules(source),
-            barred_modules: barred_modules(source),
-            files: wanted.files.iter().map(|path| (*path, source.status(path))).collect(),
-            texts: wanted.texts.iter().map(|path| (*path, text(source, path))).collect(),
-            accounts: Accounts::gather(source),
-            ssh: ssh::gather(source),
-            sockets: sockets::gather(source),
-            units: services::gather(source),
-            packages: packages::gather(source),
+            modules: parts.fact(Parts::MODULES, || loaded_modules(source)),
+            barred_modules: parts.fact(Parts::MODULES, || barred_modules(source)),
+            files: wanted.files.iter().filter(|_| files).map(status).collect(),
+            texts: wanted.texts.iter().filter(|_| texts).map(read).collect(),
+            accounts: if parts.has(Parts::ACCOUNTS) {
+                Accounts::gather(source)
+            } else {
+                Accounts::unknown(NOT_ASKED_FOR)
+            },
+            ssh: parts.fact(Parts::SSH, || ssh::gather(source)),
+            sockets: parts.fact(Parts::SOCKETS, || sockets::gather(source)),
+            units: parts.fact(Parts::UNITS, || services::gather(source)),
+            packages: parts.fact(Parts::PACKAGES, || packages::gather(source)),
             engines: Engines::gather(source, &processes),
             containers: crate::container::all(source, &processes, &mounts),
-            audit_rules: audit_rules(source),
-            survey: Fact::Known(survey(source)),
+            audit_rules: parts.fact(Parts::TEXTS, || audit_rules(source)),
+            json: std::sync::OnceLock::new(),
+            survey: parts.fact(Parts::SURVEY, || Fact::Known(survey(source))),
             processes,
             mounts,
         }
+    }
+
+    /// The facts as JSON, for rules of one's own; made once.
+    pub(crate) fn as_json(&self) -> Result<&serde_json::Value, crate::fact::Unknown> {
+        let made = self.json.get_or_init(|| serde_json::to_value(self).map_err(|error| error.to_string()));
+        made.as_ref()
+            .map_err(|error| crate::fact::Unknown(format!("cannot write the facts as JSON: {error}")))
     }
 
     /// The status of a path that a check has asked for.

@@ -28,7 +28,7 @@ impl Run for AuditContainerCommand {
             Some(pid) => (pid, format!("cofferdam {}", self.container)),
             None => find(&source, &self.container).map_err(unknown)?,
         };
-        self.output.show([audit(&source, pid, &name).map_err(unknown)?])
+        self.output.show(globals, [audit(&source, pid, &name).map_err(unknown)?])
     }
 }
 

@@ -43,24 +43,25 @@ pub(crate) struct AuditKubernetesCommand {
 }
 
 impl Run for AuditDockerfileCommand {
-    fn run(self, _: &Globals) -> Outcome {
-        each(&self.output, &self.files, "Dockerfile", |path, text| Ok(dockerfile::audit(path, text)))
+    fn run(self, globals: &Globals) -> Outcome {
+        each(globals, &self.output, &self.files, "Dockerfile", |path, text| Ok(dockerfile::audit(path, text)))
     }
 }
 
 impl Run for AuditComposeCommand {
-    fn run(self, _: &Globals) -> Outcome {
-        each(&self.output, &self.files, "Compose file", compose::audit)
+    fn run(self, globals: &Globals) -> Outcome {
+        each(globals, &self.output, &self.files, "Compose file", compose::audit)
     }
 }
 
 impl Run for AuditKubernetesCommand {
-    fn run(self, _: &Globals) -> Outcome {
-        each(&self.output, &self.files, "manifest", kubernetes::audit)
+    fn run(self, globals: &Globals) -> Outcome {
+        each(globals, &self.output, &self.files, "manifest", kubernetes::audit)
     }
 }
 
 fn each(
+    globals: &Globals,
     output: &OutputFlags,
     files: &[PathBuf],
     what: &str,
@@ -71,7 +72,7 @@ fn each(
         audit(&shown(file), &text)
             .map_err(|error| Report::new(format!("cannot audit {what} {}", file.display())).because(&error))
     };
-    output.show(files.iter().map(one).collect::<Result<Vec<_>, Report>>()?)
+    output.show(globals, files.iter().map(one).collect::<Result<Vec<_>, Report>>()?)
 }
 
 /// A path as reports name it: relative to the working directory, which is a checkout's root in CI.

@@ -16,7 +16,7 @@ pub(crate) struct AuditEngineCommand {
 }
 
 impl Run for AuditEngineCommand {
-    fn run(self, _: &Globals) -> Outcome {
-        self.output.show([audit_engines(&super::this_host()?, "this host's engines")])
+    fn run(self, globals: &Globals) -> Outcome {
+        self.output.show(globals, [audit_engines(&super::this_host()?, "this host's engines")])
     }
 }

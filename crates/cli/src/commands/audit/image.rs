@@ -21,7 +21,7 @@ pub(crate) struct AuditImageCommand {
 }
 
 impl Run for AuditImageCommand {
-    fn run(self, _: &Globals) -> Outcome {
+    fn run(self, globals: &Globals) -> Outcome {
         let mut reports = Vec::new();
         for image in &self.images {
             let shown = image.display().to_string();
@@ -29,6 +29,6 @@ impl Run for AuditImageCommand {
                 .map_err(|error| Report::new(format!("cannot audit image {shown}")).because(&error))?;
             reports.extend(judged);
         }
-        self.output.show(reports)
+        self.output.show(globals, reports)
     }
 }

@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::SystemTime;
 
 use clap::{Args, ValueEnum};
 use cofferdam_audit::{
@@ -10,8 +12,12 @@ use cofferdam_audit::{
     printable, today,
 };
 
+use cofferdam_names::ZoneName;
+
 use crate::client_file;
+use crate::globals::Globals;
 use crate::report::{Outcome, Report};
+use crate::session::engine;
 use crate::table;
 
 /// The exit status when something at least as bad as `--fail-on` was found.
@@ -35,42 +41,42 @@ pub(crate) struct OutputFlags {
     /// Let failures that this file's waivers cover not count
     #[arg(long, value_name = "FILE")]
     waivers: Option<PathBuf>,
-    /// Keep only the checks that this body asks for
-    #[arg(long, value_enum)]
+    /// Keep only the checks that somebody asks for: cis-docker, cis-linux, cis-kubernetes, kspp, 800-190, nsa-cisa,
+    /// pod-security, or zone:NAME for those that a zone demands of its host
+    #[arg(long, value_name = "PROFILE")]
     profile: Option<Profile>,
 }
 
 /// What `--profile` takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Profile {
-    /// CIS Docker Benchmark
-    CisDocker,
-    /// CIS benchmark of a Linux distribution
-    CisLinux,
-    /// CIS Kubernetes Benchmark
-    CisKubernetes,
-    /// Kernel Self Protection Project
-    Kspp,
-    /// NIST SP 800-190
-    #[value(name = "800-190")]
-    Nist800190,
-    /// NSA/CISA Kubernetes Hardening Guide
-    NsaCisa,
-    /// Pod Security Standards
-    PodSecurity,
+    /// What a body asks for.
+    Body(Body),
+    /// What a zone demands.
+    Zone(ZoneName),
 }
 
-impl From<Profile> for Body {
-    fn from(profile: Profile) -> Self {
-        match profile {
-            Profile::CisDocker => Self::CisDocker,
-            Profile::CisLinux => Self::CisLinux,
-            Profile::CisKubernetes => Self::CisKubernetes,
-            Profile::Kspp => Self::Kspp,
-            Profile::Nist800190 => Self::Nist800190,
-            Profile::NsaCisa => Self::NsaCisa,
-            Profile::PodSecurity => Self::PodSecurity,
+/// The bodies by the words for them.
+const BODIES: [(&str, Body); 7] = [
+    ("cis-docker", Body::CisDocker),
+    ("cis-linux", Body::CisLinux),
+    ("cis-kubernetes", Body::CisKubernetes),
+    ("kspp", Body::Kspp),
+    ("800-190", Body::Nist800190),
+    ("nsa-cisa", Body::NsaCisa),
+    ("pod-security", Body::PodSecurity),
+];
+
+impl FromStr for Profile {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        if let Some(zone) = word.strip_prefix("zone:") {
+            return zone.parse().map(Self::Zone).map_err(|_| format!("{zone:?} is no name of a zone"));
         }
+        let body = BODIES.iter().find(|(name, _)| *name == word);
+        let all = || BODIES.map(|(name, _)| name).join(", ");
+        body.map(|(_, body)| Self::Body(*body)).ok_or_else(|| format!("it is one of {}, zone:NAME", all()))
     }
 }
 
@@ -85,6 +91,8 @@ enum Format {
     Sarif,
     /// For CI servers
     Junit,
+    /// Assessment results (NIST OSCAL 1.1)
+    Oscal,
     /// One page that needs no network
     Html,
 }
@@ -113,8 +121,15 @@ impl From<Threshold> for Severity {
     }
 }
 
-/// What does not count, and on which day.
+/// Which checks are kept.
+enum Kept {
+    By(Body),
+    Named(Vec<String>),
+}
+
+/// What is kept, what of it does not count, and on which day.
 struct Exceptions {
+    profile: Option<Kept>,
     waivers: Option<Waivers>,
     baseline: Option<Baseline>,
     today: String,
@@ -122,13 +137,13 @@ struct Exceptions {
 
 impl OutputFlags {
     /// Shows reports one after another and gives the exit status.
-    pub(super) fn show(&self, reports: impl IntoIterator<Item = Audit>) -> Outcome {
-        let exceptions = self.exceptions()?;
+    pub(super) fn show(&self, globals: &Globals, reports: impl IntoIterator<Item = Audit>) -> Outcome {
+        let exceptions = self.exceptions(globals)?;
         let limit = self.fail_on.map(Severity::from);
         let mut found = false;
         let mut out = std::io::stdout().lock();
         for report in reports {
-            let report = self.with(report, &exceptions);
+            let report = with(report, &exceptions);
             out.write_all(self.text(&report)?.as_bytes())?;
             found |= limit.is_some_and(|limit| report.worst_severity().is_some_and(|worst| worst >= limit));
         }
@@ -136,20 +151,19 @@ impl OutputFlags {
     }
 
     /// A report with what the flags leave of it, and with its exceptions.
-    pub(super) fn marked(&self, report: Audit) -> Result<Audit, Report> {
-        Ok(self.with(report, &self.exceptions()?))
+    pub(super) fn marked(&self, globals: &Globals, report: Audit) -> Result<Audit, Report> {
+        Ok(with(report, &self.exceptions(globals)?))
     }
 
-    fn with(&self, mut report: Audit, exceptions: &Exceptions) -> Audit {
-        if let Some(body) = self.profile.map(Body::from) {
-            report.keep(|finding| finding.about.references.iter().any(|reference| reference.body == body));
-        }
-        let Exceptions { waivers, baseline, today } = exceptions;
-        apply(&mut report, waivers.as_ref(), baseline.as_ref(), today);
-        report
-    }
-
-    fn exceptions(&self) -> Result<Exceptions, Report> {
+    fn exceptions(&self, globals: &Globals) -> Result<Exceptions, Report> {
+        let profile = match &self.profile {
+            None => None,
+            Some(Profile::Body(body)) => Some(Kept::By(*body)),
+            Some(Profile::Zone(name)) => {
+                let zone = engine(globals)?.zones().load(name).map_err(|error| Report::from_error(&error))?;
+                Some(Kept::Named(zone.posture.value))
+            }
+        };
         let today = today();
         let waivers = self.waivers(&today)?;
         let baseline = match &self.baseline {
@@ -162,7 +176,7 @@ impl OutputFlags {
             }
             None => None,
         };
-        Ok(Exceptions { waivers, baseline, today })
+        Ok(Exceptions { profile, waivers, baseline, today })
     }
 
     fn text(&self, report: &Audit) -> Result<String, Report> {
@@ -173,6 +187,10 @@ impl OutputFlags {
             Format::Sarif => {
                 let log = format::sarif(report, env!("CARGO_PKG_VERSION"));
                 serde_json::to_string_pretty(&log).map_err(failed)? + "\n"
+            }
+            Format::Oscal => {
+                let results = format::oscal(report, env!("CARGO_PKG_VERSION"), SystemTime::now().into());
+                serde_json::to_string_pretty(&results).map_err(failed)? + "\n"
             }
             Format::Junit => format::junit(report),
             Format::Html => format::html(report),
@@ -188,6 +206,20 @@ impl OutputFlags {
         }
         Ok(Some(waivers))
     }
+}
+
+/// A report with what the flags leave of it, and with its exceptions.
+fn with(mut report: Audit, exceptions: &Exceptions) -> Audit {
+    let Exceptions { profile, waivers, baseline, today } = exceptions;
+    match profile {
+        None => {}
+        Some(Kept::By(body)) => {
+            report.keep(|finding| finding.about.references.iter().any(|reference| reference.body == *body));
+        }
+        Some(Kept::Named(ids)) => report.keep(|finding| ids.iter().any(|id| *id == finding.about.id)),
+    }
+    apply(&mut report, waivers.as_ref(), baseline.as_ref(), today);
+    report
 }
 
 fn sheet(report: &Audit, all: bool) -> String {

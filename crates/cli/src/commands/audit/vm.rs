@@ -21,12 +21,12 @@ pub(crate) struct AuditVmCommand {
 }
 
 impl Run for AuditVmCommand {
-    fn run(self, _: &Globals) -> Outcome {
+    fn run(self, globals: &Globals) -> Outcome {
         let one = |disk: &PathBuf| {
             let shown = disk.display().to_string();
             audit_disk(disk, &format!("disk {shown}"))
                 .map_err(|error| Report::new(format!("cannot audit disk {shown}")).because(&error))
         };
-        self.output.show(self.disks.iter().map(one).collect::<Result<Vec<_>, Report>>()?)
+        self.output.show(globals, self.disks.iter().map(one).collect::<Result<Vec<_>, Report>>()?)
     }
 }

@@ -8,7 +8,7 @@ mod table;
 
 use std::collections::BTreeSet;
 
-use crate::condition::Subject;
+use crate::condition::{Condition, Subject};
 use crate::control::Control;
 use crate::host::HostFacts;
 use table::Theme;
@@ -35,6 +35,15 @@ pub(crate) fn parameters_looked_at() -> BTreeSet<String> {
             .collect::<Vec<_>>()
     });
     names.collect()
+}
+
+/// Whether a line of the tables looks at the kernel's configuration too.
+pub(crate) fn asks_for_options(id: &str) -> bool {
+    let line = themes().flat_map(Theme::parsed).find(|line| line.id == id);
+    let asks = |condition: Condition| {
+        condition.tests().iter().any(|test| matches!(test.subject, Subject::Option(_)))
+    };
+    line.and_then(|line| line.condition.ok()).is_none_or(asks)
 }
 
 #[cfg(test)]
