@@ -97,6 +97,7 @@ fn page() -> String {
         .to_owned();
     docker(&mut out, &references);
     kernel(&mut out, &references);
+    kubernetes(&mut out, &references);
     lynis(&mut out, &references);
     out
 }
@@ -145,6 +146,24 @@ fn kernel(out: &mut String, references: &BTreeMap<Reference, BTreeSet<String>>) 
             missing.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ")
         }
     );
+}
+
+/// The node part of kube-bench (its cis-1.12): files of a worker, the kubelet, the proxy.
+fn kubernetes(out: &mut String, references: &BTreeMap<Reference, BTreeSet<String>>) {
+    const WHY_NOT: &[(&str, &str)] = &[(
+        "4.3.1",
+        "kube-proxy's own flags are not read; a port of its metrics that others reach is `port.cluster-proxy`",
+    )];
+    let list: Vec<&str> = include_str!("peers/kube-bench-node.txt").split_whitespace().collect();
+    let mut rows = String::new();
+    for id in &list {
+        let why_not =
+            || WHY_NOT.iter().find(|(known, _)| known == id).map_or("not built yet", |(_, why)| why);
+        let words = ours(references, Body::CisKubernetes, id).unwrap_or_else(|| format!("no: {}", why_not()));
+        let _ = writeln!(rows, "| {id} | {words} |");
+    }
+    let _ =
+        write!(out, "\n## kube-bench, the node's part (cis-1.12)\n\n| theirs | ours |\n|---|---|\n{rows}");
 }
 
 fn lynis(out: &mut String, references: &BTreeMap<Reference, BTreeSet<String>>) {

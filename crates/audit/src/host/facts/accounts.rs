@@ -140,9 +140,15 @@ impl Accounts {
     /// The members of a group, by its list and by their own primary group.
     pub fn members(&self, name: &str) -> Result<Option<Vec<String>>, Unknown> {
         let groups = self.groups.get()?;
-        let Some(group) = groups.iter().find(|group| group.name == name) else { return Ok(None) };
-        let mut members = group.members.clone();
-        let primary = self.users.get()?.iter().filter(|user| user.gid == group.gid);
+        let numbers: Vec<u32> =
+            groups.iter().filter(|group| group.name == name).map(|group| group.gid).collect();
+        if numbers.is_empty() {
+            return Ok(None);
+        }
+        // Every line counts that gives the number, also a second one and one of another name: initgroups(3) reads them all.
+        let lines = groups.iter().filter(|group| numbers.contains(&group.gid));
+        let mut members: Vec<String> = lines.flat_map(|group| group.members.iter().cloned()).collect();
+        let primary = self.users.get()?.iter().filter(|user| numbers.contains(&user.gid));
         members.extend(primary.map(|user| user.name.clone()));
         members.sort();
         members.dedup();

@@ -30,6 +30,11 @@ pub(crate) fn gather(source: &Source) -> Fact<Units> {
 }
 
 fn read(source: &Source) -> Result<Units, Unknown> {
+    // Where something else is the first process, units start nothing, whatever they say.
+    let first = if source.is_running() { source.tree.value("/proc/1/comm").get()?.clone() } else { None };
+    if let Some(name) = first.filter(|name| name != "systemd") {
+        return Err(Unknown(format!("systemd does not run here: the first process is {name}")));
+    }
     let mut units = Units::new();
     for folder in FOLDERS {
         for name in source.tree.names_with_ending(folder, "")? {
