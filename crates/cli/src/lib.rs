@@ -19,12 +19,14 @@ pub mod oci;
 mod plain;
 mod plan_sheet;
 mod report;
+mod secret;
 mod session;
 mod size;
 mod streams;
 mod suggest;
 mod table;
 mod template;
+mod transfer;
 mod usage;
 mod when;
 

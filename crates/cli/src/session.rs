@@ -1,5 +1,8 @@
 //! The engine that a command works with, and what goes wrong there in a person's words.
 
+use std::path::PathBuf;
+
+use cofferdam_engine::registry::{Client, CredentialFiles, RegistryError, RegistrySettings};
 use cofferdam_engine::{Engine, Error, ExitClass, Paths, ZoneStoreError};
 use cofferdam_names::ContainerId;
 
@@ -32,6 +35,27 @@ pub(crate) fn paths(globals: &Globals) -> Result<Paths, Report> {
     }
 }
 
+/// The way to registries: settings from `registries.toml`, credentials and proxies as the environment says.
+///
+/// The file is below `--root` where that is given; otherwise the user's own, or else the host's.
+pub(crate) fn registry_client(globals: &Globals) -> Result<Client, Error> {
+    let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+    let settings = RegistrySettings::read(&registries_file(globals, &variable))?;
+    Ok(Client::new(settings.with_environment(&variable), CredentialFiles::of_environment(&variable)))
+}
+
+fn registries_file(globals: &Globals, variable: &dyn Fn(&str) -> Option<String>) -> PathBuf {
+    const FILE: &str = "registries.toml";
+    if let Some(root) = globals.root.clone().or_else(|| variable(ROOT_VARIABLE).map(PathBuf::from)) {
+        return root.join(FILE);
+    }
+    let folder = variable("XDG_CONFIG_HOME").map(PathBuf::from);
+    let folder = folder.or_else(|| Some(PathBuf::from(variable("HOME")?).join(".config")));
+    let own = folder.filter(|folder| folder.is_absolute()).map(|folder| folder.join("cofferdam").join(FILE));
+    let is_user = !rustix::process::geteuid().is_root();
+    own.filter(|file| is_user && file.exists()).unwrap_or_else(|| PathBuf::from("/etc/cofferdam").join(FILE))
+}
+
 /// Finds a container by what a person calls it.
 pub(crate) fn container(engine: &Engine, word: &str) -> Result<ContainerId, Report> {
     Ok(engine.resolve(word)?)
@@ -44,6 +68,7 @@ impl From<Error> for Report {
             Error::Running { .. } => Some("stop it first, or give --force"),
             Error::NotRunning { .. } => Some("start it first with `cofferdam start`"),
             Error::NoImage { .. } => Some("see `cofferdam image ls`; the image `host` is always there"),
+            Error::Registry(RegistryError::Denied { .. }) => Some("see `cofferdam login`"),
             Error::NoVolume { .. } => Some("see `cofferdam volume ls`"),
             Error::VolumeInUse { .. } => {
                 Some("remove the container first; `cofferdam ps -a` shows those that do not run as well")

@@ -199,6 +199,7 @@ impl Engine {
             state_dir: dir.small().to_owned(),
             engine_dirs: vec![self.paths.state().to_owned(), self.paths.run().to_owned()],
             init_program: if request.init { own_program::path() } else { None },
+            origin: self.origin(&request.image, &parts.image.id, &parts.zone)?,
             bind_sources: parts.judged.clone().unwrap_or_else(|| bind_sources(request)),
             volumes: self.volume_sources(request, &parts.zone)?,
             host_devices: host_devices(request, &parts.zone),

@@ -123,6 +123,12 @@ pub enum Error {
     /// The image `host` could not be made ready.
     #[error(transparent)]
     HostImage(#[from] HostImageError),
+    /// A registry could not be used, or gave something else than was asked for.
+    #[error(transparent)]
+    Registry(#[from] cofferdam_image::registry::RegistryError),
+    /// The settings of registries could not be read.
+    #[error(transparent)]
+    RegistrySettings(#[from] cofferdam_image::registry::SettingsError),
     /// The start failed; everything of it has been undone.
     #[error("cannot start container {}", id.short())]
     Start {

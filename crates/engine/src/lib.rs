@@ -66,6 +66,7 @@ pub use image::commit::CommitOptions;
 pub use image::host_image::HostImage;
 pub use image::import::{ImportSource, Imported};
 pub use image::listing::{HistoryLine, ImageDetails, ImageSummary};
+pub use image::registry::PullWhen;
 pub use image::removal::ImageRemoval;
 pub use image::transfer::LoadSource;
 pub use log_reader::LogReader;
@@ -80,3 +81,17 @@ pub use remover::resume_shim;
 pub use system_usage::{SystemUsage, Usage};
 pub use volume::{VolumePruneOptions, VolumeSummary};
 pub use zones::{ZoneStore, ZoneStoreError};
+
+/// Keys and signatures of images, as a face needs them.
+pub mod signature {
+    pub use cofferdam_image::signature::{PublicKey, SignatureError, SigningKey};
+}
+
+/// Registries as a face needs them: the client, its settings and what it tells.
+pub mod registry {
+    pub use cofferdam_image::Platform;
+    pub use cofferdam_image::registry::{
+        BlobState, Client, CredentialFiles, Progress, PullOptions, Pulled, PushOptions, RegistryError,
+        RegistrySettings, SettingsError, Silent,
+    };
+}

@@ -14,6 +14,7 @@ mod manifest;
 mod media_type;
 mod platform;
 pub mod registry;
+pub mod signature;
 mod store;
 mod transfer;
 pub mod tree;

@@ -8,11 +8,12 @@ use std::sync::Mutex;
 use cofferdam_image::registry::{
     BlobState, Progress, PullOptions, PushOptions, RegistryError, RegistrySettings, Silent,
 };
-use cofferdam_image::{Document, Store};
+use cofferdam_image::signature::{PublicKey, SigningKey};
+use cofferdam_image::{Descriptor, Document, Lease, Manifest, MediaType, Store};
 use cofferdam_names::Digest;
 use registries::certificates::Certificates;
 use registries::debian_registry::{DebianRegistry, Wishes};
-use registries::images::{client, client_of, name, noise, put_image, put_index, store};
+use registries::images::{client, client_of, name, noise, put_blob, put_image, put_index, store};
 
 /// Remembers the last state of each blob.
 #[derive(Default)]
@@ -56,9 +57,10 @@ fn what_was_pushed_is_pulled_with_the_same_digest() {
     let watch = Watch::default();
     let pulled = client.pull(&lease, &image, &PullOptions::default(), &watch).unwrap();
     assert_eq!((&pulled.descriptor, &pulled.manifest, pulled.unchanged), (&manifest, &manifest, false));
+    assert_eq!(to.pulled_as(&manifest.digest).unwrap(), std::slice::from_ref(&image));
     assert_eq!(watch.count(BlobState::Done), 3);
     assert_eq!(blobs(&to), 5);
-    assert_eq!(to.reference(&image).unwrap(), Some(manifest.clone()));
+    assert_eq!(to.reference(&image).unwrap().unwrap().digest, manifest.digest);
     let again = client.pull(&lease, &image, &PullOptions::default(), &Silent).unwrap();
     assert!(again.unchanged);
     let by_digest = name(&format!("{}@{}", registry.name("team/app"), manifest.digest));
@@ -190,4 +192,61 @@ fn certificates_are_checked_and_the_clients_own_is_shown() {
     std::fs::remove_file(own.join("me.key")).unwrap();
     let error = client_of(settings, None).push(&from, &image, &PushOptions::default(), &Silent).unwrap_err();
     assert!(matches!(error, RegistryError::Certificate { what: "the key", .. }), "{error}");
+}
+
+/// The manifest of something that is about an image and says so.
+fn put_attestation(lease: &Lease, subject: &Descriptor, kind: &str) -> Descriptor {
+    let manifest = Manifest {
+        media_type: registries::images::kind(MediaType::OCI_MANIFEST),
+        config: put_blob(lease, MediaType::OCI_EMPTY, b"{}"),
+        layers: vec![put_blob(lease, kind, b"{\"about\":1}")],
+        subject: Some(subject.clone()),
+        artifact_type: Some(kind.to_owned()),
+        annotations: Default::default(),
+    };
+    let bytes = manifest.to_bytes().unwrap();
+    let descriptor = lease.put_small(manifest.media_type, &bytes).unwrap();
+    lease.put_referrer(&subject.digest, &descriptor).unwrap();
+    descriptor
+}
+
+#[test]
+fn signatures_go_with_their_image_and_come_back() {
+    let Some(registry) = DebianRegistry::start("signatures_go_with_their_image", &Wishes::default()) else {
+        return;
+    };
+    let (client, (_one, from), (_two, to)) = (client("", None), store(), store());
+    let lease = from.lease().unwrap();
+    let image = name(&registry.name("signed:1"));
+    let manifest = put_image(&lease, "linux/amd64", &[noise(1, 1000)]);
+    lease.put_reference(&image, &manifest).unwrap();
+    let keys: Vec<SigningKey> = (0..2).map(|_| SigningKey::generate().unwrap().0).collect();
+    let publics: Vec<PublicKey> = keys.iter().map(SigningKey::public).collect();
+    let publics: Vec<&PublicKey> = publics.iter().collect();
+    lease.sign(&image, &manifest, &keys[0]).unwrap();
+    let sbom = put_attestation(&lease, &manifest, "application/spdx+json");
+    client.push(&from, &image, &PushOptions::default(), &Silent).unwrap();
+    // The second key's signature stands beside the first's; pushing twice adds nothing.
+    lease.sign(&image, &manifest, &keys[1]).unwrap();
+    client.push(&from, &image, &PushOptions::default(), &Silent).unwrap();
+    client.push(&from, &image, &PushOptions::default(), &Silent).unwrap();
+
+    let lease = to.lease().unwrap();
+    client.pull(&lease, &image, &PullOptions::default(), &Silent).unwrap();
+    let digests = [manifest.digest.clone()];
+    assert!(to.signers(&digests, &publics).unwrap().is_empty());
+    assert_eq!(client.pull_signatures(&lease, &image, &digests).unwrap(), 1);
+    assert_eq!(to.signers(&digests, &publics).unwrap().len(), 2);
+    // This registry has no referrers' API: the tag stands for it. An SBOM is no signature.
+    let tag = image.with_tag(&format!("sha256-{}", manifest.digest.hex())).unwrap();
+    let lease = from.lease().unwrap();
+    assert!(client.tags(&image).unwrap().contains(&tag));
+    let about = client.pull(&lease, &tag, &PullOptions::default(), &Silent).unwrap();
+    assert_eq!(about.manifest.digest, sbom.digest);
+    assert!(from.contains(&sbom.digest) && !to.contains(&sbom.digest));
+    // An image without signatures has none.
+    let plain = name(&registry.name("plain:1"));
+    lease.put_reference(&plain, &put_image(&lease, "linux/amd64", &[noise(2, 10)])).unwrap();
+    let pushed = client.push(&from, &plain, &PushOptions::default(), &Silent).unwrap();
+    assert_eq!(client.pull_signatures(&lease, &plain, &[pushed.digest]).unwrap(), 0);
 }

@@ -7,6 +7,7 @@
 mod container;
 mod digest;
 mod image_reference;
+mod key;
 mod path;
 mod text;
 mod timestamp;
@@ -15,6 +16,7 @@ mod zone;
 pub use container::{ContainerId, ContainerName};
 pub use digest::Digest;
 pub use image_reference::ImageReference;
+pub use key::KeyName;
 pub use path::ContainerPath;
 pub use text::InvalidName;
 pub use timestamp::Timestamp;

@@ -10,6 +10,8 @@ use cofferdam_kernel::namespace::Namespace;
 use cofferdam_names::{ContainerId, ZoneName};
 use serde::{Deserialize, Serialize};
 
+use crate::ImageOrigin;
+
 /// What an image says of its containers (OCI image-spec, config.md).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -192,6 +194,8 @@ pub struct PlanContext {
     pub image_mounts: Vec<Mount>,
     /// What the image says.
     pub image: ImageConfig,
+    /// Where it is from, and who signed it.
+    pub origin: ImageOrigin,
     /// The image's /etc/passwd; empty if it has none.
     pub passwd: String,
     /// The image's /etc/group; empty if it has none.

@@ -12,7 +12,9 @@ pub use context::{
     BindSource, CgroupMode, HostDevice, HostDevices, HostFacts, IdAllocation, IdRange, ImageConfig,
     JoinedContainer, NetworkContext, PlanContext, VolumeSource,
 };
-pub use plan::{Admitted, EtcFiles, ExecOptions, PolicyError, plan, plan_exec, plan_limits};
+pub use plan::{
+    Admitted, EtcFiles, ExecOptions, ImageOrigin, PolicyError, check_pull, plan, plan_exec, plan_limits,
+};
 pub use quantity::{ByteSize, Ceiling, CpuCount};
 pub use request::{
     BindRecursion, CapabilityWord, ContainerRequest, DeviceRate, DeviceRequest, DeviceRuleRequest,
@@ -21,8 +23,8 @@ pub use request::{
     TmpfsOptions, TmpfsRequest, Ulimit, VolumeKind, VolumeRequest, is_volume_name, key_value,
 };
 pub use zone::{
-    BUILTIN_ZONES, FileProblem, IdScope, Isolation, LimitRules, LsmRules, MountAccess, MountRules,
-    NamespaceRules, NetworkAccess, NetworkRules, Place, ProcessRules, Setting, Sharing, SoftHard,
+    BUILTIN_ZONES, FileProblem, IdScope, ImageRules, Isolation, LimitRules, LsmRules, MountAccess,
+    MountRules, NamespaceRules, NetworkAccess, NetworkRules, Place, ProcessRules, Setting, Sharing, SoftHard,
     SyscallRules, UnknownBuiltinZone, Zone, ZoneFileError, ZoneWarning, builtin_zone, default_zone,
     parse_zone,
 };

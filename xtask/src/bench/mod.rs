@@ -1,4 +1,4 @@
-//! `cargo xtask bench audit`: see [`audit`]; `cargo xtask bench resolver`: see [`resolver`].
+//! `cargo xtask bench audit`: see [`audit`]; `cargo xtask bench resolver`: see [`resolver`]; `cargo xtask bench image`: see [`image`].
 //!
 //! `cargo xtask bench start`: what a start, an exec and an idle container cost, ours beside its peers, in one run.
 
@@ -6,6 +6,7 @@ mod audit;
 mod bundle;
 mod cases;
 mod engine;
+mod image;
 mod report;
 mod resolver;
 mod statistics;
@@ -61,6 +62,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
         && first == "resolver"
     {
         return resolver::run(rest);
+    }
+    if let [first, rest @ ..] = arguments
+        && first == "image"
+    {
+        return image::run(rest);
     }
     let options = parse(arguments)?;
     let workspace = Workspace::load()?;

@@ -30,7 +30,9 @@ impl Run for CreateCommand {
         let mut request = self.container.into_request()?;
         (request.tty, request.interactive) = (tty, interactive);
         let window = if tty { streams::window() } else { None };
-        let id = engine(globals)?.create(&request, window).map_err(start_failure)?;
+        let engine = engine(globals)?;
+        self.client.bring(&engine, globals, &request)?;
+        let id = engine.create(&request, window).map_err(start_failure)?;
         self.client.write_id(id.as_str())?;
         writeln!(std::io::stdout().lock(), "{id}")?;
         Ok(ExitCode::SUCCESS)

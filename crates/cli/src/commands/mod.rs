@@ -18,11 +18,15 @@ mod image_ls;
 mod image_prune;
 mod image_rm;
 mod image_save;
+mod image_sign;
 mod image_tag;
+mod image_trust;
 mod image_verify;
 mod info;
 mod inspect;
 mod kill;
+mod login;
+mod logout;
 mod logs;
 mod man;
 mod pause;
@@ -30,6 +34,8 @@ mod plan;
 mod port;
 mod prune;
 mod ps;
+mod pull;
+mod push;
 pub(crate) mod receipt_check;
 mod rename;
 mod restart;
@@ -105,6 +111,10 @@ pub(crate) const COMMANDS: &[Entry] = &[
     entry::<zone_apply::ZoneApplyCommand>("zone apply", "Make zone files this host's zones"),
     entry::<zone_rm::ZoneRmCommand>("zone rm", "Remove zones"),
     entry::<zone_verify::ZoneVerifyCommand>("zone verify", "Verify all running containers of a zone"),
+    entry::<pull::PullCommand>("pull", "Pull an image from a registry"),
+    entry::<push::PushCommand>("push", "Push an image to a registry"),
+    entry::<login::LoginCommand>("login", "Log in to a registry"),
+    entry::<logout::LogoutCommand>("logout", "Log out of a registry"),
     entry::<image_import::ImageImportCommand>("image import", "Make an image of a folder or a tar"),
     entry::<image_ls::ImageLsCommand>("image ls", "List images"),
     entry::<inspect::ImageInspectCommand>("image inspect", "Show everything about images"),
@@ -120,6 +130,11 @@ pub(crate) const COMMANDS: &[Entry] = &[
     ),
     entry::<image_rm::ImageRmCommand>("image rm", "Remove images"),
     entry::<image_prune::ImagePruneCommand>("image prune", "Remove images that no container uses"),
+    entry::<image_sign::ImageSignCommand>("image sign", "Sign images with a key"),
+    entry::<image_trust::ImageTrustCommand>(
+        "image trust",
+        "Manage the keys whose signatures count on this host",
+    ),
     entry::<volume_create::VolumeCreateCommand>("volume create", "Make a volume"),
     entry::<volume_ls::VolumeLsCommand>("volume ls", "List volumes"),
     entry::<inspect::VolumeInspectCommand>("volume inspect", "Show everything about volumes"),
@@ -184,6 +199,8 @@ const ALIASES: &[(&str, &str)] = &[
     ("container wait", "wait"),
     ("image list", "image ls"),
     ("image remove", "image rm"),
+    ("image pull", "pull"),
+    ("image push", "push"),
     ("images", "image ls"),
     ("history", "image history"),
     ("save", "image save"),

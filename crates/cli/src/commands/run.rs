@@ -5,14 +5,17 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser};
-use cofferdam_engine::RunOptions;
+use cofferdam_engine::{Engine, PullWhen, RunOptions};
+use cofferdam_names::ImageReference;
+use cofferdam_policy::ContainerRequest;
 
 use crate::command::Run;
 use crate::flags::ContainerFlags;
 use crate::globals::Globals;
 use crate::report::{ENGINE_FAILED, Outcome, Report};
-use crate::session::{engine, start_failure};
+use crate::session::{engine, registry_client, start_failure};
 use crate::streams::{self, RelayFlags, StreamName};
+use crate::transfer::{Way, watch};
 
 /// What `run` and `create` have in common beside the container itself.
 #[derive(Debug, Clone, Args)]
@@ -29,7 +32,7 @@ pub(super) struct ClientFlags {
     /// Write the container's id to this file, which must not exist
     #[arg(long, value_name = "FILE")]
     cidfile: Option<PathBuf>,
-    /// Whether to fetch the image: missing, never
+    /// When to fetch the image: always, missing, never
     #[arg(long, value_name = "WHEN", default_value = "missing", hide_default_value = true)]
     pull: String,
     /// The image's platform, which must be this machine's
@@ -43,17 +46,7 @@ pub(super) struct ClientFlags {
 impl ClientFlags {
     /// Refuses what this machine or this version cannot do, before anything is made.
     pub(super) fn check(&self) -> Result<(), Report> {
-        match self.pull.as_str() {
-            "missing" | "never" => {}
-            "always" => {
-                return Err(Report::new("cannot fetch images: this version has no registry client yet")
-                    .hint("bring one in with `cofferdam image import`, or use the image `host`"));
-            }
-            other => {
-                return Err(Report::new(format!("invalid value {other:?} for --pull"))
-                    .hint("it is one of always, missing, never"));
-            }
-        }
+        self.when()?;
         if let Some(platform) = self.platform.as_deref().filter(|platform| !is_this_machine(platform)) {
             return Err(Report::new(format!(
                 "cannot run an image for {platform}: this machine is linux/{}",
@@ -64,6 +57,35 @@ impl ClientFlags {
             return Err(Report::new(format!("the container id file {} exists already", file.display()))
                 .hint("remove it, or name another file"));
         }
+        Ok(())
+    }
+
+    fn when(&self) -> Result<PullWhen, Report> {
+        match self.pull.as_str() {
+            "missing" => Ok(PullWhen::Missing),
+            "always" => Ok(PullWhen::Always),
+            "never" => Ok(PullWhen::Never),
+            other => Err(Report::new(format!("invalid value {other:?} for --pull"))
+                .hint("it is one of always, missing, never")),
+        }
+    }
+
+    /// Brings the image here, as `--pull` says.
+    pub(super) fn bring(
+        &self,
+        engine: &Engine,
+        globals: &Globals,
+        request: &ContainerRequest,
+    ) -> Result<(), Report> {
+        let client = || registry_client(globals);
+        let watch = |name: &ImageReference| {
+            if !self.quiet {
+                // Standard output is the container's.
+                let _ = writeln!(std::io::stderr().lock(), "Pulling {}", name.familiar());
+            }
+            watch(self.quiet, Way::Here)
+        };
+        engine.bring_image(client, request, self.when()?, watch).map_err(start_failure)?;
         Ok(())
     }
 
@@ -132,6 +154,7 @@ impl RunCommand {
         let mut request = self.container.into_request().map_err(engine_failed)?;
         (request.tty, request.interactive, request.detach) = (tty, interactive, self.detach);
         let engine = engine(globals).map_err(engine_failed)?;
+        self.client.bring(&engine, globals, &request)?;
         let options = RunOptions {
             window: if tty { streams::window() } else { None },
             attach: (!self.detach).then_some(attach),

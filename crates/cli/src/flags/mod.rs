@@ -8,6 +8,7 @@ mod network;
 mod process;
 pub(crate) mod refused;
 mod stopping;
+pub(crate) mod trust;
 
 use clap::Args;
 use cofferdam_names::{ContainerName, ZoneName};

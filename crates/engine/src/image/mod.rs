@@ -1,6 +1,7 @@
 //! Images: the host's own programs, and those of the image store.
 
 pub(crate) mod accounts;
+pub(crate) mod admission;
 pub(crate) mod commit;
 pub(crate) mod config;
 pub(crate) mod difference;
@@ -9,8 +10,10 @@ pub(crate) mod host_image;
 pub(crate) mod import;
 pub(crate) mod listing;
 pub(crate) mod ready;
+pub(crate) mod registry;
 pub(crate) mod removal;
 pub(crate) mod transfer;
+pub(crate) mod trust;
 
 use std::path::PathBuf;
 

@@ -4,7 +4,8 @@ use cofferdam_names::{Digest, ImageReference};
 use cofferdam_wire_oci::distribution::TagList;
 
 use super::call::{Answer, Call};
-use super::session::{Client, Session};
+use super::client::Client;
+use super::session::Session;
 use super::{RegistryError, error};
 use crate::{Descriptor, Document, MAX_DOCUMENT, MediaKind, MediaType, StoreError, digest_of};
 
@@ -175,7 +176,8 @@ impl Client {
     /// The registry cannot be asked, or gives what is no tag.
     pub fn tags(&self, name: &ImageReference) -> Result<Vec<ImageReference>, RegistryError> {
         let session = self.registry(name.registry(), name.repository())?;
-        let tags = session.tags(name.repository())?;
+        let mut tags = session.tags(name.repository())?;
+        tags.sort();
         let tagged = |tag: String| {
             name.with_tag(&tag).map_err(|_| {
                 RegistryError::answer(session.host(), format!("{:?} is no tag", error::cleaned(&tag)))

@@ -7,6 +7,7 @@
 
 mod call;
 mod challenge;
+mod client;
 mod credential_helper;
 mod credentials;
 mod documents;
@@ -18,6 +19,7 @@ mod progress;
 mod proxy;
 mod pull;
 mod push;
+mod referrers;
 mod session;
 mod settings;
 mod tls;
@@ -25,11 +27,12 @@ mod token;
 mod upload;
 mod url;
 
+pub use client::{Client, Login};
 pub use credentials::{Credential, CredentialError, CredentialFiles};
 pub use error::RegistryError;
 pub use progress::{BlobState, Progress, Silent};
 pub use proxy::Proxies;
 pub use pull::{PullOptions, Pulled};
 pub use push::PushOptions;
-pub use session::{Client, Login};
+
 pub use settings::{HostSettings, Mirror, Patience, RegistrySettings, SettingsError, Transport};

@@ -8,11 +8,12 @@ use std::sync::{Mutex, PoisonError};
 use cofferdam_names::{Digest, ImageReference};
 
 use super::RegistryError;
+use super::client::Client;
 use super::documents::{By, Fetched};
 use super::download::Download;
 use super::flow::Flow;
 use super::progress::{BlobState, Progress};
-use super::session::{Client, Session};
+use super::session::Session;
 use crate::{
     Descriptor, Document, LayerError, Lease, Limits, MAX_DOCUMENT, Manifest, MediaKind, Platform, Store,
     StoreError,
@@ -80,7 +81,7 @@ impl Client {
         }
         let before = lease.store().reference(name)?;
         let unchanged = before.is_some_and(|before| before.digest == top.descriptor.digest);
-        lease.put_reference(name, &top.descriptor)?;
+        lease.put_pulled(name, &top.descriptor)?;
         Ok(Pulled { descriptor: top.descriptor.clone(), manifest: last.descriptor.clone(), unchanged })
     }
 }

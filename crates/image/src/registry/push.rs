@@ -6,11 +6,12 @@ use std::sync::{Mutex, PoisonError};
 use cofferdam_names::{Digest, ImageReference};
 use ureq::http::Method;
 
-use super::RegistryError;
 use super::call::{Call, Payload};
+use super::client::Client;
 use super::progress::{BlobState, Progress};
-use super::session::{Client, Session};
+use super::session::Session;
 use super::upload::{Upload, push_scope};
+use super::{RegistryError, referrers};
 use crate::{Descriptor, Document, Platform, Store, StoreError};
 
 /// Blobs that go at the same time.
@@ -69,6 +70,9 @@ impl Client {
                 _ => part.descriptor.digest.as_str(),
             };
             session.put_document(name.repository(), word, &part.descriptor, &part.bytes)?;
+        }
+        for part in &parts {
+            referrers::push(&upload, store, &part.descriptor)?;
         }
         Ok(parts.pop().map_or(top, |part| part.descriptor))
     }

@@ -34,6 +34,11 @@ impl Store {
         for image in self.images()? {
             needed.extend(self.reached_from(&image.descriptor)?);
         }
+        // What is about something stays as long as that does.
+        self.forget_referrers(&needed.blobs)?;
+        for (_, referrer) in self.all_referrers()? {
+            needed.extend(self.reached_from(&referrer)?);
+        }
         let mut collected = Collected::default();
         let hex = |digests: &std::collections::BTreeSet<cofferdam_names::Digest>, name: &str| {
             digests.iter().any(|digest| digest.hex() == name)

@@ -2,7 +2,7 @@
 
 use cofferdam_names::{Digest, ImageReference};
 
-use super::{Store, StoreError};
+use super::{Lease, Store, StoreError};
 use crate::Descriptor;
 
 /// An image: a manifest or an index that is kept, and its names.
@@ -14,6 +14,22 @@ pub struct StoredImage {
     pub names: Vec<ImageReference>,
 }
 
+/// The annotation of an entry of the index: the name that it was pulled by. It stays with the image when it gets other names.
+const PULLED: &str = "io.cofferdam.pulled";
+
+impl Lease {
+    /// As [`Lease::put_reference`], for an image that was pulled by this name.
+    pub(crate) fn put_pulled(
+        &self,
+        name: &ImageReference,
+        descriptor: &Descriptor,
+    ) -> Result<(), StoreError> {
+        let mut descriptor = descriptor.clone();
+        descriptor.annotations.insert(PULLED.to_owned(), name.to_string());
+        self.put_reference(name, &descriptor)
+    }
+}
+
 impl Store {
     /// All images, in the order of their first names, those without last.
     ///
@@ -21,7 +37,7 @@ impl Store {
     /// The index cannot be read.
     pub fn images(&self) -> Result<Vec<StoredImage>, StoreError> {
         let mut images: Vec<StoredImage> = Vec::new();
-        for entry in self.index()?.entries {
+        for entry in self.index()?.entries.into_iter().filter(|entry| entry.subject.is_none()) {
             let same = images.iter_mut().find(|image| image.descriptor.digest == entry.descriptor.digest);
             match same {
                 Some(image) => image.names.extend(entry.name),
@@ -90,6 +106,19 @@ impl Store {
             (None, _) => Err(StoreError::NoImage { word: word.to_owned() }),
             (Some(_), Some(_)) => Err(StoreError::Ambiguous { word: word.to_owned() }),
         }
+    }
+
+    /// The names that an image was pulled by, whatever names it has now; none for one that was made here.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn pulled_as(&self, digest: &Digest) -> Result<Vec<ImageReference>, StoreError> {
+        let same = self.index()?.entries.into_iter().filter(|entry| entry.descriptor.digest == *digest);
+        let named = same.filter_map(|entry| entry.descriptor.annotations.get(PULLED)?.parse().ok());
+        let mut names: Vec<ImageReference> = named.collect();
+        names.sort();
+        names.dedup();
+        Ok(names)
     }
 
     /// Takes a name away. With its last name an image goes, unless it is to be kept without. Whether there was such a name.

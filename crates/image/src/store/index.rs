@@ -3,6 +3,7 @@
 use cofferdam_names::{Digest, ImageReference};
 use cofferdam_wire_oci::{image as wire, parse};
 
+use super::referrers::SUBJECT;
 use super::{Store, StoreError};
 use crate::{Descriptor, DocumentError, MediaType};
 
@@ -13,6 +14,8 @@ pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) name: Option<ImageReference>,
+    /// What it is about, if it is no image but a signature of one or the like.
+    pub(crate) subject: Option<Digest>,
     pub(crate) descriptor: Descriptor,
 }
 
@@ -35,7 +38,11 @@ impl Index {
                 }
                 None => None,
             };
-            entries.push(Entry { name, descriptor });
+            let subject = match descriptor.annotations.remove(SUBJECT) {
+                Some(digest) => Some(digest.parse().map_err(|source| DocumentError::Digest { source })?),
+                None => None,
+            };
+            entries.push(Entry { name, subject, descriptor });
         }
         Ok(Self { entries })
     }
@@ -45,6 +52,9 @@ impl Index {
             let mut descriptor = entry.descriptor.clone();
             if let Some(name) = &entry.name {
                 descriptor.annotations.insert(REF_NAME.to_owned(), name.to_string());
+            }
+            if let Some(subject) = &entry.subject {
+                descriptor.annotations.insert(SUBJECT.to_owned(), subject.to_string());
             }
             wire::Descriptor::from(descriptor)
         });
@@ -57,15 +67,16 @@ impl Index {
     }
 
     fn has(&self, digest: &Digest) -> bool {
-        self.entries.iter().any(|entry| entry.descriptor.digest == *digest)
+        self.entries.iter().any(|entry| entry.subject.is_none() && entry.descriptor.digest == *digest)
     }
 
     /// Gives a name to an image. Whoever had it keeps its place without.
     pub(crate) fn set_name(&mut self, name: &ImageReference, descriptor: Descriptor) {
         // A name is all that it needs: the entry without one is for images that have none.
-        self.entries.retain(|entry| entry.name.is_some() || entry.descriptor.digest != descriptor.digest);
+        let nameless = |entry: &Entry| entry.name.is_none() && entry.subject.is_none();
+        self.entries.retain(|entry| !nameless(entry) || entry.descriptor.digest != descriptor.digest);
         let old = self.remove_name(name);
-        self.entries.push(Entry { name: Some(name.clone()), descriptor });
+        self.entries.push(Entry { name: Some(name.clone()), subject: None, descriptor });
         if let Some(old) = old {
             self.keep(old);
         }
@@ -75,7 +86,7 @@ impl Index {
     pub(crate) fn keep(&mut self, descriptor: Descriptor) -> bool {
         let new = !self.has(&descriptor.digest);
         if new {
-            self.entries.push(Entry { name: None, descriptor });
+            self.entries.push(Entry { name: None, subject: None, descriptor });
         }
         new
     }
@@ -88,9 +99,9 @@ impl Index {
 
     /// Takes an image away with all its names, which are answered.
     pub(crate) fn remove_image(&mut self, digest: &Digest) -> Vec<ImageReference> {
-        let (gone, kept) = std::mem::take(&mut self.entries)
-            .into_iter()
-            .partition::<Vec<_>, _>(|entry| entry.descriptor.digest == *digest);
+        let (gone, kept) = std::mem::take(&mut self.entries).into_iter().partition::<Vec<_>, _>(|entry| {
+            entry.descriptor.digest == *digest || entry.subject.as_ref() == Some(digest)
+        });
         self.entries = kept;
         gone.into_iter().filter_map(|entry| entry.name).collect()
     }

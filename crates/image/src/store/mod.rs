@@ -14,6 +14,7 @@ mod images;
 mod index;
 mod ingest;
 mod reach;
+mod referrers;
 mod verify;
 
 use std::fs::File;

@@ -7,6 +7,7 @@ mod error;
 mod etc_files;
 mod filter;
 mod identity;
+mod images;
 mod label;
 mod limits;
 mod mounts;
@@ -23,9 +24,10 @@ use cofferdam_names::ContainerPath;
 
 pub use error::PolicyError;
 pub use etc_files::EtcFiles;
+pub use images::{ImageOrigin, check_pull};
 pub use process::{ExecOptions, plan_exec};
 
-use crate::zone::{Place, Setting, matches_pattern};
+use crate::zone::{Place, matches_pattern};
 use crate::{ContainerRequest, HostDevices, HostFacts, PlanContext, Zone};
 
 /// A plan that a zone allows. Only [`plan()`] makes one, so whoever demands it knows that policy was asked.
@@ -139,20 +141,6 @@ impl Planner<'_> {
     /// A refusal that names the zone and the line.
     fn beyond(&self, asked: impl Into<String>, place: &Place, ceiling: impl Into<String>) -> PolicyError {
         beyond(self.zone, asked, place, ceiling)
-    }
-
-    fn admit_image(&self) -> Result<(), PolicyError> {
-        let asked = self.request.zone.as_ref();
-        if let Some(asked) = asked.filter(|asked| **asked != self.zone.name.value) {
-            let rule = format!("the request is for zone `{asked}`");
-            return Err(PolicyError::invalid(format!("zone `{}`", self.zone.name.value), rule));
-        }
-        if self.zone.allows_image(&self.request.image) {
-            return Ok(());
-        }
-        let Setting { value, place } = &self.zone.images;
-        let ceiling = format!("images.allowed is {}", value.join(", "));
-        Err(self.beyond(format!("image {}", self.request.image), place, ceiling))
     }
 
     /// Where the container is accounted, and a task limit to be put into the first process's resource limits where no

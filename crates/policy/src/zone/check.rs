@@ -63,8 +63,11 @@ impl Zone {
             }
         }
         super::network::warnings(&self.network, &mut warn);
-        if self.images.value.is_empty() {
-            warn(&self.images.place, "images.allowed is empty: nothing can run in this zone".to_owned());
+        if self.images.allowed.value.is_empty() {
+            warn(
+                &self.images.allowed.place,
+                "images.allowed is empty: nothing can run in this zone".to_owned(),
+            );
         }
         if let Some(host) = host {
             let (module, name) = match &self.process.lsm.value {

@@ -4,6 +4,7 @@
 
 mod builtin;
 mod check;
+mod image_rules;
 mod mount_rules;
 mod network;
 mod parse;
@@ -23,6 +24,7 @@ use cofferdam_names::ZoneName;
 pub use builtin::{BUILTIN_ZONES, UnknownBuiltinZone, builtin_zone, default_zone};
 pub use check::ZoneWarning;
 pub use cofferdam_settings::{FileProblem, Place, Setting};
+pub use image_rules::ImageRules;
 pub use mount_rules::{MountAccess, MountRules};
 pub use parse::{ZoneFileError, parse_zone};
 
@@ -183,18 +185,10 @@ pub struct Zone {
     pub devices: Setting<BTreeMap<PathBuf, Setting<DeviceAccess>>>,
     /// `[network]`
     pub network: NetworkRules,
-    /// `[images] allowed`: patterns of image names, `*` for any text.
-    pub images: Setting<Vec<String>>,
+    /// `[images]`
+    pub images: ImageRules,
     /// `[placement] require`: checks of the audit that the host must pass before a container of the zone starts on it.
     pub posture: Setting<Vec<String>>,
-}
-
-impl Zone {
-    /// Whether the zone lets this image run.
-    #[must_use]
-    pub fn allows_image(&self, image: &str) -> bool {
-        self.images.value.iter().any(|pattern| matches_pattern(pattern, image))
-    }
 }
 
 /// Whether a text fits a pattern in which `*` stands for any text.

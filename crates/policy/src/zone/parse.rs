@@ -12,8 +12,8 @@ use thiserror::Error;
 
 use super::builtin::{BUILTIN_ZONES, builtin_zone};
 use super::{
-    IdScope, Isolation, LimitRules, LsmRules, MountRules, NamespaceRules, NetworkAccess, NetworkRules, Place,
-    ProcessRules, Setting, Sharing, SyscallRules, Zone, sections,
+    IdScope, ImageRules, Isolation, LimitRules, LsmRules, MountRules, NamespaceRules, NetworkAccess,
+    NetworkRules, Place, ProcessRules, Setting, Sharing, SyscallRules, Zone, sections,
 };
 
 /// A zone file that is not valid: every problem, in the order of the text.
@@ -140,7 +140,11 @@ impl Zone {
                 connections_per_second: at(&place, None),
                 log: at(&place, false),
             },
-            images: at(&place, Vec::new()),
+            images: ImageRules {
+                allowed: at(&place, Vec::new()),
+                require_digest: at(&place, false),
+                signed_by: at(&place, Vec::new()),
+            },
             posture: at(&place, Vec::new()),
         }
     }
@@ -225,7 +229,8 @@ mod tests {
             ("zone = \"a\"\n[mounts.access]\n\"srv\" = \"read\"\n", "mounts.access"),
             ("zone = \"a\"\n[devices.access]\n\"/srv\" = \"r\"\n", "devices.access"),
             ("zone = \"a\"\n[namespaces]\nhost = [\"pid\"]\n", "only \"uts\""),
-            ("zone = \"a\"\n[images]\nsigned_by = [\"x\"]\n", "not built yet"),
+            ("zone = \"a\"\n[images]\nkeyless = true\n", "not built yet"),
+            ("zone = \"a\"\n[images]\nsigned_by = [\"../x\"]\n", "image trust add"),
             ("zone = \"a\"\nprocess = 1\n", "it is a table"),
             ("zone = \"a\"\nbase = \"nothing\"\n", "base"),
         ] {

@@ -53,7 +53,7 @@ pub(super) fn read_all<'i>(reader: &mut Reader<'i>, document: &mut Section<'i>, 
         network::read(reader, section, &mut zone.network);
     }
     if let Some(section) = reader.table(document, "images") {
-        images(reader, section, zone);
+        super::image_rules::read(reader, section, zone);
     }
     if let Some(section) = reader.table(document, "placement") {
         placement(reader, section, zone);
@@ -312,19 +312,5 @@ fn namespaces<'i>(reader: &mut Reader<'i>, mut section: Section<'i>, zone: &mut 
             _ => None,
         });
     replace(&mut zone.namespaces.share, share);
-    reader.finish(section);
-}
-
-fn images<'i>(reader: &mut Reader<'i>, mut section: Section<'i>, zone: &mut Zone) {
-    let rule = "it is a pattern of image names, such as \"host\" or \"registry.example/*\"";
-    let allowed = reader.list(&mut section, "allowed", rule, |word| {
-        (!word.is_empty() && !word.contains(char::is_whitespace)).then(|| word.to_owned())
-    });
-    replace(&mut zone.images, allowed);
-    for key in ["signed_by", "registries", "max_severity", "max_age"] {
-        if let Some(entry) = reader.take(&mut section, key) {
-            reader.refuse(&entry, &section, "its enforcement is not built yet");
-        }
-    }
     reader.finish(section);
 }

@@ -7,8 +7,8 @@ use cofferdam_confinement::resources::Limit;
 use cofferdam_kernel::capability::CapSet;
 
 use super::{
-    IdScope, Isolation, LimitRules, LsmRules, NetworkAccess, NetworkRules, Place, ProcessRules, Sharing,
-    SoftHard, SyscallRules, Zone,
+    IdScope, ImageRules, Isolation, LimitRules, LsmRules, NetworkAccess, NetworkRules, Place, ProcessRules,
+    Sharing, SoftHard, SyscallRules, Zone,
 };
 use crate::{ByteSize, CpuCount};
 
@@ -116,7 +116,11 @@ impl Zone {
         }
         network(sheet, &self.network);
         sheet.section("images");
-        sheet.line("allowed", list(self.images.value.iter().cloned()), &self.images.place);
+        let ImageRules { allowed, require_digest, signed_by } = &self.images;
+        sheet.line("allowed", list(allowed.value.iter().cloned()), &allowed.place);
+        sheet.line("require_digest", require_digest.value, &require_digest.place);
+        let keys = signed_by.value.iter().map(ToString::to_string);
+        sheet.line("signed_by", list(keys), &signed_by.place);
         sheet.section("placement");
         sheet.line("require", list(self.posture.value.iter().cloned()), &self.posture.place);
     }

@@ -8,7 +8,8 @@ use cofferdam_kernel::capability::CapSet;
 use cofferdam_kernel::namespace::Namespace;
 use cofferdam_policy::{
     BindSource, CgroupMode, ContainerRequest, HostDevice, HostFacts, IdAllocation, IdRange, ImageConfig,
-    JoinedContainer, PlanContext, PolicyError, VolumeSource, Zone, builtin_zone, parse_zone, plan,
+    ImageOrigin, JoinedContainer, PlanContext, PolicyError, VolumeSource, Zone, builtin_zone, parse_zone,
+    plan,
 };
 
 /// A host with root's rights and cgroup v1, as the test machine is.
@@ -86,6 +87,7 @@ pub fn context_on(host: HostFacts, request: &ContainerRequest) -> PlanContext {
             cmd: vec!["/bin/sh".to_owned()],
             ..ImageConfig::default()
         },
+        origin: ImageOrigin { names: request.image.parse().into_iter().collect(), ..ImageOrigin::default() },
         passwd: "root:x:0:0:root:/root:/bin/sh\nweb:x:33:33::/var/www:/bin/false\n".to_owned(),
         group: "root:x:0:\naudio:x:29:web,root\n".to_owned(),
         host,

@@ -4,6 +4,7 @@
 mod defaults;
 mod exec;
 mod fixture;
+mod images;
 mod network;
 mod never_looser;
 mod refusals;

@@ -1,0 +1,113 @@
+//! `cofferdam image trust`: the keys whose signatures count on this host.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+use cofferdam_engine::Engine;
+use cofferdam_engine::signature::{PublicKey, SigningKey};
+use cofferdam_names::KeyName;
+
+use crate::client_file;
+use crate::command::Run;
+use crate::globals::Globals;
+use crate::report::{Outcome, Report};
+use crate::session::{engine, registry_client};
+use crate::table::align;
+
+/// Flags of `image trust`.
+#[derive(Debug, Parser)]
+#[command(override_usage = "cofferdam image trust [NAME FILE | --rm NAME | --check IMAGE | --generate FILE]")]
+pub(crate) struct ImageTrustCommand {
+    /// Trust a key no longer
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["name", "check", "generate"])]
+    rm: Vec<KeyName>,
+    /// Fetch the signatures of an image and print the trusted keys that have signed it
+    #[arg(long, value_name = "IMAGE", conflicts_with_all = ["name", "generate"])]
+    check: Option<String>,
+    /// Make a key: the private one in FILE, which must not exist, the public one in FILE.pub
+    #[arg(long, value_name = "FILE", conflicts_with = "name")]
+    generate: Option<PathBuf>,
+    /// What zones call the key: signed_by = ["NAME"]; without it, list all keys
+    #[arg(value_name = "NAME", requires = "file")]
+    name: Option<KeyName>,
+    /// The public key (PEM, as cosign and openssl write it)
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+impl Run for ImageTrustCommand {
+    fn run(self, globals: &Globals) -> Outcome {
+        if let Some(file) = &self.generate {
+            return generate(file);
+        }
+        let engine = engine(globals)?;
+        if let Some(image) = &self.check {
+            return check(&engine, globals, image);
+        }
+        if let (Some(name), Some(file)) = (&self.name, &self.file) {
+            return add(&engine, name, file);
+        }
+        if self.rm.is_empty() {
+            return list(&engine);
+        }
+        for name in &self.rm {
+            if !engine.distrust_key(name)? {
+                return Err(Report::new(format!("no such key: {name}")).hint("see `cofferdam image trust`"));
+            }
+            writeln!(std::io::stdout().lock(), "{name}")?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn add(engine: &Engine, name: &KeyName, file: &Path) -> Outcome {
+    let text = client_file::text(file, "the public key")?;
+    let key = PublicKey::from_pem(text.as_bytes()).map_err(|error| {
+        Report::new(format!("cannot use the public key {}", file.display())).because(&error)
+    })?;
+    engine.trust_key(name, &key)?;
+    writeln!(std::io::stdout().lock(), "{name}: {key}")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(engine: &Engine) -> Outcome {
+    let keys = engine.trusted_keys()?;
+    let lines = keys.iter().map(|(name, key)| format!("{name}\t{key}"));
+    let lines: Vec<String> = std::iter::once("NAME\tKEY".to_owned()).chain(lines).collect();
+    std::io::stdout().lock().write_all(align(lines.iter().map(String::as_str)).as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One line for each key; a failure where there is none.
+fn check(engine: &Engine, globals: &Globals, image: &str) -> Outcome {
+    engine.pull_signatures(&registry_client(globals)?, image)?;
+    let keys = engine.image_signers(image)?;
+    if keys.is_empty() {
+        return Err(Report::new(format!("no trusted key has signed image {image}"))
+            .hint("see `cofferdam image trust` for the keys that are trusted"));
+    }
+    for key in keys {
+        writeln!(std::io::stdout().lock(), "{key}")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn generate(file: &Path) -> Outcome {
+    let (key, pem) = SigningKey::generate().map_err(|error| Report::from_error(&error))?;
+    let mut public = file.to_owned().into_os_string();
+    public.push(".pub");
+    write_new(file, pem.as_bytes(), 0o600)?;
+    write_new(Path::new(&public), key.public().to_pem().as_bytes(), 0o644)?;
+    writeln!(std::io::stdout().lock(), "{}", key.public())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Report> {
+    let mut options = std::fs::OpenOptions::new();
+    std::os::unix::fs::OpenOptionsExt::mode(options.write(true).create_new(true), mode)
+        .open(path)
+        .and_then(|mut file| file.write_all(bytes))
+        .map_err(|error| Report::new(format!("cannot write {}", path.display())).because(&error))
+}

@@ -1,0 +1,143 @@
+//! What a zone's `[images]` has to know of an image: its names, where it was pulled from, who signed it.
+
+use std::collections::BTreeSet;
+
+use cofferdam_image::registry::Client;
+use cofferdam_image::signature::{PublicKey, SigningKey};
+use cofferdam_image::{Descriptor, Platform, Store};
+use cofferdam_names::{Digest, ImageReference, KeyName, ZoneName};
+use cofferdam_policy::{ImageOrigin, Zone, default_zone};
+
+use crate::Engine;
+use crate::error::{Error, Result};
+
+impl Engine {
+    /// What is known of the origin of the image of this id. Signatures are looked at only where the zone wants some.
+    pub(crate) fn origin(&self, word: &str, id: &str, zone: &Zone) -> Result<ImageOrigin> {
+        // The host's own programs have an id that is no digest.
+        let Ok(digest) = id.parse::<Digest>() else { return Ok(ImageOrigin::default()) };
+        let store = self.image_store()?;
+        let asked = match word.parse::<ImageReference>() {
+            Ok(name) => store.reference(&name)?.filter(|found| found.digest == digest).map(|_| name),
+            Err(_) => None,
+        };
+        let names = match asked {
+            Some(name) => vec![name],
+            None => names_of(&store, &digest)?,
+        };
+        let wanted = &zone.images.signed_by.value;
+        let image = store.images()?.into_iter().find(|image| image.descriptor.digest == digest);
+        let signed_by = match image.filter(|_| !wanted.is_empty()) {
+            Some(image) => self.signers(&store, &image.descriptor, wanted)?,
+            None => BTreeSet::new(),
+        };
+        Ok(ImageOrigin { names, pulled: store.pulled_as(&digest)?, signed_by })
+    }
+
+    /// Those of the wanted keys that have signed an image, as far as signatures in the store say. A wanted key that this host
+    /// does not trust (any more) signs nothing.
+    fn signers(&self, store: &Store, image: &Descriptor, wanted: &[KeyName]) -> Result<BTreeSet<KeyName>> {
+        let trusted = self.trusted_keys()?;
+        let keys: Vec<(&KeyName, &PublicKey)> =
+            wanted.iter().filter_map(|name| Some((name, trusted.get(name)?))).collect();
+        let publics: Vec<&PublicKey> = keys.iter().map(|(_, key)| *key).collect();
+        let found = store.signers(&digests_of(store, image), &publics)?;
+        Ok(keys.into_iter().filter(|(_, key)| found.contains(key)).map(|(name, _)| name.clone()).collect())
+    }
+
+    /// Brings the signatures of an image that a zone wants signed, where the store has none that count. What there is in the end is
+    /// judged with the plan.
+    ///
+    /// # Errors
+    /// The zone or the store cannot be read, or the registry cannot be used.
+    pub(crate) fn bring_signatures<C: Into<Error>>(
+        &self,
+        client: impl Fn() -> std::result::Result<Client, C>,
+        word: &str,
+        zone: &Zone,
+    ) -> Result<()> {
+        let wanted = &zone.images.signed_by.value;
+        let store = self.image_store()?;
+        let Ok(image) = store.resolve(word) else { return Ok(()) };
+        if wanted.is_empty() || !self.signers(&store, &image.descriptor, wanted)?.is_empty() {
+            return Ok(());
+        }
+        // From where it was pulled; one that was made here has its signatures here or nowhere.
+        let Some(name) = store.pulled_as(&image.descriptor.digest)?.into_iter().next() else { return Ok(()) };
+        let lease = store.lease()?;
+        client().map_err(Into::into)?.pull_signatures(
+            &lease,
+            &name,
+            &digests_of(&store, &image.descriptor),
+        )?;
+        Ok(())
+    }
+
+    /// The zone of a new container.
+    pub(crate) fn zone_of(&self, image: &str, zone: Option<&ZoneName>) -> Result<Zone> {
+        let name = match zone {
+            Some(zone) => zone.clone(),
+            None => default_zone(image)
+                .parse()
+                .map_err(|error| Error::io("name", "the zone", std::io::Error::other(error)))?,
+        };
+        Ok(self.zones().load(&name)?)
+    }
+
+    /// The trusted keys that have signed an image.
+    ///
+    /// # Errors
+    /// There is no such image, or the store or the keys cannot be read.
+    pub fn image_signers(&self, word: &str) -> Result<Vec<KeyName>> {
+        let store = self.image_store()?;
+        let image = self.find_image(&store, word)?;
+        let names: Vec<KeyName> = self.trusted_keys()?.into_keys().collect();
+        Ok(self.signers(&store, &image.descriptor, &names)?.into_iter().collect())
+    }
+
+    /// Brings the signatures of an image from its registry. Answers how many manifests of signatures there were.
+    ///
+    /// # Errors
+    /// There is no such image, it has no name, or the registry cannot be used.
+    pub fn pull_signatures(&self, client: &Client, word: &str) -> Result<usize> {
+        let store = self.image_store()?;
+        let image = self.find_image(&store, word)?;
+        let asked = word.parse::<ImageReference>().ok().filter(|name| image.names.contains(name));
+        let name = asked.or_else(|| image.names.first().cloned());
+        let name = name.ok_or_else(|| Error::NoImage { name: word.to_owned() })?;
+        let lease = store.lease()?;
+        Ok(client.pull_signatures(&lease, &name, &digests_of(&store, &image.descriptor))?)
+    }
+
+    /// Signs an image by its name. The signature is kept beside it; `push` takes it along. Answers the digest that is signed.
+    ///
+    /// # Errors
+    /// There is no such image, or the signature cannot be written.
+    pub fn sign_image(&self, name: &ImageReference, key: &SigningKey) -> Result<Digest> {
+        let store = self.image_store()?;
+        let image = store.reference(name)?.ok_or_else(|| Error::NoImage { name: name.familiar() })?;
+        let lease = store.lease()?;
+        let signed = lease.sign(name, &image, key);
+        signed.map_err(|error| {
+            Error::io("sign", format!("image {}", name.familiar()), std::io::Error::other(error))
+        })?;
+        self.tell_of_image("sign", &name.familiar());
+        Ok(image.digest)
+    }
+}
+
+/// What a signature of an image may be of: what its name leads to, and the manifest that this machine runs.
+fn digests_of(store: &Store, image: &Descriptor) -> Vec<Digest> {
+    let mut digests = vec![image.digest.clone()];
+    if let Ok((manifest, _)) = store.manifest(image, &Platform::host())
+        && manifest.digest != image.digest
+    {
+        digests.push(manifest.digest);
+    }
+    digests
+}
+
+fn names_of(store: &Store, digest: &Digest) -> Result<Vec<ImageReference>> {
+    let all = store.references()?.into_iter();
+    Ok(all.filter(|(_, descriptor)| descriptor.digest == *digest).map(|(name, _)| name).collect())
+}

@@ -1,0 +1,123 @@
+//! Images come from registries and go there.
+
+use cofferdam_image::registry::{Client, Progress, PullOptions, Pulled, PushOptions};
+use cofferdam_image::{Descriptor, Platform, Store};
+use cofferdam_names::ImageReference;
+use cofferdam_policy::{ContainerRequest, check_pull};
+
+use crate::Engine;
+use crate::error::{Error, Result};
+
+/// When an image is fetched for a new container (`--pull`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PullWhen {
+    /// Where it is not here.
+    #[default]
+    Missing,
+    /// Always: its name may lead to something newer.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl Engine {
+    /// Pulls an image from its registry.
+    ///
+    /// # Errors
+    /// The registry cannot be used, gives something else than was asked for, or the store cannot be written.
+    pub fn pull_image(
+        &self,
+        client: &Client,
+        name: &ImageReference,
+        options: &PullOptions,
+        progress: &dyn Progress,
+    ) -> Result<Pulled> {
+        super::new_name(&name.to_string())?;
+        let store = self.image_store()?;
+        let lease = store.lease()?;
+        let pulled = client.pull(&lease, name, options, progress)?;
+        self.tell_of_image("pull", &name.familiar());
+        Ok(pulled)
+    }
+
+    /// Pushes an image to its registry. Answers what its name leads to there.
+    ///
+    /// # Errors
+    /// There is no such image here, or not all of it; the registry cannot be used.
+    pub fn push_image(
+        &self,
+        client: &Client,
+        name: &ImageReference,
+        options: &PushOptions,
+        progress: &dyn Progress,
+    ) -> Result<Descriptor> {
+        let store = self.image_store()?;
+        if store.reference(name)?.is_none() {
+            return Err(Error::NoImage { name: name.familiar() });
+        }
+        let pushed = client.push(&store, name, options, progress)?;
+        self.tell_of_image("push", &name.familiar());
+        Ok(pushed)
+    }
+
+    /// The names of an image's repository that are here, for `push --all-tags`.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn tags_of(&self, name: &ImageReference) -> Result<Vec<ImageReference>> {
+        let same = |other: &ImageReference| {
+            other.registry() == name.registry()
+                && other.repository() == name.repository()
+                && other.digest().is_none()
+        };
+        let names = self.image_store()?.references()?.into_iter().map(|(name, _)| name);
+        Ok(names.filter(same).collect())
+    }
+
+    /// Brings the image of a new container here, with the signatures that its zone wants, as far as that is wanted. From where the
+    /// zone does not allow images, nothing is fetched. Answers what was pulled.
+    ///
+    /// # Errors
+    /// As [`Engine::pull_image`]; it is no name that could be pulled, or the zone does not allow it.
+    pub fn bring_image<C: Into<Error>>(
+        &self,
+        client: impl Fn() -> std::result::Result<Client, C>,
+        request: &ContainerRequest,
+        when: PullWhen,
+        progress: impl FnOnce(&ImageReference) -> Box<dyn Progress>,
+    ) -> Result<Option<Pulled>> {
+        let word = &request.image;
+        if request.is_host_image() || when == PullWhen::Never {
+            return Ok(None);
+        }
+        let zone = self.zone_of(word, request.zone.as_ref())?;
+        let pulled = if when == PullWhen::Missing && is_here(&self.image_store()?, word)? {
+            None
+        } else {
+            let name: ImageReference = word
+                .parse()
+                .map_err(|error| Error::io("pull", format!("image {word}"), std::io::Error::other(error)))?;
+            check_pull(&zone, &name, word)?;
+            let client = client().map_err(Into::into)?;
+            Some(self.pull_image(&client, &name, &PullOptions::default(), &*progress(&name))?)
+        };
+        self.bring_signatures(client, word, &zone)?;
+        Ok(pulled)
+    }
+}
+
+/// Whether all of an image is here, as far as this machine needs it.
+fn is_here(store: &Store, word: &str) -> Result<bool> {
+    let Ok(image) = store.resolve(word) else { return Ok(false) };
+    let Ok((_, manifest)) = store.manifest(&image.descriptor, &Platform::host()) else { return Ok(false) };
+    if !store.contains(&manifest.config.digest) {
+        return Ok(false);
+    }
+    let config = store.config(&manifest)?;
+    for (blob, diff_id) in manifest.layers.iter().zip(&config.diff_ids) {
+        if !store.contains(&blob.digest) && store.layer(diff_id)?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

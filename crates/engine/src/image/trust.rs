@@ -1,0 +1,93 @@
+//! The keys that this host trusts: one file (PEM) for each, below the state folder.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+
+use cofferdam_image::signature::PublicKey;
+use cofferdam_names::KeyName;
+
+use crate::Engine;
+use crate::engine::make_private_folder;
+use crate::error::{Error, Result};
+
+/// Larger files are no keys.
+const MOST_BYTES: u64 = 64 << 10;
+
+/// How the file of a key ends.
+const ENDING: &str = ".pub";
+
+impl Engine {
+    fn trust_folder(&self) -> PathBuf {
+        self.paths.state().join("keys/trusted")
+    }
+
+    /// Trusts a key under a name, which must be free.
+    ///
+    /// # Errors
+    /// The name is taken, or the file cannot be written.
+    pub fn trust_key(&self, name: &KeyName, key: &PublicKey) -> Result<()> {
+        let folder = self.trust_folder();
+        make_private_folder(&folder)?;
+        let failed = |source| Error::io("trust", format!("key {name}"), source);
+        let draft = folder.join(format!(".new-{}", std::process::id()));
+        let mut options = std::fs::OpenOptions::new();
+        let opened = options.write(true).create(true).truncate(true).mode(0o600).open(&draft);
+        let written =
+            opened.and_then(|mut file| std::io::Write::write_all(&mut file, key.to_pem().as_bytes()));
+        // A name that is taken is never given to another key in passing.
+        let linked =
+            written.and_then(|()| std::fs::hard_link(&draft, folder.join(format!("{name}{ENDING}"))));
+        let _ = std::fs::remove_file(&draft);
+        linked.map_err(failed)
+    }
+
+    /// Trusts a key no longer. Whether there was one of this name.
+    ///
+    /// # Errors
+    /// Its file cannot be removed.
+    pub fn distrust_key(&self, name: &KeyName) -> Result<bool> {
+        match std::fs::remove_file(self.trust_folder().join(format!("{name}{ENDING}"))) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(source) => Err(Error::io("remove", format!("key {name}"), source)),
+        }
+    }
+
+    /// All keys that are trusted, by name.
+    ///
+    /// # Errors
+    /// One cannot be read, or is none.
+    pub fn trusted_keys(&self) -> Result<BTreeMap<KeyName, PublicKey>> {
+        let folder = self.trust_folder();
+        let entries = match std::fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+            Err(source) => return Err(Error::io("read", folder.display(), source)),
+        };
+        let mut keys = BTreeMap::new();
+        for entry in entries {
+            let entry = entry.map_err(|source| Error::io("read", folder.display(), source))?;
+            let name = entry.file_name();
+            let Some(name) =
+                name.to_str().and_then(|name| name.strip_suffix(ENDING)?.parse::<KeyName>().ok())
+            else {
+                continue;
+            };
+            let text = read_key_file(&entry.path())?;
+            let key = PublicKey::from_pem(&text)
+                .map_err(|error| Error::io("use", format!("key {name}"), std::io::Error::other(error)))?;
+            keys.insert(name, key);
+        }
+        Ok(keys)
+    }
+}
+
+/// The bytes of a file that should be a key.
+fn read_key_file(path: &std::path::Path) -> Result<Vec<u8>> {
+    let mut text = Vec::new();
+    let read = std::fs::File::open(path)
+        .and_then(|file| std::io::Read::read_to_end(&mut std::io::Read::take(file, MOST_BYTES), &mut text));
+    read.map_err(|source| Error::io("read", path.display(), source))?;
+    Ok(text)
+}
