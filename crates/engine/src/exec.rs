@@ -39,7 +39,8 @@ pub(crate) fn start(paths: &Paths, id: &ContainerId, request: &ExecRequest) -> R
         start_socket: None,
         bundle: live.dir.path().to_owned(),
     };
-    let target = Target { plan: &live.plan, pid: live.pid, pidfd: live.pidfd.as_fd(), subgroups: None };
+    let target =
+        Target { plan: &live.plan, pid: live.pid, pidfd: live.pidfd.as_fd(), waits: false, subgroups: None };
     let entering = enter(&target, &process, io)?;
     let prover = Prover::prepare(paths, &live, &process)?;
     let mut created = entering.finish()?;

@@ -21,6 +21,8 @@ pub enum Stop {
     Interrupted,
     /// It is at the entry or at the exit of a system call ([`Tracee::resume_to_call`]).
     Call,
+    /// It has cloned another task, which is traced as well.
+    Cloned,
     /// It is about to get this signal.
     Signal(i32),
     /// It ended: the raw wait status.
@@ -51,12 +53,34 @@ fn request(operation: libc::c_uint, pid: Pid, address: usize, data: usize) -> io
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
+/// Stop at an exec, mark stops at calls, and kill the task when its tracer ends.
+const OPTIONS: i32 = libc::PTRACE_O_TRACEEXEC | libc::PTRACE_O_EXITKILL | libc::PTRACE_O_TRACESYSGOOD;
+
 impl Tracee {
     /// Attaches to a running task without stopping it; it will stop at its next exec.
     pub fn seize(pid: Pid) -> io::Result<Self> {
-        let options = libc::PTRACE_O_TRACEEXEC | libc::PTRACE_O_EXITKILL | libc::PTRACE_O_TRACESYSGOOD;
+        request(libc::PTRACE_SEIZE, pid, 0, usize::try_from(OPTIONS).unwrap_or(0))?;
+        Ok(Self { pid })
+    }
+
+    /// As [`Tracee::seize`], and what it clones is traced from its first moment on: [`Tracee::of_clone`].
+    pub fn seize_with_clones(pid: Pid) -> io::Result<Self> {
+        let options = OPTIONS | libc::PTRACE_O_TRACECLONE;
         request(libc::PTRACE_SEIZE, pid, 0, usize::try_from(options).unwrap_or(0))?;
         Ok(Self { pid })
+    }
+
+    /// A task that was cloned by one that this thread traces with its clones. It has not begun to run, and does when this
+    /// returns; what it clones itself is not traced.
+    pub fn of_clone(pid: Pid) -> io::Result<Self> {
+        let tracee = Self { pid };
+        match tracee.wait()? {
+            Stop::Interrupted => {}
+            other => return Err(io::Error::other(format!("a new task is at {other:?}"))),
+        }
+        request(libc::PTRACE_SETOPTIONS, pid, 0, usize::try_from(OPTIONS).unwrap_or(0))?;
+        tracee.resume(0)?;
+        Ok(tracee)
     }
 
     /// Attaches only to look at a task that must go on living if the tracer dies.
@@ -118,23 +142,6 @@ impl Tracee {
         }
     }
 
-    /// Reads the task's memory (process_vm_readv(2)): exactly `length` bytes.
-    pub fn read_memory(&self, address: u64, length: usize) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0u8; length];
-        let local = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: length };
-        let address = usize::try_from(address).map_err(io::Error::other)?;
-        let remote = libc::iovec { iov_base: std::ptr::without_provenance_mut(address), iov_len: length };
-        let pid = self.pid.as_raw_nonzero().get();
-        // SAFETY: `local` describes the live bytes of `bytes`, which the kernel fills; `remote` is an address in the other
-        // process, which the kernel checks and this process never follows.
-        let read = unsafe { libc::process_vm_readv(pid, &raw const local, 1, &raw const remote, 1, 0) };
-        match usize::try_from(read) {
-            Ok(count) if count == length => Ok(bytes),
-            Ok(_) => Err(io::ErrorKind::UnexpectedEof.into()),
-            Err(_) => Err(io::Error::last_os_error()),
-        }
-    }
-
     /// Lets a stopped task go for good, with a signal to deliver or 0.
     pub fn detach(self, signal: i32) -> io::Result<()> {
         request(libc::PTRACE_DETACH, self.pid, 0, usize::try_from(signal).unwrap_or(0)).map(drop)
@@ -191,6 +198,7 @@ fn read_stop(status: i32) -> Stop {
     match status >> 16 {
         libc::PTRACE_EVENT_EXEC => Stop::Exec,
         libc::PTRACE_EVENT_STOP => Stop::Interrupted,
+        libc::PTRACE_EVENT_CLONE => Stop::Cloned,
         _ if libc::WSTOPSIG(status) == libc::SIGTRAP | 0x80 => Stop::Call,
         _ => Stop::Signal(libc::WSTOPSIG(status)),
     }

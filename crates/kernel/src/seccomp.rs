@@ -79,45 +79,100 @@ pub enum InstallError {
     },
 }
 
-/// `struct sock_fprog`.
-#[repr(C)]
-struct ProgramHeader {
-    len: libc::c_ushort,
-    filter: *const Instruction,
+/// A filter laid out as the kernel takes it, in one piece: `struct sock_fprog` (`<linux/filter.h>`), and right behind it the
+/// instructions that it points at. So whoever is given these bytes and their address can tell what seccomp(2) gets there.
+#[derive(Debug)]
+pub struct FilterImage {
+    /// Count and pointer, then one word for each instruction. Never changed, so it stays where it is.
+    words: Vec<u64>,
 }
 
-/// Puts the calling thread (with `tsync`: the process) under a filter. There is no way back.
-///
-/// Gives the listener's descriptor (close-on-exec) where `new_listener` asks for it.
+/// `struct sock_fprog` of a 64-bit kernel: a count in the first two bytes, the address of the instructions in the last eight.
+const HEADER: usize = 16;
+const INSTRUCTION: usize = size_of::<Instruction>();
+
+impl FilterImage {
+    /// The largest one's bytes.
+    pub const MAX_SIZE: usize = HEADER + MAX_INSTRUCTIONS * INSTRUCTION;
+
+    /// Lays a program out.
+    ///
+    /// # Errors
+    /// [`InstallError::Length`].
+    pub fn of(program: &[Instruction]) -> Result<Self, InstallError> {
+        let count = u16::try_from(program.len())
+            .ok()
+            .filter(|_| (1..=MAX_INSTRUCTIONS).contains(&program.len()))
+            .ok_or(InstallError::Length(program.len()))?;
+        let [low, high] = count.to_ne_bytes();
+        let mut words = Vec::with_capacity(program.len() + 2);
+        words.extend([u64::from_ne_bytes([low, high, 0, 0, 0, 0, 0, 0]), 0]);
+        words.extend(program.iter().map(|instruction| {
+            let [code0, code1] = instruction.code.to_ne_bytes();
+            let [k0, k1, k2, k3] = instruction.k.to_ne_bytes();
+            u64::from_ne_bytes([code0, code1, instruction.jt, instruction.jf, k0, k1, k2, k3])
+        }));
+        let instructions = words.as_ptr().addr() + HEADER;
+        if let Some(pointer) = words.get_mut(1) {
+            *pointer = instructions as u64;
+        }
+        Ok(Self { words })
+    }
+
+    /// All of it, where it is.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        // SAFETY: `words` is one allocation of so many initialised bytes, borrowed for as long as the result; bytes need no
+        // alignment.
+        unsafe { std::slice::from_raw_parts(self.words.as_ptr().cast(), size_of_val(self.words.as_slice())) }
+    }
+
+    /// The bytes of the instructions in an image that stood at this address; none if these bytes are no whole image from there.
+    #[must_use]
+    pub fn instructions_at(bytes: &[u8], address: u64) -> Option<&[u8]> {
+        let (header, instructions) = bytes.split_first_chunk::<HEADER>()?;
+        let [low, high, _, _, _, _, _, _, pointer @ ..] = header;
+        let whole = instructions.len() == usize::from(u16::from_ne_bytes([*low, *high])) * INSTRUCTION;
+        let behind = u64::from_ne_bytes(*pointer) == address.checked_add(HEADER as u64)?;
+        (whole && behind && !instructions.is_empty()).then_some(instructions)
+    }
+
+    /// Puts the calling thread (with `tsync`: the process) under the filter. There is no way back.
+    ///
+    /// Gives the listener's descriptor (close-on-exec) where `new_listener` asks for it.
+    ///
+    /// # Errors
+    /// [`InstallError::Refused`].
+    pub fn install(&self, flags: FilterFlags) -> Result<Option<OwnedFd>, InstallError> {
+        // SAFETY: `words` begins with a struct sock_fprog that points at its own rest, as many instructions as it says, and
+        // outlives the call; the kernel only reads them, and checks the program itself.
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_seccomp,
+                libc::c_ulong::from(libc::SECCOMP_SET_MODE_FILTER),
+                flags.bits(),
+                self.words.as_ptr(),
+            )
+        };
+        let refused = |source| InstallError::Refused { instructions: self.words.len() - 2, source };
+        if result < 0 {
+            return Err(refused(io::Error::last_os_error()));
+        }
+        if !flags.new_listener {
+            return Ok(None);
+        }
+        let fd = i32::try_from(result).map_err(|_| refused(io::Error::from_raw_os_error(libc::EBADF)))?;
+        // SAFETY: with SECCOMP_FILTER_FLAG_NEW_LISTENER a result that is not negative is a new descriptor, owned by no one else.
+        Ok(Some(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+}
+
+/// Puts the calling thread (with `tsync`: the process) under a filter: [`FilterImage::install`].
 ///
 /// # Errors
 /// [`InstallError`].
 pub fn install(program: &[Instruction], flags: FilterFlags) -> Result<Option<OwnedFd>, InstallError> {
-    let len = u16::try_from(program.len())
-        .ok()
-        .filter(|_| (1..=MAX_INSTRUCTIONS).contains(&program.len()))
-        .ok_or(InstallError::Length(program.len()))?;
-    let header = ProgramHeader { len, filter: program.as_ptr() };
-    // SAFETY: `header` is laid out as struct sock_fprog and points at `len` instructions that outlive the call; the
-    // kernel only reads them, and checks the program itself.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_seccomp,
-            libc::c_ulong::from(libc::SECCOMP_SET_MODE_FILTER),
-            flags.bits(),
-            ptr::from_ref(&header),
-        )
-    };
-    let refused = |source| InstallError::Refused { instructions: program.len(), source };
-    if result < 0 {
-        return Err(refused(io::Error::last_os_error()));
-    }
-    if !flags.new_listener {
-        return Ok(None);
-    }
-    let fd = i32::try_from(result).map_err(|_| refused(io::Error::from_raw_os_error(libc::EBADF)))?;
-    // SAFETY: with SECCOMP_FILTER_FLAG_NEW_LISTENER a result that is not negative is a new descriptor, owned by no one else.
-    Ok(Some(unsafe { OwnedFd::from_raw_fd(fd) }))
+    FilterImage::of(program)?.install(flags)
 }
 
 /// Whether the kernel knows a filter's return value (`SECCOMP_RET_*`, without its data).

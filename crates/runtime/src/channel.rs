@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use cofferdam_kernel::clone::exit_now;
 use cofferdam_kernel::fork::close_copy;
+use cofferdam_kernel::seccomp::FilterImage;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -45,6 +46,8 @@ pub enum Message {
     Ready,
     /// Parent: take on the credentials and execute the program.
     Exec,
+    /// Parent: the same, and show the filter before it is installed ([`Channel::show`]).
+    ExecShowing,
     /// Init: the descriptor is the listener of the seccomp filter.
     SeccompListener,
     /// Joiner: the process id of the process it cloned, as the parent numbers it, with its pidfd.
@@ -193,6 +196,30 @@ impl Channel {
         }
         let text = bytes.get(..received.bytes).unwrap_or_default();
         Ok((serde_json::from_slice(text)?, fds))
+    }
+
+    /// Sends bytes as they are, from where they are: with sendto(2), which says to a tracer where that is. Messages are sent
+    /// with sendmsg(2).
+    pub(crate) fn show(&self, bytes: &[u8]) -> io::Result<()> {
+        let sent = rustix::net::send(&self.0, bytes, SendFlags::NOSIGNAL)?;
+        if sent == bytes.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+    }
+
+    /// Receives what was shown, which is there already.
+    pub(crate) fn receive_shown(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0_u8; FilterImage::MAX_SIZE + 1];
+        let (received, _) = rustix::net::recv(&self.0, &mut bytes[..], RecvFlags::DONTWAIT)?;
+        bytes.truncate(received);
+        Ok(bytes)
+    }
+
+    /// Receives the word to execute the program: whether the filter is to be shown.
+    pub(crate) fn expect_exec(&self) -> Result<bool, StepError> {
+        match self.next()?.0 {
+            Message::Exec => Ok(false),
+            Message::ExecShowing => Ok(true),
+            other => Err(Step::Handshake.refused("", format!("expected the word to start, got {other:?}"))),
+        }
     }
 
     /// Receives a message that must be the expected one; a failure of the other side becomes this side's.

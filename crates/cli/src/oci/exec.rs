@@ -131,7 +131,8 @@ fn execute(call: &Call, container: &Container, process: &Process) -> Outcome {
         bundle: container.record().bundle.clone(),
     };
     let subgroups = subgroups(arguments)?;
-    let target = Target { plan, pid, pidfd: pidfd.as_fd(), subgroups: subgroups.as_ref() };
+    let waits = container.status()? == Status::Created;
+    let target = Target { plan, pid, pidfd: pidfd.as_fd(), waits, subgroups: subgroups.as_ref() };
     let entering = start::enter(&target, process, io)?;
     let planned = plan.with_process(process.clone());
     let mut prover = Prover::entering(&planned, pid, preserved_fds)?;

@@ -25,7 +25,7 @@ impl FdInfo {
 }
 
 /// One open descriptor of a process.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Descriptor {
     /// Its number in that process.
     pub number: u32,

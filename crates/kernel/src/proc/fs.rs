@@ -73,6 +73,17 @@ impl ProcError {
         }
     }
 
+    /// Whether this process may not look.
+    #[must_use]
+    pub fn is_forbidden(&self) -> bool {
+        match self {
+            Self::Open { source, .. } | Self::Read { source, .. } => {
+                source.kind() == io::ErrorKind::PermissionDenied
+            }
+            _ => false,
+        }
+    }
+
     /// Whether the process is gone: nothing of it can be found, or it ended while its files were open (`ESRCH`).
     #[must_use]
     pub fn is_gone(&self) -> bool {

@@ -49,25 +49,7 @@ impl Planner<'_> {
         } else {
             added.difference(dropped)
         };
-        let set = kept.union(added);
-        self.refuse_tracers(set)?;
-        Ok(set)
-    }
-
-    /// A process that enters an ordinary user's container (`exec`, `--pid container:`) is open to tracers until it executes its
-    /// program, since the gate's own tracer has no rights over others. With CAP_SYS_PTRACE, which makes the kernel ask for
-    /// nothing else, the container could take it over while it is the user's still.
-    fn refuse_tracers(&self, set: CapSet) -> Result<(), PolicyError> {
-        if !(self.context.host.rootless && set.contains(Capability::SYS_PTRACE)) {
-            return Ok(());
-        }
-        let lack =
-            "an ordinary user's engine cannot keep the container's processes from tracing one that enters it";
-        Err(PolicyError::lacks(
-            "capability SYS_PTRACE",
-            lack,
-            "drop it (--cap-drop SYS_PTRACE), or run the engine as root",
-        ))
+        Ok(kept.union(added))
     }
 
     /// Read-only mounts do not go together with CAP_SYS_ADMIN: whoever has it in the user namespace that owns a mount namespace

@@ -90,22 +90,3 @@ fn groups_and_users_beyond_the_one_id_are_an_error() {
         assert!(text.contains("/etc/subuid"), "{text}");
     }
 }
-
-/// By the flag and by the zone alike; dropped, it stands in nobody's way.
-#[test]
-fn a_users_container_gets_no_sys_ptrace() {
-    let mut asked = request();
-    asked.cap_add = vec!["SYS_PTRACE".parse().unwrap()];
-    let given = zone_file("zone = \"z\"\n[process]\ncapabilities = [\"SYS_PTRACE\"]\n");
-    let of = |zone, request: &ContainerRequest| {
-        plan(zone, request, &context(rootless_host(), IdAllocation::OwnId, request))
-    };
-    let (default, plain) = (zone("default"), request());
-    for (zone, request) in [(&default, &asked), (&given, &plain)] {
-        let text = of(zone, request).unwrap_err().to_string();
-        assert!(text.contains("SYS_PTRACE") && text.contains("tracing one that enters"), "{text}");
-    }
-    let mut dropped = request();
-    dropped.cap_drop = vec!["SYS_PTRACE".parse().unwrap()];
-    of(&given, &dropped).unwrap();
-}

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use cofferdam_kernel::proc::{Descriptor, FileId, ProcDir};
 use rustix::fs::{AtFlags, FileType, StatxFlags, statx};
+use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 
 use super::gather::reading;
+use super::visit::as_its_root;
 use super::{Reading, Unreadable};
 
 /// What one of the links `exe`, `cwd` and `root` leads to.
@@ -33,16 +35,27 @@ pub struct OpenFiles {
     pub root: Reading<OpenFile>,
 }
 
-pub(super) fn read_files(process: &ProcDir) -> OpenFiles {
+pub(super) fn read_files(process: &ProcDir, pid: Pid) -> OpenFiles {
     OpenFiles {
-        descriptors: descriptors(process),
+        descriptors: descriptors(process, pid),
         exe: open_file(process, "exe"),
         cwd: open_file(process, "cwd"),
         root: open_file(process, "root"),
     }
 }
 
-fn descriptors(process: &ProcDir) -> Reading<Vec<(Descriptor, Option<u64>)>> {
+/// The list is its user's alone. An ordinary user may not see that of another id of the container's, but as the root of the
+/// container's user namespace.
+fn descriptors(process: &ProcDir, pid: Pid) -> Reading<Vec<(Descriptor, Option<u64>)>> {
+    match process.descriptors() {
+        Err(error) if error.is_forbidden() && !rustix::process::geteuid().is_root() => {
+            as_its_root(pid, || with_mounts(process, reading(process.descriptors())?))
+        }
+        other => with_mounts(process, reading(other)?),
+    }
+}
+
+fn with_mounts(process: &ProcDir, found: Vec<Descriptor>) -> Reading<Vec<(Descriptor, Option<u64>)>> {
     let with_mount = |descriptor: Descriptor| {
         if FileType::from_raw_mode(descriptor.mode) != FileType::Directory {
             return Ok((descriptor, None));
@@ -55,7 +68,7 @@ fn descriptors(process: &ProcDir) -> Reading<Vec<(Descriptor, Option<u64>)>> {
         };
         Ok((descriptor, mount))
     };
-    reading(process.descriptors())?.into_iter().map(with_mount).collect()
+    found.into_iter().map(with_mount).collect()
 }
 
 pub(super) fn open_file(process: &ProcDir, name: &str) -> Reading<OpenFile> {

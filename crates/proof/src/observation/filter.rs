@@ -26,7 +26,7 @@ pub(super) fn read_filters(pid: Pid, moment: Moment) -> Reading<Vec<Program>> {
                 None => return Err(Unreadable("the process did not stop within 2 seconds".to_owned())),
                 Some(Stop::Ended(_)) => return Err(Unreadable("the process ended".to_owned())),
                 Some(Stop::Signal(signal)) => (read_all(pid), signal),
-                Some(Stop::Interrupted | Stop::Call | Stop::Exec) => (read_all(pid), 0),
+                Some(Stop::Interrupted | Stop::Call | Stop::Exec | Stop::Cloned) => (read_all(pid), 0),
             };
             reading(tracee.detach(signal))?;
             filters

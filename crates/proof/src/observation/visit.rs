@@ -13,10 +13,14 @@ use cofferdam_confinement::Plan;
 use cofferdam_kernel::clone::{CloneRequest, Cloned, clone3, exit_now};
 use cofferdam_kernel::namespace::Namespace;
 use cofferdam_kernel::proc::ProcFs;
-use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, waitpid};
+use rustix::process::{
+    DumpableBehavior, Pid, PidfdFlags, WaitOptions, pidfd_open, set_dumpable_behavior, waitpid,
+};
 use rustix::thread::{
     CapabilitySet, ThreadNameSpaceType, move_into_link_name_space, move_into_thread_name_spaces,
 };
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::gather::reading;
 use super::{Inside, NamespaceIds, ObserveError, Reading, Unreadable};
@@ -133,13 +137,33 @@ fn send_thread(proc: &ProcFs, pidfd: &OwnedFd, kinds: &[Namespace], plan: &Plan)
 }
 
 fn send_child(proc: &ProcFs, pidfd: &OwnedFd, kinds: &[Namespace], plan: &Plan) -> Reading<Inside> {
+    in_child(pidfd, kinds, || read_here(proc, plan, kinds.contains(&Namespace::User)))
+}
+
+/// Reads as the root of the process's user namespace, by a child: some files in /proc are their process's user's alone.
+pub(super) fn as_its_root<T>(pid: Pid, read: impl FnOnce() -> Reading<T>) -> Reading<T>
+where
+    T: Serialize + DeserializeOwned,
+{
+    let pidfd = reading(pidfd_open(pid, PidfdFlags::empty()))?;
+    in_child(&pidfd, &[Namespace::User], read)
+}
+
+/// Reads in a child that enters these namespaces.
+fn in_child<T>(pidfd: &OwnedFd, kinds: &[Namespace], read: impl FnOnce() -> Reading<T>) -> Reading<T>
+where
+    T: Serialize + DeserializeOwned,
+{
     let (from_child, to_parent) = reading(rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC))?;
     match reading(clone3(&CloneRequest::default()))? {
         Cloned::Child => {
             drop(from_child);
-            let answer = enter(pidfd, kinds)
+            // The namespace's own root must not reach into this process (CVE-2016-9962).
+            let answer = set_dumpable_behavior(DumpableBehavior::NotDumpable)
+                .map_err(io::Error::from)
+                .and_then(|()| enter(pidfd, kinds))
                 .map_err(|error| cannot_enter(&error))
-                .and_then(|()| read_here(proc, plan, kinds.contains(&Namespace::User)))
+                .and_then(|()| read())
                 .map_err(|why| why.0);
             let sent =
                 serde_json::to_vec(&answer).is_ok_and(|text| File::from(to_parent).write_all(&text).is_ok());
@@ -151,7 +175,7 @@ fn send_child(proc: &ProcFs, pidfd: &OwnedFd, kinds: &[Namespace], plan: &Plan) 
             let read = reading(File::from(from_child).read_to_end(&mut text));
             reading(rustix::io::retry_on_intr(|| waitpid(Some(pid), WaitOptions::empty())))?;
             read?;
-            let answer: Result<Inside, String> = reading(serde_json::from_slice(&text))?;
+            let answer: Result<T, String> = reading(serde_json::from_slice(&text))?;
             answer.map_err(Unreadable)
         }
     }

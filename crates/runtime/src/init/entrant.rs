@@ -65,7 +65,7 @@ fn settle_and_execute(entrant: &mut Entrant<'_>) -> Result<Never, StepError> {
     }
     settings::apply(plan, process)?;
     Step::Handshake.run("that the process is ready", || entrant.channel.send(&Message::Ready, &[]))?;
-    entrant.channel.expect(&Message::Exec)?;
+    let shows_filter = entrant.channel.expect_exec()?;
     Becoming {
         last_hooks: None,
         process,
@@ -75,6 +75,7 @@ fn settle_and_execute(entrant: &mut Entrant<'_>) -> Result<Never, StepError> {
         preserved_fds: entrant.preserved_fds,
         supervision: entrant.supervision,
         channel: &entrant.channel,
+        shows_filter,
     }
     .become_program()
 }

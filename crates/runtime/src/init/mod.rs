@@ -43,6 +43,8 @@ pub(crate) struct Init<'a> {
     pub(crate) filter: Filter,
     /// Whether init opens the root and the mounts itself: the parent has no rights to.
     pub(crate) makes_sources: bool,
+    /// Whether the parent traces it from its clone on.
+    pub(crate) followed: bool,
     pub(crate) stdio: Option<Stdio>,
     pub(crate) preserved_fds: u32,
     pub(crate) supervision: Supervision,
@@ -69,7 +71,7 @@ fn build_and_execute(init: &mut Init<'_>) -> Result<Never, StepError> {
     // The parent's first message comes after the id maps are written.
     let mut sources = Sources::receive(&init.channel, plan)?;
     let clocks = Clocks::open(&plan.namespaces)?;
-    if !init.makes_sources {
+    if init.followed || !init.makes_sources {
         become_untraceable()?;
     }
     // Before the cgroup namespace, whose root is the group at the time it is made.
@@ -89,17 +91,17 @@ fn build_and_execute(init: &mut Init<'_>) -> Result<Never, StepError> {
     settings::apply(plan, &plan.process)?;
     close_what_is_not_needed(init, &label)?;
     Step::Handshake.run("that init is ready", || init.channel.send(&Message::Ready, &[]))?;
-    wait_for_start(init)?;
-    execute(init, &label)
+    let shows_filter = wait_for_start(init)?;
+    execute(init, &label, shows_filter)
 }
 
 /// From here on no process in a joined pid namespace may trace this one or open its /proc/PID/exe, which still is the
 /// host's program (CVE-2016-9962, CVE-2019-5736). Not before the id maps are written.
 ///
-/// Not for an ordinary user's container: the gate's own tracer could not attach to it either. What keeps others off there
-/// is that this process holds more capabilities than they do (ptrace(2), "Ptrace access mode checking"), which counts for
-/// nothing with a process that has CAP_SYS_PTRACE: `start::tracers` keeps the two apart. The program is a sealed copy if
-/// they could write to it.
+/// Without the host's rights the gate's own tracer cannot attach to it after that, so it does before (`start::following`). Where
+/// that cannot be, because another process will start the container, it stays open; what keeps others off there is that this
+/// process holds more capabilities than they do (ptrace(2), "Ptrace access mode checking"). That counts for nothing with
+/// a process that has CAP_SYS_PTRACE: `start::tracers` keeps the two apart.
 pub(crate) fn become_untraceable() -> Result<(), StepError> {
     Step::Handshake.run("not dumpable", || Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?))
 }
@@ -163,13 +165,14 @@ fn close_what_is_not_needed(init: &Init<'_>, label: &Label) -> Result<(), StepEr
     Step::Handshake.apply("close descriptors", || close_all_but(&keep))
 }
 
-/// Waits for the word to start: of this start's own parent, or of another process on the start socket.
-fn wait_for_start(init: &mut Init<'_>) -> Result<(), StepError> {
+/// Waits for the word to start: of this start's own parent, or of another process on the start socket. Gives whether that one
+/// wants to be shown the filter.
+fn wait_for_start(init: &mut Init<'_>) -> Result<bool, StepError> {
     if let Some(socket) = init.start_socket.take() {
         let connection = Step::Handshake.run("of the start", || accept_or_end(&socket))?;
         init.channel = Channel::from_socket(connection);
     }
-    init.channel.expect(&Message::Exec).map(drop)
+    init.channel.expect_exec()
 }
 
 /// Waits for a connection. Meanwhile the signals that end an ordinary process end this one: the first process of a pid
@@ -203,7 +206,7 @@ fn accept_or_end(socket: &OwnedFd) -> io::Result<OwnedFd> {
 }
 
 /// Becomes the program.
-fn execute(init: &Init<'_>, label: &Label) -> Result<Never, StepError> {
+fn execute(init: &Init<'_>, label: &Label, shows_filter: bool) -> Result<Never, StepError> {
     let plan = init.plan;
     Becoming {
         last_hooks: Some((plan, &init.bundle)),
@@ -214,6 +217,7 @@ fn execute(init: &Init<'_>, label: &Label) -> Result<Never, StepError> {
         preserved_fds: init.preserved_fds,
         supervision: init.supervision,
         channel: &init.channel,
+        shows_filter,
     }
     .become_program()
 }
@@ -229,6 +233,8 @@ struct Becoming<'a> {
     preserved_fds: u32,
     supervision: Supervision,
     channel: &'a Channel,
+    /// Whether the parent side is shown the filter before it is installed.
+    shows_filter: bool,
 }
 
 impl Becoming<'_> {
@@ -242,7 +248,7 @@ impl Becoming<'_> {
         // The folder may be one that only root can enter (an image's WORKDIR /root with another USER), or one that only the
         // final user can (a file system that squashes root).
         let entered = enter_working_directory(&process.cwd, process.create_cwd);
-        seal(process, self.filter, Moment::BeforeCredentials, self.channel)?;
+        seal(process, self.filter, Moment::BeforeCredentials, self.channel, self.shows_filter)?;
         credentials::take_on(process, self.setgroups, self.supervision)?;
         match entered {
             Err(error) if error.errno() == Some(libc::EACCES) => {
@@ -251,7 +257,7 @@ impl Becoming<'_> {
             other => other?,
         }
         let program = Program::find(process)?;
-        seal(process, self.filter, Moment::AfterCredentials, self.channel)?;
+        seal(process, self.filter, Moment::AfterCredentials, self.channel, self.shows_filter)?;
         if let Some((plan, bundle)) = self.last_hooks {
             run_last_hooks(plan, bundle)?;
         }

@@ -60,12 +60,14 @@ pub(crate) enum Moment {
     AfterCredentials,
 }
 
-/// Sets `no_new_privs` and installs the filter, if this is the moment for it; a listener is sent to the parent side.
+/// Sets `no_new_privs` and installs the filter, if this is the moment for it; a listener is sent to the parent side, to which
+/// the filter is shown before if it asks for that.
 pub(crate) fn seal(
     process: &Process,
     filter: &Filter,
     now: Moment,
     channel: &Channel,
+    shows_filter: bool,
 ) -> Result<(), StepError> {
     let when = if process.no_new_privileges { Moment::AfterCredentials } else { Moment::BeforeCredentials };
     if now != when {
@@ -74,7 +76,7 @@ pub(crate) fn seal(
     if process.no_new_privileges {
         Step::NoNewPrivileges.apply("", set_no_new_privileges)?;
     }
-    match filter.install()? {
+    match filter.install(shows_filter.then_some(channel))? {
         None => Ok(()),
         Some(listener) => {
             Step::Seccomp.run("listener", || channel.send(&Message::SeccompListener, &[listener.as_fd()]))

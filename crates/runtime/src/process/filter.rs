@@ -4,8 +4,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use cofferdam_confinement::seccomp::{self, Arch, Profile, Program};
-use cofferdam_kernel::seccomp::{FilterFlags, install};
+use cofferdam_kernel::seccomp::{FilterFlags, FilterImage};
 
+use crate::channel::Channel;
 use crate::step::{Step, StepError};
 
 /// A compiled filter, or none where the plan says unconfined.
@@ -33,12 +34,17 @@ impl Filter {
         Ok(Self { program: Some((compiled.program, flags)) })
     }
 
-    /// Installs it; gives the listener of a filter that notifies.
-    pub(crate) fn install(&self) -> Result<Option<OwnedFd>, StepError> {
+    /// Installs it; gives the listener of a filter that notifies. A tracer that may not read it back is shown it first: the same
+    /// bytes at the same place, with no other call in between.
+    pub(crate) fn install(&self, shown_to: Option<&Channel>) -> Result<Option<OwnedFd>, StepError> {
         let Some((program, flags)) = &self.program else { return Ok(None) };
         let mut listener = None;
         Step::Seccomp.apply("", || {
-            listener = install(program.instructions(), *flags).map_err(io::Error::other)?;
+            let image = FilterImage::of(program.instructions()).map_err(io::Error::other)?;
+            if let Some(channel) = shown_to {
+                channel.show(image.as_bytes())?;
+            }
+            listener = image.install(*flags).map_err(io::Error::other)?;
             Ok(())
         })?;
         Ok(listener)

@@ -7,16 +7,18 @@ use std::time::Duration;
 
 use cofferdam_confinement::{Plan, Process};
 use cofferdam_kernel::credentials::set_rlimit;
-use cofferdam_kernel::ptrace::{Call, Stop, Tracee};
+use cofferdam_kernel::ptrace::{Stop, Tracee};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
 use super::ending::wait_for_end;
+use super::following::{Attention, Made};
 use super::has_host_rights;
 use super::hooks::{ContainerState, HookFolder, Status, run_hooks};
 use super::owned_group::OwnedGroup;
 use super::permit::Permit;
+use super::witness::Witness;
 use crate::cgroup::Group;
 use crate::channel::{Channel, Message};
 use crate::rootfs::{Maker, map_ids_inside};
@@ -51,17 +53,31 @@ pub struct Created {
     channel: Channel,
     group: OwnedGroup,
     terminal: Option<OwnedFd>,
+    /// Where it is traced already: then this thread goes on with it up to the gate.
+    tracee: Option<Tracee>,
 }
 
+/// How long an entering process may take to be ready.
+const READY: u32 = Attention::seconds(10);
+
 impl Created {
-    pub(super) fn new(pid: Pid, pidfd: OwnedFd, channel: Channel, group: OwnedGroup) -> Self {
-        Self { held: Held { pid, pidfd: Some(pidfd) }, channel, group, terminal: None }
+    pub(super) fn new(made: Made, channel: Channel, group: OwnedGroup) -> Self {
+        let Made { pid, pidfd, tracee } = made;
+        Self { held: Held { pid, pidfd: Some(pidfd) }, channel, group, terminal: None, tracee }
+    }
+
+    /// Traces it from now on, if it is not traced already.
+    pub(super) fn trace(&mut self) -> Result<(), StepError> {
+        if self.tracee.is_none() {
+            self.tracee = Some(Step::Gate.run("trace init", || Tracee::seize(self.held.pid))?);
+        }
+        Ok(())
     }
 
     /// A container that another process created: its init waits on the other end of `channel`.
     #[must_use]
     pub fn adopt(pid: Pid, pidfd: OwnedFd, channel: OwnedFd, group: OwnedGroup) -> Self {
-        Self::new(pid, pidfd, Channel::from_socket(channel), group)
+        Self::new(Made { pid, pidfd, tracee: None }, Channel::from_socket(channel), group)
     }
 
     /// The first process.
@@ -96,6 +112,7 @@ impl Created {
 
     /// Waits until an entering process is ready.
     pub(super) fn serve_process(&mut self, process: &Process) -> Result<(), StepError> {
+        Attention { tracee: self.tracee.as_ref(), limit: Some(READY) }.until_readable(&self.channel)?;
         self.channel.expect(&Message::Ready)?;
         self.limit(process)
     }
@@ -103,6 +120,9 @@ impl Created {
     /// Answers init until it is ready.
     pub(super) fn serve(&mut self, plan: &Plan, bundle: &Path, maker: Maker<'_>) -> Result<(), StepError> {
         loop {
+            if self.tracee.is_some() {
+                Attention { tracee: self.tracee.as_ref(), limit: None }.until_readable(&self.channel)?;
+            }
             let (message, fds) = self.channel.next()?;
             match message {
                 Message::RuntimeHooks => {
@@ -179,9 +199,9 @@ impl Created {
     }
 
     /// The exec under a tracer that may not read filters back (only CAP_SYS_ADMIN of the host may): it watches init's
-    /// system calls and keeps the programs that init hands to seccomp(2) with success.
+    /// system calls and keeps the programs that init shows it and hands to seccomp(2) with success.
     fn exec_to_gate_witnessing(mut self) -> Result<Gated, StepError> {
-        let tracee = Step::Gate.run("trace init", || Tracee::seize(self.held.pid))?;
+        let tracee = self.take_tracee()?;
         Step::Gate.run("stop init", || tracee.interrupt())?;
         let mut witness = Witness::default();
         let mut told = false;
@@ -189,12 +209,14 @@ impl Created {
             match Step::Gate.run("wait for the exec", || tracee.wait())? {
                 Stop::Exec => break,
                 Stop::Ended(_) => return Err(self.why_ended()),
-                Stop::Call => Step::Gate.run("look at a call of init", || witness.look(&tracee))?,
+                Stop::Call => {
+                    Step::Gate.run("look at a call of init", || witness.look(&tracee, &self.channel))?;
+                }
                 Stop::Interrupted if !told => {
-                    self.channel.tell("of the exec", &Message::Exec, &[])?;
+                    self.channel.tell("of the exec", &Message::ExecShowing, &[])?;
                     told = true;
                 }
-                Stop::Interrupted => {}
+                Stop::Interrupted | Stop::Cloned => {}
                 Stop::Signal(signal) => {
                     Step::Gate.run("resume init", || tracee.resume_to_call(signal))?;
                     continue;
@@ -203,21 +225,30 @@ impl Created {
             Step::Gate.run("resume init", || tracee.resume_to_call(0))?;
         }
         self.check_silence()?;
-        Ok(Gated { created: self, tracee, witnessed: witness.installed })
+        Ok(Gated { created: self, tracee, witnessed: witness.into_installed() })
     }
 
     /// Traced before it goes on, so that it cannot get past its exec unseen.
-    fn begin_exec(&self) -> Result<Tracee, StepError> {
-        let tracee = Step::Gate.run("trace init", || Tracee::seize(self.held.pid))?;
+    fn begin_exec(&mut self) -> Result<Tracee, StepError> {
+        let tracee = self.take_tracee()?;
         self.channel.tell("of the exec", &Message::Exec, &[])?;
         Ok(tracee)
+    }
+
+    fn take_tracee(&mut self) -> Result<Tracee, StepError> {
+        match self.tracee.take() {
+            Some(tracee) => Ok(tracee),
+            None => Step::Gate.run("trace init", || Tracee::seize(self.held.pid)),
+        }
     }
 
     fn wait_for_exec(&mut self, tracee: &Tracee) -> Result<(), StepError> {
         loop {
             match Step::Gate.run("wait for the exec", || tracee.wait())? {
                 Stop::Exec => return Ok(()),
-                Stop::Interrupted | Stop::Call => Step::Gate.run("resume init", || tracee.resume(0))?,
+                Stop::Interrupted | Stop::Call | Stop::Cloned => {
+                    Step::Gate.run("resume init", || tracee.resume(0))?
+                }
                 Stop::Signal(signal) => Step::Gate.run("resume init", || tracee.resume(signal))?,
                 Stop::Ended(_) => return Err(self.why_ended()),
             }
@@ -246,7 +277,9 @@ impl Created {
             }
             match Step::Gate.run("wait for the filter", || tracee.wait_at_most(Duration::ZERO))? {
                 None => {}
-                Some(Stop::Interrupted | Stop::Call) => Step::Gate.run("resume init", || tracee.resume(0))?,
+                Some(Stop::Interrupted | Stop::Call | Stop::Cloned) => {
+                    Step::Gate.run("resume init", || tracee.resume(0))?
+                }
                 Some(Stop::Signal(signal)) => Step::Gate.run("resume init", || tracee.resume(signal))?,
                 Some(Stop::Ended(_)) => return Err(self.why_ended()),
                 Some(Stop::Exec) => return Err(Step::Seccomp.refused("", "the filter asks no agent")),
@@ -287,43 +320,6 @@ impl Created {
             }
         }
     }
-}
-
-/// The filters that a traced process was seen installing.
-#[derive(Debug, Default)]
-struct Witness {
-    /// Handed over in the call that the process is in.
-    pending: Option<Vec<u8>>,
-    /// Accepted by the kernel, oldest first: the bytes of their instructions.
-    installed: Vec<Vec<u8>>,
-}
-
-impl Witness {
-    fn look(&mut self, tracee: &Tracee) -> io::Result<()> {
-        match tracee.call()? {
-            Call::Entry { number, args: [operation, _, program, ..] }
-                if i64::try_from(number) == Ok(libc::SYS_seccomp)
-                    && operation == u64::from(libc::SECCOMP_SET_MODE_FILTER) =>
-            {
-                self.pending = Some(read_program(tracee, program)?);
-            }
-            Call::Entry { .. } => self.pending = None,
-            Call::Exit { result } => self.installed.extend(self.pending.take().filter(|_| result >= 0)),
-        }
-        Ok(())
-    }
-}
-
-/// Reads a `struct sock_fprog` and the instructions, of eight bytes each, that it points at. The process has one thread and
-/// is stopped inside the call: what is read is what the kernel gets.
-fn read_program(tracee: &Tracee, address: u64) -> io::Result<Vec<u8>> {
-    let header = tracee.read_memory(address, 16)?;
-    let (length, pointer) = match header.as_slice() {
-        [a, b, _, _, _, _, _, _, rest @ ..] => (u16::from_ne_bytes([*a, *b]), rest.try_into()),
-        _ => return Err(io::ErrorKind::UnexpectedEof.into()),
-    };
-    let pointer = u64::from_ne_bytes(pointer.map_err(io::Error::other)?);
-    tracee.read_memory(pointer, usize::from(length) * 8)
 }
 
 /// A container whose program has been executed and is stopped before its first instruction: everything that will

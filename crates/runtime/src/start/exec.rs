@@ -10,7 +10,7 @@ use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, dumpable_behavior, pidfd_send_signal, set_dumpable_behavior, waitid,
 };
 
-use super::join::receive_cloned;
+use super::following::{Made, as_parent, hide_followed, receive_from_joiner, tell_and_end};
 use super::owned_group::OwnedGroup;
 use super::{Created, StartIo, has_host_rights, own_program, set_oom_score, tracers};
 use crate::cgroup::Subgroups;
@@ -31,6 +31,8 @@ pub struct Target<'a> {
     pub pid: Pid,
     /// The handle of its first process.
     pub pidfd: BorrowedFd<'a>,
+    /// Whether its first process still is the runtime's, which waits to be started.
+    pub waits: bool,
     /// Groups below the container's own to join; without them, those that its first process is in.
     pub subgroups: Option<&'a Subgroups>,
 }
@@ -57,7 +59,7 @@ pub fn enter<'p>(target: &Target<'_>, process: &'p Process, io: StartIo) -> Resu
     let filter = Filter::compile(process.seccomp.as_ref())?;
     let proc = Step::Handshake.run("/proc", || Ok(ProcFs::open()?))?;
     let container = Step::Handshake.run("/proc of the container", || Ok(proc.process(target.pid)?))?;
-    tracers::check_entrant(&process.capabilities, &target.plan.process.capabilities, &container)?;
+    tracers::check_entrant(target, &process.capabilities)?;
     let kinds = namespaces_to_join(target.plan, &proc, &container)?;
     let console =
         if process.terminal { Some(open_terminal(target.plan, process, &container)?) } else { None };
@@ -76,11 +78,16 @@ pub fn enter<'p>(target: &Target<'_>, process: &'p Process, io: StartIo) -> Resu
         preserved_fds: io.preserved_fds,
         supervision: io.supervision,
     };
-    let (pid, pidfd) = clone_entrant(target, &kinds, &ours, entrant)?;
-    let mut created = Created::new(pid, pidfd, ours, group);
+    let made = clone_entrant(target, &kinds, &ours, entrant)?;
+    let (pid, followed) = (made.pid, made.tracee.is_some());
+    let mut created = Created::new(made, ours, group);
+    // Also where it was not followed: who may send signals in the container shall not stop it.
+    created.trace()?;
     created.proceed()?;
-    let dir = Step::Handshake.run("/proc of the process", || Ok(ProcFs::open()?.process(pid)?))?;
-    set_oom_score(process, &dir)?;
+    if !followed {
+        let dir = Step::Handshake.run("/proc of the process", || Ok(ProcFs::open()?.process(pid)?))?;
+        set_oom_score(process, &dir)?;
+    }
     created.set_terminal(master);
     Ok(Entering { process, created })
 }
@@ -127,20 +134,23 @@ fn clone_entrant(
     kinds: &[Namespace],
     channel: &Channel,
     entrant: Entrant<'_>,
-) -> Result<(Pid, OwnedFd), StepError> {
-    if has_host_rights() && kinds.contains(&Namespace::Pid) && entrant.process.cpu_affinity.is_none() {
-        return clone_into_pid_namespace(target, kinds, channel, entrant);
+) -> Result<Made, StepError> {
+    let followed = !has_host_rights();
+    if !followed && kinds.contains(&Namespace::Pid) && entrant.process.cpu_affinity.is_none() {
+        return clone_into_pid_namespace(target, kinds, channel, entrant).map(|(pid, pidfd)| Made {
+            pid,
+            pidfd,
+            tracee: None,
+        });
     }
     match Step::Clone.run("joiner", || clone3(&CloneRequest::default()))? {
         Cloned::Child => {
             channel.leave_to_parent();
-            joiner(target, kinds, entrant)
+            joiner(target, kinds, followed, entrant)
         }
-        Cloned::Parent { pidfd, .. } => {
+        Cloned::Parent { pid, pidfd } => {
             drop(entrant);
-            let told = receive_cloned(channel);
-            let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
-            told
+            receive_from_joiner(pid, &pidfd, channel, followed)
         }
     }
 }
@@ -195,8 +205,9 @@ fn clone_into_pid_namespace(
     }
 }
 
-fn joiner(target: &Target<'_>, kinds: &[Namespace], entrant: Entrant<'_>) -> ! {
-    let hidden = if has_host_rights() { init::become_untraceable() } else { Ok(()) };
+fn joiner(target: &Target<'_>, kinds: &[Namespace], followed: bool, entrant: Entrant<'_>) -> ! {
+    let hidden =
+        if followed { hide_followed(&entrant.channel, entrant.process) } else { init::become_untraceable() };
     let wanted: &Option<CpuAffinity> = &entrant.process.cpu_affinity;
     let cloned = hidden
         .and_then(|()| affinity::set(wanted.as_ref().and_then(|affinity| affinity.initial.as_deref())))
@@ -209,14 +220,9 @@ fn joiner(target: &Target<'_>, kinds: &[Namespace], entrant: Entrant<'_>) -> ! {
                 clone3(&CloneRequest { into_cgroup, sibling: true, ..CloneRequest::default() })
             })
         });
-    let (message, pidfd) = match cloned {
-        Ok(Cloned::Child) => init::enter(entrant),
-        Ok(Cloned::Parent { pid, pidfd }) => {
-            (Message::Cloned { pid: pid.as_raw_nonzero().get() }, Some(pidfd))
-        }
-        Err(error) => (Message::from(&error), None),
-    };
-    let fds: Vec<BorrowedFd<'_>> = pidfd.iter().map(AsFd::as_fd).collect();
-    let sent = entrant.channel.send(&message, &fds);
-    exit_now(i32::from(sent.is_err()))
+    match cloned.map(as_parent) {
+        Ok(None) => init::enter(entrant),
+        Ok(Some(cloned)) => tell_and_end(&entrant.channel, Ok(cloned)),
+        Err(error) => tell_and_end(&entrant.channel, Err(error)),
+    }
 }

@@ -1,16 +1,16 @@
 //! Namespaces that exist already: opened here, joined by a short-lived process that then clones init as our child.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use cofferdam_confinement::{NamespaceSource, Namespaces};
-use cofferdam_kernel::clone::{CloneRequest, Cloned, clone3, exit_now};
+use cofferdam_kernel::clone::{CloneRequest, Cloned, clone3};
 use cofferdam_kernel::namespace::{Namespace, join};
 use rustix::fs::{Mode, OFlags};
-use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
-use crate::channel::{Channel, Message};
+use super::following::{Made, as_parent, hide_followed, receive_from_joiner, tell_and_end};
+use crate::channel::Channel;
 use crate::init::{self, Init};
 use crate::step::{Step, StepError};
 
@@ -61,7 +61,8 @@ pub(super) fn clone_init(
     namespaces: u64,
     channel: &Channel,
     init: Init<'_>,
-) -> Result<(Pid, OwnedFd), StepError> {
+) -> Result<Made, StepError> {
+    let followed = init.followed;
     if joined.is_empty() {
         let request =
             CloneRequest { namespaces, into_cgroup: init.group.clone_into(), ..CloneRequest::default() };
@@ -70,7 +71,7 @@ pub(super) fn clone_init(
                 channel.leave_to_parent();
                 init::run(init)
             }
-            Cloned::Parent { pid, pidfd } => Ok((pid, pidfd)),
+            Cloned::Parent { pid, pidfd } => Ok(Made { pid, pidfd, tracee: None }),
         };
     }
     match Step::Clone.run("joiner", || clone3(&CloneRequest::default()))? {
@@ -78,18 +79,20 @@ pub(super) fn clone_init(
             channel.leave_to_parent();
             joiner(joined, namespaces, init)
         }
-        Cloned::Parent { pidfd, .. } => {
+        Cloned::Parent { pid, pidfd } => {
             drop(init);
-            let told = receive_cloned(channel);
-            let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
-            told
+            receive_from_joiner(pid, &pidfd, channel, followed)
         }
     }
 }
 
 /// The short-lived process between: joins, clones init as its sibling, tells and ends.
 fn joiner(joined: &Joined, namespaces: u64, init: Init<'_>) -> ! {
-    let hidden = if init.makes_sources { Ok(()) } else { init::become_untraceable() };
+    let hidden = match (init.followed, init.makes_sources) {
+        (true, _) => hide_followed(&init.channel, &init.plan.process),
+        (false, true) => Ok(()),
+        (false, false) => init::become_untraceable(),
+    };
     let cloned = hidden.and_then(|()| join_all(joined)).and_then(|()| {
         let request = CloneRequest {
             namespaces,
@@ -99,25 +102,9 @@ fn joiner(joined: &Joined, namespaces: u64, init: Init<'_>) -> ! {
         };
         Step::Clone.run("init", || clone3(&request))
     });
-    let (message, pidfd) = match cloned {
-        Ok(Cloned::Child) => init::run(init),
-        Ok(Cloned::Parent { pid, pidfd }) => {
-            (Message::Cloned { pid: pid.as_raw_nonzero().get() }, Some(pidfd))
-        }
-        Err(error) => (Message::from(&error), None),
-    };
-    let fds: Vec<BorrowedFd<'_>> = pidfd.iter().map(AsFd::as_fd).collect();
-    let sent = init.channel.send(&message, &fds);
-    exit_now(i32::from(sent.is_err()))
-}
-
-/// Waits for the joiner's word on which process it cloned.
-pub(super) fn receive_cloned(channel: &Channel) -> Result<(Pid, OwnedFd), StepError> {
-    let (message, fds) = channel.next()?;
-    let pidfd = fds.into_iter().next();
-    match (message, pidfd) {
-        (Message::Cloned { pid }, Some(pidfd)) => Pid::from_raw(pid).map(|pid| (pid, pidfd)),
-        _ => None,
+    match cloned.map(as_parent) {
+        Ok(None) => init::run(init),
+        Ok(Some(cloned)) => tell_and_end(&init.channel, Ok(cloned)),
+        Err(error) => tell_and_end(&init.channel, Err(error)),
     }
-    .ok_or_else(|| Step::Handshake.refused("of the joiner", "it did not tell which process it cloned"))
 }

@@ -4,6 +4,7 @@ mod as_root;
 mod created;
 mod ending;
 mod exec;
+mod following;
 mod hooks;
 pub(crate) mod id_map;
 mod join;
@@ -13,6 +14,7 @@ mod own_program;
 pub(crate) mod owned_group;
 mod permit;
 mod tracers;
+mod witness;
 
 pub use as_root::as_root_of;
 pub use created::{Created, Gated, Released};
@@ -113,12 +115,15 @@ pub fn begin(plan: &Plan, io: StartIo) -> Result<Building<'_>, StepError> {
     let group = OwnedGroup::create(&plan.cgroup)?;
     let (ours, theirs) = Step::Channel.run("between runtime and init", Channel::pair)?;
     let privileged = has_host_rights();
+    let stays = io.start_socket.is_none();
+    let followed = !privileged && stays && tells_no_one(plan);
     let in_child = Init {
         plan,
         channel: theirs,
         group: group.joiner()?,
         filter,
         makes_sources: !privileged,
+        followed,
         stdio: io.stdio,
         preserved_fds: io.preserved_fds,
         supervision: io.supervision,
@@ -126,14 +131,29 @@ pub fn begin(plan: &Plan, io: StartIo) -> Result<Building<'_>, StepError> {
         bundle: io.bundle.clone(),
     };
     let joined = join::open(&plan.namespaces)?;
-    tracers::check_joined(&joined)?;
+    if !(privileged || followed && plan.namespaces.user != NamespaceSource::Host) {
+        tracers::check_joined(plan, &joined)?;
+    }
     let flags = new_namespaces(plan);
-    let (pid, pidfd) = join::clone_init(&joined, flags, &ours, in_child)?;
-    let created = Created::new(pid, pidfd, ours, group);
+    let made = join::clone_init(&joined, flags, &ours, in_child)?;
+    let mut created = Created::new(made, ours, group);
+    // Whoever has rights in a pid namespace that is joined could stop it for ever: its tracer lets it on.
+    if followed || stays && joins(plan) {
+        created.trace()?;
+    }
     // What cannot be done for an init that has ended is not the reason: its own is.
-    let userns = set_up(plan, &created, privileged)
+    let userns = set_up(plan, &created, privileged, followed)
         .map_err(|error| created.channel().reported_failure().unwrap_or(error))?;
     Ok(Building { plan, created, bundle: io.bundle, userns, privileged })
+}
+
+/// Whether no program is told init's number before it runs: hooks of the runtime's side want to find its namespaces in /proc.
+fn tells_no_one(plan: &Plan) -> bool {
+    plan.hooks.prestart.is_empty() && plan.hooks.create_runtime.is_empty()
+}
+
+fn joins(plan: &Plan) -> bool {
+    Namespace::ALL.into_iter().any(|kind| matches!(plan.namespaces.source(kind), NamespaceSource::Join(_)))
 }
 
 fn maker<'a>(plan: &'a Plan, userns: Option<&'a OwnedFd>, privileged: bool) -> Maker<'a> {
@@ -143,14 +163,22 @@ fn maker<'a>(plan: &'a Plan, userns: Option<&'a OwnedFd>, privileged: bool) -> M
 
 /// What only this side can do for the waiting init: id maps, limits above its own rights, sources. Gives the container's user
 /// namespace, where it has one and this side makes its mounts.
-fn set_up(plan: &Plan, created: &Created, privileged: bool) -> Result<Option<OwnedFd>, StepError> {
+fn set_up(
+    plan: &Plan,
+    created: &Created,
+    privileged: bool,
+    followed: bool,
+) -> Result<Option<OwnedFd>, StepError> {
     let process = Step::Handshake
         .run("/proc of init", || Ok(ProcFs::open().and_then(|proc| proc.process(created.pid()))?))?;
     // The maps of a joined namespace are written already.
     if let (NamespaceSource::New, Some(maps)) = (&plan.namespaces.user, &plan.namespaces.id_maps) {
         id_map::write(&process, created.pid(), maps)?;
     }
-    set_oom_score(&plan.process, &process)?;
+    // Of an init that was cloned by a followed joiner this is set, and its files are out of reach.
+    if !(followed && joins(plan)) {
+        set_oom_score(&plan.process, &process)?;
+    }
     net_devices::move_all(plan, &process)?;
     if !(privileged && plan.namespaces.mount.is_new()) {
         let message = Message::Sources { slots: Vec::new(), more: false };
