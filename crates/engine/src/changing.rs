@@ -41,7 +41,13 @@ impl Engine {
         let mut plan = read_plan(&dir)?;
         let zone = self.zones().load(&definition.record.zone)?;
         let devices = host_devices(&definition.request, &zone);
-        let planned = plan_limits(&zone, &definition.request, &facts::gather()?, &devices, &plan.cgroup)?;
+        let planned = plan_limits(
+            &zone,
+            &definition.request,
+            &facts::gather(&definition.request)?,
+            &devices,
+            &plan.cgroup,
+        )?;
         if running && planned != plan.cgroup {
             self.limit_live(id, &planned)?;
         }

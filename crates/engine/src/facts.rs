@@ -3,16 +3,32 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use cofferdam_confinement::resources::NumberList;
 use cofferdam_kernel::capability::CapSet;
 use cofferdam_kernel::credentials::rlimit;
 use cofferdam_kernel::version::kernel_version;
-use cofferdam_policy::{CgroupMode, HostFacts, IdAllocation, IdRange};
+use cofferdam_policy::{CgroupMode, ContainerRequest, HostFacts, IdAllocation, IdRange};
 use cofferdam_runtime::cgroup::Layout;
 
 use crate::error::{Error, Result};
 
-/// Looks at the host. Cheap: it is done at each start.
-pub(crate) fn gather() -> Result<HostFacts> {
+/// Looks at the host for a request. Cheap: it is done at each start.
+pub(crate) fn gather(request: &ContainerRequest) -> Result<HostFacts> {
+    let sets = &request.resources;
+    let mut facts = gather_plain()?;
+    if sets.cpuset_cpus.is_some() || sets.cpuset_mems.is_some() {
+        facts.online_cpus = online("/sys/devices/system/cpu/online");
+        facts.online_mems = online("/sys/devices/system/node/online");
+    }
+    Ok(facts)
+}
+
+/// A list of numbers; none where the kernel has no such list, as one without memory nodes.
+fn online(file: &str) -> Option<NumberList> {
+    NumberList::try_from(std::fs::read_to_string(file).ok()?).ok()
+}
+
+fn gather_plain() -> Result<HostFacts> {
     let uid = rustix::process::geteuid().as_raw();
     let rootless = uid != 0;
     let (cgroup_mode, cgroup_controllers, cgroup_delegated) = cgroups(uid);
@@ -33,6 +49,8 @@ pub(crate) fn gather() -> Result<HostFacts> {
         oom_score_adj: own_oom_score(),
         cpus: std::thread::available_parallelism()
             .map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX)),
+        online_cpus: None,
+        online_mems: None,
         memory: u64::from(machine.mem_unit).saturating_mul(machine.totalram),
         tools: if rootless { tools() } else { BTreeSet::new() },
     })

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use cofferdam_confinement::network::AddressRange;
+use cofferdam_confinement::resources::NumberList;
 use cofferdam_confinement::{DeviceKind, IdMaps, Mount, Root, WindowSize};
 use cofferdam_kernel::capability::CapSet;
 use cofferdam_kernel::namespace::Namespace;
@@ -86,6 +87,12 @@ pub struct HostFacts {
     pub oom_score_adj: i32,
     /// Online processors.
     pub cpus: u32,
+    /// Which processors are online; read only where a set of them is asked for.
+    #[serde(default)]
+    pub online_cpus: Option<NumberList>,
+    /// Which memory nodes are online; read only where a set of them is asked for.
+    #[serde(default)]
+    pub online_mems: Option<NumberList>,
     /// Bytes of memory.
     pub memory: u64,
     /// Optional tools that were found (`newuidmap`, `newgidmap`, `apparmor_parser`, ...).

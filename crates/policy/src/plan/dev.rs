@@ -6,14 +6,16 @@ use cofferdam_names::ContainerPath;
 use super::{Planner, PolicyError, mounts, path};
 use crate::DeviceRequest;
 
-/// What tells of the host or reaches it: Docker 28's list.
-const MASKED: [&str; 12] = [
+/// What tells of the host or reaches it: Docker 28's list, and how busy the host is, where everybody may make the kernel keep
+/// watches (/proc/pressure).
+const MASKED: [&str; 13] = [
     "/proc/acpi",
     "/proc/asound",
     "/proc/interrupts",
     "/proc/kcore",
     "/proc/keys",
     "/proc/latency_stats",
+    "/proc/pressure",
     "/proc/sched_debug",
     "/proc/scsi",
     "/proc/timer_list",
@@ -56,6 +58,8 @@ impl Planner<'_> {
                 let ceiling = format!("devices.access allows {:?} there", rule.value.to_string());
                 return Err(self.beyond(asked, &rule.place, ceiling));
             }
+            // Every container has it: another node of the same device opens nothing.
+            None if Device::defaults().any(|own| own.host_path == request.host) => {}
             None => return Err(self.beyond(asked, &rules.place, "devices.access does not name it")),
         }
         let found = self.context.host_devices.get(&request.host);

@@ -176,10 +176,34 @@ impl LimitPlanner<'_> {
             shares: shares.map_err(|error| PolicyError::invalid("--cpu-shares", error.to_string()))?,
             quota,
             period,
-            cpus: list("--cpuset-cpus", &asked.cpuset_cpus)?,
-            mems: list("--cpuset-mems", &asked.cpuset_mems)?,
+            cpus: self.available(
+                "--cpuset-cpus",
+                list("--cpuset-cpus", &asked.cpuset_cpus)?,
+                &self.host.online_cpus,
+            )?,
+            mems: self.available(
+                "--cpuset-mems",
+                list("--cpuset-mems", &asked.cpuset_mems)?,
+                &self.host.online_mems,
+            )?,
             ..Cpu::default()
         })
+    }
+
+    /// The set, if the host has all of it.
+    fn available(
+        &self,
+        flag: &str,
+        set: Option<NumberList>,
+        online: &Option<NumberList>,
+    ) -> Result<Option<NumberList>, PolicyError> {
+        match (&set, online) {
+            (Some(asked), Some(online)) if !asked.is_subset(online) => {
+                let rule = format!("this host has {online}");
+                Err(PolicyError::invalid(format!("{flag} {asked}"), rule))
+            }
+            _ => Ok(set),
+        }
     }
 
     /// Processor time per period.

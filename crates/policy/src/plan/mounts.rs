@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use cofferdam_confinement::{
-    AccessTime, Flag, IdMaps, Mount, MountFlags, MountIdMap, MountKind, Namespaces, Propagation,
+    AccessTime, Flag, IdMaps, Mount, MountFlags, MountIdMap, MountKind, NamespaceSource, Namespaces,
+    Propagation,
 };
 use cofferdam_names::ContainerPath;
 
@@ -58,7 +59,8 @@ impl Planner<'_> {
         let user = self.user_mounts()?;
         let taken = |target: &ContainerPath| user.iter().any(|mount| mount.target == *target);
         let mut mounts = self.context.image_mounts.clone();
-        mounts.extend(self.system_mounts(maps)?.into_iter().filter(|mount| !taken(&mount.target)));
+        mounts
+            .extend(self.system_mounts(maps, namespaces)?.into_iter().filter(|mount| !taken(&mount.target)));
         let mut outer: Vec<Mount> =
             self.etc_mounts(namespaces)?.into_iter().filter(|mount| !taken(&mount.target)).collect();
         outer.extend(user);
@@ -67,7 +69,7 @@ impl Planner<'_> {
         Ok(mounts)
     }
 
-    fn system_mounts(&self, maps: &IdMaps) -> Result<Vec<Mount>, PolicyError> {
+    fn system_mounts(&self, maps: &IdMaps, namespaces: &Namespaces) -> Result<Vec<Mount>, PolicyError> {
         let inert = MountFlags::inert();
         let dev = MountFlags {
             nosuid: Flag::Set,
@@ -97,11 +99,34 @@ impl Planner<'_> {
             });
         }
         mounts.push(filesystem("/dev/mqueue", "mqueue", &[], inert)?);
-        if self.request.namespaces.ipc != Some(NamespaceMode::None) {
+        if let NamespaceSource::Join(file) = &namespaces.ipc {
+            mounts.push(self.shared_memory(file, inert)?);
+        } else if self.request.namespaces.ipc != Some(NamespaceMode::None) {
             let size = format!("size={}", self.request.shm_size.unwrap_or(SHM_SIZE).0);
             mounts.push(filesystem("/dev/shm", "tmpfs", &["mode=1777", &size], inert)?);
         }
         Ok(mounts)
+    }
+
+    /// The /dev/shm of the container whose IPC namespace is joined: that of the process whose namespace's file this is.
+    fn shared_memory(&self, ipc: &Path, flags: MountFlags) -> Result<Mount, PolicyError> {
+        if self.request.shm_size.is_some() {
+            let rule = "the /dev/shm of another container is not this one's to size";
+            return Err(PolicyError::invalid("--shm-size", rule));
+        }
+        let process = ipc.ancestors().nth(2).unwrap_or(ipc);
+        Ok(Mount {
+            target: path("/dev/shm")?,
+            kind: MountKind::Bind {
+                source: process.join("root/dev/shm"),
+                resolved: false,
+                recursive: false,
+                id_map: MountIdMap::None,
+            },
+            flags,
+            recursive_flags: MountFlags::KEEP,
+            propagation: vec![Propagation::Rprivate],
+        })
     }
 
     /// The files that the engine writes for each container.

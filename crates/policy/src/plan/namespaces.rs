@@ -72,15 +72,17 @@ impl Planner<'_> {
         let asked = format!("--{}={mode}", flag(kind));
         match (mode, kind) {
             (NamespaceMode::Private, _) | (NamespaceMode::None, Namespace::Ipc) => Ok(None),
-            (NamespaceMode::Shareable | NamespaceMode::Container(_), Namespace::Ipc) => {
-                Err(PolicyError::not_built(asked, "/dev/shm cannot be shared between containers"))
-            }
+            (NamespaceMode::Shareable, Namespace::Ipc) => Ok(None),
             (NamespaceMode::Container(_), Namespace::Cgroup)
             | (NamespaceMode::None | NamespaceMode::Shareable, _) => {
                 Err(PolicyError::invalid(asked, "this namespace has no such mode"))
             }
             (NamespaceMode::Container(name), _) => {
                 let other = self.joined(&asked, name)?;
+                if kind == Namespace::Ipc && !other.ipc_shareable {
+                    let rule = format!("{name} was not started with --ipc shareable");
+                    return Err(PolicyError::invalid(asked, rule));
+                }
                 *namespaces.source_mut(kind) = join(other, kind, &asked)?;
                 Ok(Some(other))
             }

@@ -10,8 +10,8 @@ use crate::zone::MountAccess;
 use crate::{BindRecursion, TmpfsOptions, VolumeKind, VolumeRequest};
 
 /// What a user's mount may not replace: the runtime and the container's own view of the kernel rely on them
-/// (CVE-2019-19921: a volume over /proc redirects the label's write).
-const RESERVED: [&str; 2] = ["/proc", "/sys"];
+/// (CVE-2019-19921: a volume over /proc redirects the label's write; terminals are looked for in /dev/pts).
+const RESERVED: [&str; 3] = ["/dev/pts", "/proc", "/sys"];
 
 /// Mounts a folder of a volume in its place. A container that shares the volume may put a link there, before or while it is
 /// opened: so none is followed (CVE-2024-23653 and its like are of paths that were checked first and opened later).
@@ -194,7 +194,10 @@ impl Planner<'_> {
             return Err(self.beyond(format!("{asked}: suid"), &rule.place, ceiling));
         }
         let mut words = vec![format!("mode={:o}", options.mode.unwrap_or(0o1777))];
-        words.extend(options.size.map(|size| format!("size={}", size.0)));
+        let percent = |percent: u32| self.context.host.memory / 100 * u64::from(percent);
+        let size = options.size.map(|size| size.0).or(options.size_percent.map(percent));
+        words.extend(size.map(|size| format!("size={size}")));
+        words.extend(options.blocks.map(|blocks| format!("nr_blocks={blocks}")));
         words.extend(options.uid.map(|uid| format!("uid={uid}")));
         words.extend(options.gid.map(|gid| format!("gid={gid}")));
         words.extend(options.inodes.map(|inodes| format!("nr_inodes={inodes}")));
@@ -212,6 +215,8 @@ impl Planner<'_> {
                 nosuid: flag(!options.suid),
                 nodev: Flag::Set,
                 noexec: flag(!options.exec),
+                nodiratime: flag(options.nodiratime),
+                access_time: options.access_time,
                 ..MountFlags::KEEP
             },
             recursive_flags: MountFlags::KEEP,
@@ -236,7 +241,7 @@ fn target_of(asked: &str, target: &ContainerPath) -> Result<ContainerPath, Polic
         target.as_str().strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
     if target.as_str() == "/" || target.as_str() == "/dev" || RESERVED.iter().any(|folder| below(folder)) {
-        let rule = "a volume is not mounted over the root, /dev, or anything below /proc or /sys";
+        let rule = "a volume is not mounted over the root, /dev, or anything below /dev/pts, /proc or /sys";
         return Err(PolicyError::invalid(asked, rule));
     }
     Ok(target)

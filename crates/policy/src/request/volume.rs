@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use cofferdam_confinement::Propagation;
+use cofferdam_confinement::{AccessTime, Propagation};
 use cofferdam_names::ContainerPath;
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,14 @@ pub enum BindRecursion {
 pub struct TmpfsOptions {
     /// Bytes; absent for the kernel's half of the memory, inside the container's memory limit.
     pub size: Option<ByteSize>,
+    /// The size as a part of the host's memory, in percent.
+    pub size_percent: Option<u32>,
+    /// Most blocks, of a page each.
+    pub blocks: Option<u64>,
+    /// When the times of access are written.
+    pub access_time: Option<AccessTime>,
+    /// `nodiratime`
+    pub nodiratime: bool,
     /// Permission bits of its root.
     pub mode: Option<u32>,
     /// Owner of its root, as the container sees it.
@@ -216,16 +224,16 @@ impl FromStr for TmpfsRequest {
         let target = target.parse().map_err(|_| refuse("its target in the container is an absolute path"))?;
         let mut options = TmpfsOptions::default();
         for word in words.split(',').filter(|word| !word.is_empty()) {
-            options.apply(word).ok_or_else(|| {
-                refuse("it has an option that is not size, mode, uid, gid, nr_inodes, ro, rw, [no]exec, [no]suid, [no]dev")
-            })?;
+            options.apply(word).map_err(refuse)?;
         }
         Ok(Self { target, options })
     }
 }
 
 impl TmpfsOptions {
-    fn apply(&mut self, word: &str) -> Option<()> {
+    fn apply(&mut self, word: &str) -> Result<(), &'static str> {
+        const KNOWN: &str = "its options are size, mode, uid, gid, nr_inodes, nr_blocks, ro, rw, [no]exec, [no]suid, [no]dev, \
+            async, relatime, [no]atime, strictatime, [no]diratime";
         match word.split_once('=') {
             None => match word {
                 "ro" => self.readonly = true,
@@ -236,17 +244,49 @@ impl TmpfsOptions {
                 "nosuid" => self.suid = false,
                 "dev" => self.dev = true,
                 "nodev" => self.dev = false,
-                _ => return None,
+                "async" => {}
+                "atime" | "relatime" => self.access_time = Some(AccessTime::Relatime),
+                "noatime" => self.access_time = Some(AccessTime::Noatime),
+                "strictatime" => self.access_time = Some(AccessTime::Strictatime),
+                "nodiratime" => self.nodiratime = true,
+                "diratime" => self.nodiratime = false,
+                "sync" => return Err("nothing of a tmpfs is written anywhere, so there is no sync"),
+                _ => return Err(KNOWN),
             },
-            Some(("size", value)) => self.size = Some(value.parse().ok()?),
-            Some(("mode", value)) => self.mode = Some(parse_mode(value)?),
-            Some(("uid", value)) => self.uid = Some(value.parse().ok()?),
-            Some(("gid", value)) => self.gid = Some(value.parse().ok()?),
-            Some(("nr_inodes", value)) => self.inodes = Some(value.parse::<ByteSize>().ok()?.0),
-            Some(_) => return None,
+            Some(("size", value)) => self.apply_size(value)?,
+            Some(("mode", value)) => {
+                self.mode = Some(parse_mode(value).ok_or("its mode is octal, at most 7777")?);
+            }
+            Some(("uid", value)) => self.uid = Some(value.parse().map_err(|_| "its uid is a number")?),
+            Some(("gid", value)) => self.gid = Some(value.parse().map_err(|_| "its gid is a number")?),
+            Some(("nr_inodes", value)) => self.inodes = Some(count(value, "its nr_inodes is a number")?),
+            Some(("nr_blocks", value)) => self.blocks = Some(count(value, "its nr_blocks is a number")?),
+            Some(("mpol", _)) => {
+                return Err("a tmpfs cannot choose memory nodes here (mpol): give --cpuset-mems");
+            }
+            Some(_) => return Err(KNOWN),
         }
-        Some(())
+        Ok(())
     }
+
+    /// A number of bytes, or a part of the host's memory.
+    fn apply_size(&mut self, value: &str) -> Result<(), &'static str> {
+        const RULE: &str =
+            "its size is a number of bytes such as 64m, or a part of the memory from 1% to 100%";
+        (self.size, self.size_percent) = match value.strip_suffix('%') {
+            None => (Some(value.parse().map_err(|_| RULE)?), None),
+            Some(number) => {
+                let percent = number.parse().ok().filter(|percent| (1..=100).contains(percent));
+                (None, Some(percent.ok_or(RULE)?))
+            }
+        };
+        Ok(())
+    }
+}
+
+/// A number, with a letter for thousands as the kernel takes it.
+fn count(text: &str, rule: &'static str) -> Result<u64, &'static str> {
+    text.parse::<ByteSize>().map(|count| count.0).map_err(|_| rule)
 }
 
 /// Permission bits in octal.
@@ -288,6 +328,17 @@ mod tests {
             ..TmpfsOptions::default()
         };
         assert_eq!(tmpfs.options, expected);
+        let tmpfs: TmpfsRequest = "/run:size=10%,noatime,nr_blocks=2k,async".parse().unwrap();
+        let expected = TmpfsOptions {
+            size_percent: Some(10),
+            access_time: Some(AccessTime::Noatime),
+            blocks: Some(2048),
+            ..TmpfsOptions::default()
+        };
+        assert_eq!(tmpfs.options, expected);
+        let told = |text: &str| text.parse::<TmpfsRequest>().unwrap_err().to_string();
+        assert!(told("/run:mode=999").contains("octal") && told("/run:size=0%").contains("1% to 100%"));
+        assert!(told("/run:mpol=bind:0").contains("cpuset-mems") && told("/run:sync").contains("no sync"));
         for bad in ["run", "/run:x", "/run:size=x", "/run:mode=9", "/run:mode=77777"] {
             assert!(bad.parse::<TmpfsRequest>().is_err(), "{bad}");
         }

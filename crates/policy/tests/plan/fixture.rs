@@ -27,6 +27,8 @@ pub fn host() -> HostFacts {
         nofile_hard: 20_000,
         oom_score_adj: 0,
         cpus: 2,
+        online_cpus: Some("0-1".try_into().unwrap()),
+        online_mems: Some("0".try_into().unwrap()),
         memory: 24 << 30,
         tools: BTreeSet::new(),
     }

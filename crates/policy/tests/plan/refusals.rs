@@ -64,6 +64,63 @@ fn loosening_is_refused_in_every_built_in_zone() {
     );
 }
 
+/// As with Docker, a container says at its start that others may come to its IPC.
+#[test]
+fn ipc_is_shared_by_who_says_so() {
+    let sharing = asking(|r| r.namespaces.ipc = Some(option_mode("container:x")));
+    let text = refused(&zone("default"), &sharing);
+    assert!(text.contains("x was not started with --ipc shareable"), "{text}");
+    let mut context = context_on(host(), &sharing);
+    for other in context.joined.values_mut() {
+        other.ipc_shareable = true;
+    }
+    let planned = plan(&zone("default"), &sharing, &context).unwrap().into_plan();
+    let shm = planned.mounts.iter().find(|mount| mount.target.as_str() == "/dev/shm").unwrap();
+    let shared = std::path::Path::new("/proc/7/root/dev/shm");
+    assert!(matches!(&shm.kind, cofferdam_confinement::MountKind::Bind { source, .. } if source == shared));
+    let sized = ContainerRequest { shm_size: Some("1m".parse().unwrap()), ..sharing };
+    assert!(plan(&zone("default"), &sized, &context).unwrap_err().to_string().contains("--shm-size"));
+    let shareable = asking(|r| r.namespaces.ipc = Some(option_mode("shareable")));
+    assert!(try_plan(&zone("strict"), &shareable).is_ok(), "it is private until somebody comes");
+}
+
+#[test]
+fn processors_that_the_host_lacks_are_told() {
+    let asked = |cpus: &str, mems: &str| {
+        let mut request = request();
+        request.resources.cpuset_cpus = Some(cpus.to_owned());
+        request.resources.cpuset_mems = Some(mems.to_owned());
+        request
+    };
+    assert!(try_plan(&zone("default"), &asked("0-1", "0")).is_ok());
+    let text = refused(&zone("default"), &asked("7", "0"));
+    assert_eq!(text, "--cpuset-cpus 7: this host has 0-1");
+    assert!(refused(&zone("default"), &asked("0", "0-1")).contains("--cpuset-mems 0-1: this host has 0"));
+}
+
+/// A second node of what stands in every /dev is not looser; nothing else is let in by that.
+#[test]
+fn a_device_that_every_container_has_needs_no_zone() {
+    let asking = |device: &str| {
+        let mut request = request();
+        request.devices = vec![device.parse().unwrap()];
+        request
+    };
+    for device in ["/dev/null", "/dev/zero:/dev/zzz:r"] {
+        assert!(try_plan(&zone("strict"), &asking(device)).is_ok(), "{device}");
+    }
+    assert!(refused(&zone("default"), &asking("/dev/kmsg:/dev/null")).contains("devices.access"));
+}
+
+#[test]
+fn no_volume_stands_over_the_terminals() {
+    let mut request = request();
+    request.volumes = vec!["/srv:/dev/pts".parse().unwrap()];
+    assert!(refused(&zone("default"), &request).contains("/dev/pts"));
+    request.volumes = vec!["/srv:/dev/shm".parse().unwrap()];
+    assert!(try_plan(&zone("default"), &request).is_ok());
+}
+
 fn option_mode(text: &str) -> cofferdam_policy::NamespaceMode {
     text.parse().unwrap()
 }
@@ -72,7 +129,6 @@ fn option_mode(text: &str) -> cofferdam_policy::NamespaceMode {
 fn what_is_not_built_is_refused_and_not_ignored() {
     let zone = zone("default");
     for (word, request) in [
-        ("--ipc=container", asking(|r| r.namespaces.ipc = Some(option_mode("container:x")))),
         ("label", asking(|r| r.security_options = vec!["label=type:x_t".parse().unwrap()])),
         ("--cpu-rt", asking(|r| r.resources.cpu_rt_runtime = Some(1))),
     ] {

@@ -6,6 +6,7 @@ mod attributes;
 mod cgroup_mount;
 mod copy_up;
 mod dev_tree;
+mod foreign;
 mod overlay;
 pub mod root_dir;
 mod sources;

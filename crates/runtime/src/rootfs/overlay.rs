@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use cofferdam_kernel::clone::{CloneRequest, Cloned, clone3, exit_now};
 use cofferdam_kernel::mount::{
-    Attributes, Depth, PropagationType, attach, clone_tree, new_filesystem, set_id_map, set_propagation,
+    Attribute, Attributes, Depth, PropagationType, attach, clone_tree, new_filesystem, set_id_map,
+    set_propagation,
 };
 use cofferdam_kernel::namespace::Namespace;
 use cofferdam_kernel::version::kernel_version;
@@ -75,7 +76,13 @@ impl Overlay<'_> {
         options.extend(self.volatile.then(|| "volatile".to_owned()));
         options.extend(self.userxattr.then(|| "userxattr".to_owned()));
         let options = options.iter().map(String::as_str);
-        Step::Root.run("overlay", || new_filesystem("overlay", "overlay", options, Attributes::NONE))
+        // Nodes stand in /dev alone: one that came into a layer or was made there from outside opens nothing.
+        let mut attributes = Attributes::NONE;
+        Step::Root.apply("without device nodes", || {
+            attributes = attributes.with(Attribute::Nodev);
+            Ok(())
+        })?;
+        Step::Root.run("overlay", || new_filesystem("overlay", "overlay", options, attributes))
     }
 
     /// [`Overlay::mount`] by a short-lived process that attaches the layers in a mount namespace of its own: nobody else sees

@@ -19,6 +19,7 @@ use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, StatVfsMountFlags, StatxFlags,
 
 use super::attributes::{attributes, set_base};
 use super::dev_tree;
+use super::foreign;
 use super::overlay::Overlay;
 use super::root_dir::RootDir;
 use crate::channel::{Channel, MAX_FDS, Message};
@@ -104,8 +105,11 @@ impl Sources {
             }
         }
         if !plan.masked_paths.is_empty() {
+            // The container's own node where there is one: watches and locks on the host's would tell of the host.
+            let own = dev.and_then(|dev| sources.mounts.get(dev)?.as_ref());
             let null = Step::MaskPath.run("/dev/null", || {
-                let null = clone_tree(CWD, "/dev/null", Depth::One)?;
+                let own = own.and_then(|dev| clone_tree(dev, "null", Depth::One).ok());
+                let null = own.map_or_else(|| clone_tree(CWD, "/dev/null", Depth::One), Ok)?;
                 set_propagation(&null, Depth::One, PropagationType::Private)?;
                 Ok(null)
             })?;
@@ -210,6 +214,12 @@ pub(super) fn open_host(path: &Path) -> std::io::Result<OwnedFd> {
 /// A bind of the host's files, detached; none for a mount of another kind.
 pub(super) fn bind(plan: &Plan, mount: &Mount, maker: Maker<'_>) -> Result<Option<OwnedFd>, StepError> {
     let MountKind::Bind { source, resolved, recursive, id_map } = &mount.kind else { return Ok(None) };
+    if let Some((namespace, path)) = foreign::shared_memory(plan, mount, source) {
+        let fd = foreign::clone_there(&namespace, &path)?;
+        Step::MountSource.run(source.display(), || set_base(plan.root.propagation, &fd))?;
+        set_flags(mount, &fd)?;
+        return Ok(Some(fd));
+    }
     let fd = Step::MountSource.run(source.display(), || {
         let origin = if *resolved { open_without_links(source)? } else { open_host(source)? };
         if plan.namespaces.user != NamespaceSource::Host {
