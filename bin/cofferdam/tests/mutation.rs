@@ -189,6 +189,8 @@ const UNREACHED: &[(&str, &str)] = &[
     ("network", "a bundle has none: tests/network.rs leaves out each of its steps"),
     ("net-devices", "moving network devices is not built: such a configuration is refused"),
     ("entered-processes", "looked into by verify alone: tests/proof.rs enters by another way"),
+    ("extra-links", "nothing applies it: a new network namespace has none. tests/proof.rs puts one there"),
+    ("other-processes", "as entered-processes: what the first process is under, its children are"),
     ("program", "without its step there is no program"),
 ];
 

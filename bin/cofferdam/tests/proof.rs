@@ -7,6 +7,7 @@
 
 mod support;
 
+use std::path::Path;
 use std::process::Command;
 
 use support::{Bundle, Home, Ran, eventually, is_root};
@@ -75,6 +76,116 @@ fn a_process_that_came_in_by_another_way_is_named() {
     let _ = Command::new("kill").args(["-9", &host_pid_of("sleep 98")]).status();
     assert_eq!(verified.code, 1, "{verified:?}");
     assert!(verified.out.contains("entered-processes process"), "{}", verified.out);
+}
+
+/// What a process that came in by another way leaves behind has the container's first process as its parent.
+#[test]
+fn what_a_stranger_leaves_behind_is_named() {
+    if !is_root("what_a_stranger_leaves_behind_is_named") {
+        return;
+    }
+    let home = Home::new();
+    home.ok(&["run", "-d", "--name", "box", "host", "--", "sleep", "100"]);
+    let pid = home.ok(&["inspect", "--format", "{{.State.Pid}}", "box"]);
+    let left = ["-t", &pid, "-a", "sh", "-c", "sleep 97 & exit 0"];
+    assert!(Command::new("nsenter").args(left).status().unwrap().success());
+    let sleeper = host_pid_of("sleep 97");
+    let verified = home.run(&["verify", "box"]);
+    let _ = Command::new("kill").args(["-9", &sleeper]).status();
+    assert_eq!(verified.code, 1, "{verified:?}");
+    let line = verified.out.lines().find(|line| line.starts_with("other-processes process")).unwrap();
+    assert!(line.contains("no system call filter"), "{line}");
+    assert!(eventually(|| home.run(&["verify", "box"]).code == 0));
+}
+
+/// The first process and those with a receipt are looked at one by one; their children count as well.
+#[test]
+fn a_child_that_was_taken_out_of_a_group_is_named() {
+    if !is_root("a_child_that_was_taken_out_of_a_group_is_named") {
+        return;
+    }
+    let home = Home::new();
+    home.ok(&["run", "-d", "--name", "box", "host", "--", "sh", "-c", "sleep 96 & wait"]);
+    let child = host_pid_of("sleep 96");
+    assert_eq!(home.run(&["verify", "box"]).code, 0);
+    let root =
+        if Path::new("/sys/fs/cgroup/pids").exists() { "/sys/fs/cgroup/pids" } else { "/sys/fs/cgroup" };
+    std::fs::write(format!("{root}/cgroup.procs"), &child).unwrap();
+    let verified = home.run(&["verify", "box"]);
+    assert_eq!(verified.code, 1, "{verified:?}");
+    let line = verified
+        .out
+        .lines()
+        .find(|line| line.starts_with(&format!("other-processes process {child}")))
+        .unwrap();
+    assert!(line.contains("it is no member of"), "{line}");
+}
+
+/// A debugger of the host's is nobody's gate.
+#[test]
+fn a_traced_stranger_is_named() {
+    let test = "a_traced_stranger_is_named";
+    if !is_root(test) {
+        return;
+    }
+    if !Path::new("/usr/bin/strace").exists() {
+        support::skip(test, "strace is not installed");
+        return;
+    }
+    let home = Home::new();
+    home.ok(&["run", "-d", "--name", "box", "host", "--", "sleep", "100"]);
+    let pid = home.ok(&["inspect", "--format", "{{.State.Pid}}", "box"]);
+    let mut traced = Command::new("strace")
+        .args(["-f", "-o", "/dev/null", "nsenter", "-t", &pid, "-p", "-m", "sleep", "95"])
+        .spawn()
+        .unwrap();
+    let sleeper = host_pid_of("sleep 95");
+    let verified = home.run(&["verify", "box"]);
+    let _ = Command::new("kill").args(["-9", &sleeper]).status();
+    traced.wait().unwrap();
+    assert_eq!(verified.code, 1, "{verified:?}");
+    // What put it there waits in the container's mounts, and is the one that came in.
+    assert!(verified.out.contains("entered-processes process"), "{}", verified.out);
+    assert!(verified.out.contains(&format!("other-processes process {sleeper}")), "{}", verified.out);
+}
+
+/// Its files and its network can be reached from there, though it is in another pid namespace.
+#[test]
+fn a_stranger_in_the_mounts_alone_is_named() {
+    if !is_root("a_stranger_in_the_mounts_alone_is_named") {
+        return;
+    }
+    let home = Home::new();
+    home.ok(&["run", "-d", "--name", "box", "host", "--", "sleep", "100"]);
+    let pid = home.ok(&["inspect", "--format", "{{.State.Pid}}", "box"]);
+    let mut stranger = Command::new("nsenter").args(["-t", &pid, "-U", "-m", "sleep", "94"]).spawn().unwrap();
+    host_pid_of("sleep 94");
+    let verified = home.run(&["verify", "box"]);
+    stranger.kill().unwrap();
+    stranger.wait().unwrap();
+    assert_eq!(verified.code, 1, "{verified:?}");
+    assert!(verified.out.contains("entered-processes process"), "{}", verified.out);
+}
+
+/// The zone says loopback and nothing else.
+#[test]
+fn a_link_that_was_put_into_the_network_is_named() {
+    let test = "a_link_that_was_put_into_the_network_is_named";
+    if !is_root(test) {
+        return;
+    }
+    let home = Home::new();
+    home.ok(&["run", "-d", "--name", "box", "host", "--", "sleep", "100"]);
+    let pid = home.ok(&["inspect", "--format", "{{.State.Pid}}", "box"]);
+    // Both ends are in the container's own namespace: it leads nowhere.
+    let link = ["-t", &pid, "-n", "ip", "link", "add", "extra0", "type", "veth", "peer", "name", "extra1"];
+    if !Command::new("nsenter").args(link).status().is_ok_and(|status| status.success()) {
+        support::skip(test, "this machine makes no veth, or has no ip");
+        return;
+    }
+    let verified = home.run(&["verify", "box"]);
+    assert_eq!(verified.code, 1, "{verified:?}");
+    assert!(verified.out.contains("extra-links extra0"), "{}", verified.out);
 }
 
 /// The one receipt of the bundle's container, checked with the key of its state folder.

@@ -39,12 +39,12 @@ impl Engine {
         verify_all(&proc, &running, &key).map_err(failed)
     }
 
-    /// The processes of containers that share another's pid namespace. A container that cannot be looked at has none: its
+    /// The processes of containers that share another's namespaces, its user namespace among them. A container that cannot be looked at has none: its
     /// processes are strangers to the other then.
     fn guests(&self, proc: &ProcFs, key: &HostKey) -> Vec<Pid> {
         let sharing = |id: ContainerId| {
             let live = Live::find(&self.paths, &id).ok()?;
-            matches!(live.plan.namespaces.pid, NamespaceSource::Join(_)).then_some(live)
+            matches!(live.plan.namespaces.user, NamespaceSource::Join(_)).then_some(live)
         };
         let processes = |live: Live| {
             let entered = Entrants::of(live.dir.small()).living(proc, key.public()).unwrap_or_default();

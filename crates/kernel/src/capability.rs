@@ -64,6 +64,8 @@ pub struct UnknownCapability(pub String);
 impl Capability {
     /// Administration of the machine; the one that most privileged system calls ask for.
     pub const SYS_ADMIN: Self = Self(21);
+    /// Administration of a network namespace.
+    pub const NET_ADMIN: Self = Self(12);
     /// Tracing of other processes.
     pub const SYS_PTRACE: Self = Self(19);
     /// Lowering of `oom_score_adj`, raising of hard limits.

@@ -251,7 +251,7 @@ pub(crate) fn observation() -> Observation {
         limits: Ok(vec![value("pids.limit", "7")]),
         membership: Ok(vec![value("member of /sys/fs/cgroup", "/box/c1")]),
     };
-    seen.strangers = Some(Ok(Vec::new()));
+    seen.population = Some(Ok(crate::observation::Population::default()));
     seen.files = Ok(OpenFiles {
         descriptors: Ok(vec![descriptor(0), descriptor(1), descriptor(2)]),
         exe: Ok(open("/bin/true", 40)),

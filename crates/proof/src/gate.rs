@@ -206,7 +206,7 @@ pub fn gate(
         group: terms.group,
         preserved_fds: terms.preserved_fds,
         filter_witness,
-        strangers: None,
+        population: None,
     };
     let statement = examine_with(proc, &subject, terms.prepared, ahead)?;
     // A statement without findings has compared nothing.

@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use cofferdam_confinement::Plan;
+use cofferdam_kernel::capability::CapSet;
+use cofferdam_kernel::namespace::Namespace;
 use cofferdam_kernel::proc::ProcFs;
 use cofferdam_runtime::cgroup::Group;
 use rustix::process::Pid;
 
+use crate::controls::population::holds;
 use crate::entrants::Entrants;
 use crate::gate::{GateError, Receipt, examine};
 use crate::host_key::HostKey;
-use crate::observation::{Moment, Prepared, Subject};
+use crate::observation::{Acquaintances, Moment, Population, Prepared, Subject, population};
 use crate::receipt::witness_of_start;
 
 /// Which container is looked at.
@@ -52,19 +55,23 @@ const SETTLING: Duration = Duration::from_millis(50);
 pub fn verify_all(proc: &ProcFs, running: &Running<'_>, key: &HostKey) -> Result<Vec<Receipt>, GateError> {
     let failed = |error: std::io::Error| GateError::Entrants(error);
     let mut entered = running.entrants.living(proc, key.public()).map_err(failed)?;
-    let strangers = |entered: &[(Pid, crate::Entrant)], guests: &[Pid]| {
-        let own = entered.iter().map(|(pid, _)| *pid).chain([running.first]);
-        let known: Vec<Pid> = own.chain(guests.iter().copied()).collect();
-        crate::observation::strangers(proc, running.group, running.first, &known)
+    let own: Vec<Namespace> =
+        Namespace::ALL.into_iter().filter(|kind| running.plan.namespaces.source(*kind).is_new()).collect();
+    let look = |entered: &[(Pid, crate::Entrant)], guests: &[Pid]| {
+        let held = entered.iter().map(|(_, entrant)| &entrant.process.capabilities);
+        let entered_capabilities =
+            held.fold(CapSet::EMPTY, |all, sets| all.union(sets.bounding).union(sets.inheritable));
+        let entered: Vec<Pid> = entered.iter().map(|(pid, _)| *pid).collect();
+        let known = Acquaintances { first: running.first, entered: &entered, guests };
+        let found = population(proc, running.group, &own, &known);
+        found.map(|found| Population { entered_capabilities, ..found })
     };
-    // Elsewhere what is left behind goes to the host's first process, and has a parent outside without having come from there.
-    let alone = running.plan.namespaces.pid.is_new();
-    let mut unknown = if alone { strangers(&entered, &[]) } else { Ok(Vec::new()) };
-    if unknown.as_ref().is_ok_and(|unknown| !unknown.is_empty()) {
-        // One of them may be an exec's, whose receipt is just being written.
+    let mut others = look(&entered, &[]);
+    if others.as_ref().is_ok_and(|others| !holds(running.plan, others)) {
+        // One of them may be an exec's, whose receipt is just being written, or another container's.
         std::thread::sleep(SETTLING);
         entered = running.entrants.living(proc, key.public()).map_err(failed)?;
-        unknown = strangers(&entered, &(running.guests)());
+        others = look(&entered, &(running.guests)());
     }
     let subject = Subject {
         plan: running.plan,
@@ -73,7 +80,7 @@ pub fn verify_all(proc: &ProcFs, running: &Running<'_>, key: &HostKey) -> Result
         group: running.group,
         preserved_fds: 0,
         filter_witness: witness_of_start(running.start, key.public(), proc, running.first),
-        strangers: Some(unknown),
+        population: Some(others),
     };
     let mut receipts = vec![Receipt::seal(examine(proc, &subject, running.prepared)?, key)?];
     for (pid, entrant) in entered {
@@ -87,7 +94,7 @@ pub fn verify_all(proc: &ProcFs, running: &Running<'_>, key: &HostKey) -> Result
             group: running.group,
             preserved_fds: 0,
             filter_witness: witness_of_start(&start, key.public(), proc, pid),
-            strangers: None,
+            population: None,
         };
         match examine(proc, &subject, &prepared) {
             Ok(statement) => receipts.push(Receipt::seal(statement, key)?),

@@ -196,7 +196,7 @@ pub(super) fn verify(root: &StateRoot, container: &Container) -> Result<Vec<Rece
 fn guests(root: &StateRoot, proc: &ProcFs, key: &HostKey) -> Vec<Pid> {
     let sharing = |id: cofferdam_names::ContainerId| {
         let container = Container::find(root, &id, Lookup::Look).ok()?;
-        let joined = matches!(container.record().plan.namespaces.pid, NamespaceSource::Join(_));
+        let joined = matches!(container.record().plan.namespaces.user, NamespaceSource::Join(_));
         let first = container.init()?.0;
         joined.then_some((container, first))
     };

@@ -16,6 +16,7 @@ mod namespaces;
 mod network;
 mod paths;
 mod placement;
+pub(crate) mod population;
 mod privileges;
 mod program;
 mod rlimits;
@@ -94,6 +95,7 @@ pub const CONTROLS: &[Control] = controls! {
     Container "loopback", "/proc/PID/net/fib_trie", network::loopback;
     Container "network", "rtnetlink in both namespaces, nf_tables", network::connection;
     Container "net-devices", "/proc/PID/net/dev", network::devices;
+    Container "extra-links", "/proc/PID/net/dev", network::extra_links;
     Entered "rlimits", "/proc/PID/limits", rlimits::compare;
     Entered "oom-score-adj", "/proc/PID/oom_score_adj", scheduling::oom_score_adj;
     Entered "scheduler", "sched_getattr", scheduling::scheduler;
@@ -102,7 +104,8 @@ pub const CONTROLS: &[Control] = controls! {
     Entered "cpu-affinity", "sched_getaffinity", scheduling::affinity;
     Entered "cgroup", "/proc/PID/cgroup", placement::membership;
     Container "cgroup-limits", "the group's control files", placement::limits;
-    Container "entered-processes", "cgroup.procs, /proc/PID/status PPid", placement::entered;
+    Container "entered-processes", "cgroup.procs, /proc/PID/status PPid", population::entered;
+    Container "other-processes", "/proc/PID/status, cgroup, ns of all of them", population::confined;
     Entered "descriptors", "/proc/PID/fd, fdinfo", descriptors::compare;
     Entered "working-directory", "/proc/PID/cwd", program::working_directory;
     Entered "program", "/proc/PID/exe", program::program;

@@ -1,7 +1,15 @@
 //! The network namespace as far as the plan speaks of it: loopback, the link with its rules, and devices that moved in.
 
-use super::View;
+use cofferdam_kernel::capability::Capability;
+
+use super::{MADE_BY_HOOK, View};
 use crate::judge::Judge;
+use crate::observation::Moment;
+
+/// What the kernel puts into every new network namespace where its tunnel modules are loaded
+/// (`net.core.fb_tunnels_only_for_init_net`), down and without an address.
+const OF_THE_KERNEL: [&str; 10] =
+    ["tunl0", "gre0", "gretap0", "erspan0", "ip_vti0", "ip6_vti0", "sit0", "ip6tnl0", "ip6gre0", "lo"];
 
 /// Loopback is no wall; a container that needs it and lacks it is still not what was planned.
 pub(super) fn loopback(view: &View<'_>, judge: &mut Judge) {
@@ -42,6 +50,40 @@ pub(super) fn devices(view: &View<'_>, judge: &mut Judge) {
                 Some(name) => item.holds(format!("{name} is present")),
                 None => item.differs(format!("not among {}", links.join(" "))),
             },
+        }
+    }
+}
+
+/// A link that nobody planned leads to where nobody meant the container to reach. In a new namespace there is none at the start;
+/// somebody on the host can put one there later.
+pub(super) fn extra_links(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
+    if observation.moment != Moment::Verify || !plan.namespaces.network.is_new() {
+        return;
+    }
+    let planned = "no other link";
+    let links = match &observation.net_links {
+        Ok(links) => links,
+        Err(why) => return judge.whole().planned(planned).unknown(why.to_string()),
+    };
+    let own = plan.network.as_ref().map(|network| network.link.name.as_str());
+    let is_planned = |name: &str| {
+        own == Some(name)
+            || OF_THE_KERNEL.contains(&name)
+            || plan.net_devices.values().any(|new| is_named(name, new))
+    };
+    let mut extra = links.iter().filter(|name| !is_planned(name)).peekable();
+    if extra.peek().is_none() {
+        return judge.whole().planned(planned).holds("no other link");
+    }
+    for name in extra {
+        let item = judge.item(name.as_str()).planned("not there");
+        if plan.process.capabilities.bounding.contains(Capability::NET_ADMIN) {
+            item.holds_with("present", "the container may make links itself");
+        } else if view.hooked {
+            item.unknown(MADE_BY_HOOK);
+        } else {
+            item.differs("present");
         }
     }
 }

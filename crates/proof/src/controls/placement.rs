@@ -35,27 +35,6 @@ pub(super) fn limits(view: &View<'_>, judge: &mut Judge) {
     each(&view.observation.group.limits, judge);
 }
 
-/// Whoever is in the container came into it by its first process, or by an `exec` that left a receipt. Told only where the
-/// container has a pid namespace of its own: elsewhere processes that are left behind go to the host's first one.
-pub(super) fn entered(view: &View<'_>, judge: &mut Judge) {
-    let Some(strangers) = &view.observation.strangers else { return };
-    if !view.plan.namespaces.pid.is_new() {
-        return;
-    }
-    let planned = "each with a receipt";
-    match strangers {
-        Err(why) => judge.whole().planned(planned).unknown(why.to_string()),
-        Ok(strangers) if strangers.is_empty() => judge.whole().planned(planned).holds("no other"),
-        Ok(strangers) => {
-            for stranger in strangers {
-                let item =
-                    judge.item(format!("process {}", stranger.pid)).planned("it came in with a receipt");
-                item.differs(format!("put there from outside, by process {}", stranger.parent));
-            }
-        }
-    }
-}
-
 /// The findings of both for a group and the process `pid` alone. `group` is none where it could not be opened.
 #[must_use]
 pub fn compare_group(planned: &Cgroup, group: Option<&Group>, pid: Pid) -> Vec<Finding> {

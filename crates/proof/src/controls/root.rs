@@ -30,6 +30,10 @@ pub(super) fn compare(view: &View<'_>, judge: &mut Judge) {
             (true, _) => item.differs("writable"),
         },
     }
+    if let (RootSource::Overlay { .. }, Some(entry)) = (&plan.root.source, roles.entry(Role::Root)) {
+        let item = judge.item("device nodes").planned("without effect");
+        if entry.has("nodev") { item.holds("without effect") } else { item.differs("they open devices") }
+    }
     if plan.namespaces.mount.is_new() {
         propagation(plan, observation, roles, judge);
     }

@@ -11,10 +11,35 @@ use super::{CONTROLS, compare};
 use crate::finding::{Finding, Verdict, overall};
 use crate::fixture::{caps, leaked, observation, plan};
 use crate::observation::{
-    DeviceNode, FilterWitness, Moment, NamespaceIds, Observation, PathState, Scope, Stranger, Unreadable,
+    DeviceNode, FilterWitness, Member, Moment, NamespaceIds, Observation, PathState, Population, Scope,
+    Stranger, Unreadable,
 };
 
 type Change = fn(&mut Observation);
+
+/// One more process of the container's, like the first one but for this.
+fn another(seen: &mut Observation, change: fn(&mut Member)) {
+    let mut member = Member {
+        status: seen.status.clone().unwrap(),
+        other_ids: None,
+        groups: seen.group.membership.clone(),
+    };
+    change(&mut member);
+    let population = Population { members: vec![member], ..Population::default() };
+    seen.population = Some(Ok(population));
+}
+
+#[test]
+fn another_process_like_the_first_one_holds() {
+    let mut seen = observation();
+    another(&mut seen, |member| {
+        // In a user namespace that the container made it has all capabilities, which count there alone.
+        let own = IdMapLine { inside: 0, outside: 100_007, size: 1 };
+        member.other_ids = Some(Ok(vec![own]));
+        member.status.cap_bounding = cofferdam_kernel::capability::CapSet::full();
+    });
+    assert_eq!(not_holding(&compare(&plan(), &seen)), []);
+}
 
 fn path<'a>(seen: &'a mut Observation, path: &str) -> &'a mut PathState {
     seen.paths.get_mut(&path.parse().unwrap()).unwrap().as_mut().unwrap()
@@ -120,7 +145,26 @@ const CHANGES: &[(&str, Change)] = &[
         seen.group.membership.as_mut().unwrap().push(other);
     }),
     ("cgroup-limits", |seen| "max".clone_into(&mut seen.group.limits.as_mut().unwrap()[0].observed)),
-    ("entered-processes", |seen| seen.strangers = Some(Ok(vec![Stranger { pid: 90, parent: 1 }]))),
+    ("entered-processes", |seen| {
+        seen.population =
+            Some(Ok(Population { strangers: vec![Stranger { pid: 90, parent: 1 }], ..Population::default() }))
+    }),
+    ("other-processes", |seen| another(seen, |member| member.status.seccomp = SeccompMode::Disabled)),
+    ("other-processes", |seen| another(seen, |member| member.status.no_new_privs = false)),
+    ("other-processes", |seen| another(seen, |member| member.status.cap_bounding = caps(&["CAP_SYS_ADMIN"]))),
+    ("other-processes", |seen| another(seen, |member| member.status.uid = Ids::all(0))),
+    ("other-processes", |seen| {
+        another(seen, |member| {
+            let all = IdMapLine { inside: 0, outside: 0, size: u32::MAX };
+            member.other_ids = Some(Ok(vec![all]));
+        });
+    }),
+    ("other-processes", |seen| {
+        another(seen, |member| {
+            let group = &mut member.groups.as_mut().unwrap()[0];
+            "/".clone_into(&mut group.observed);
+        });
+    }),
     ("descriptors", with!(seen.files: files => files.descriptors.as_mut().unwrap().push(leaked(3, false)))),
     // CVE-2024-21626: a folder of the host is open, also in the place of a standard stream.
     ("descriptors", with!(seen.files: files => files.descriptors.as_mut().unwrap()[0] = leaked(0, true))),
@@ -137,7 +181,7 @@ const CHANGES: &[(&str, Change)] = &[
 ];
 
 /// Controls that can only be stricter than planned in this plan, or are changed together with others below.
-const ELSEWHERE: &[&str] = &["setgroups", "cpu-affinity"];
+const ELSEWHERE: &[&str] = &["setgroups", "cpu-affinity", "extra-links"];
 
 fn not_holding(findings: &[Finding]) -> Vec<(&str, Verdict)> {
     findings
@@ -153,8 +197,8 @@ fn what_is_as_planned_holds_and_every_control_says_so() {
     assert_eq!(not_holding(&findings), []);
     let spoken: BTreeSet<&str> = findings.iter().map(|finding| finding.control.as_str()).collect();
     let all: BTreeSet<&str> = CONTROLS.iter().map(|control| control.name).collect();
-    // Only a process that enters is bound to processors.
-    assert_eq!(all.difference(&spoken).copied().collect::<Vec<_>>(), ["cpu-affinity"]);
+    // Only a process that enters is bound to processors; links are counted while it runs.
+    assert_eq!(all.difference(&spoken).copied().collect::<Vec<_>>(), ["cpu-affinity", "extra-links"]);
 }
 
 #[test]
@@ -166,6 +210,24 @@ fn each_change_is_found_by_its_control_and_by_no_other() {
         let named: BTreeSet<_> = not_holding(&findings).into_iter().collect();
         assert_eq!(named, BTreeSet::from([(*control, Verdict::Differs)]), "change {number}");
     }
+}
+
+#[test]
+fn a_link_that_nobody_planned_is_found_while_the_container_runs() {
+    let mut seen = observation();
+    seen.moment = Moment::Verify;
+    let links = |seen: &Observation| {
+        let findings = compare(&plan(), seen).into_iter();
+        findings.filter(|finding| finding.control == "extra-links").map(|it| it.verdict).collect::<Vec<_>>()
+    };
+    assert_eq!(links(&seen), [Verdict::Holds]);
+    // The kernel's own stand in every new namespace.
+    seen.net_links.as_mut().unwrap().push("sit0".to_owned());
+    assert_eq!(links(&seen), [Verdict::Holds]);
+    seen.net_links.as_mut().unwrap().push("v1".to_owned());
+    assert_eq!(links(&seen), [Verdict::Differs]);
+    seen.net_links = Err(Unreadable("no".to_owned()));
+    assert_eq!(links(&seen), [Verdict::Unknown]);
 }
 
 #[test]

@@ -64,7 +64,7 @@ impl ContainerReading {
             group,
             preserved_fds: 0,
             filter_witness: None,
-            strangers: None,
+            population: None,
         };
         Self::read(proc, &process, &subject, prepared).map(Some)
     }
@@ -96,7 +96,7 @@ impl ContainerReading {
             device_nodes: not_planned(whole, || root.as_ref().map_err(Clone::clone)?.device_nodes()),
             root: root.map(drop),
             limits: not_planned(whole, || read_limits(&plan.cgroup, subject.group)),
-            net_links: not_planned(whole && !plan.net_devices.is_empty(), || read_net_links(process)),
+            net_links: not_planned(whole && looks_at_links(plan, subject.moment), || read_net_links(process)),
             loopback_up: not_planned(whole && plan.loopback_up, || read_loopback(process)),
             network: not_planned(whole && plan.network.is_some(), || read_network(process, plan)),
         })
@@ -166,6 +166,11 @@ fn read_paths(root: &Reading<ContainerRoot>, plan: &Plan) -> BTreeMap<ContainerP
     let devices = plan.devices.iter().map(|device| &device.path);
     let all = targets.chain(devices).chain(&plan.masked_paths).chain(&plan.readonly_paths);
     all.map(look_up).collect()
+}
+
+/// At the start a new network namespace has no link but its own loopback and what is planned: nothing else was put there yet.
+fn looks_at_links(plan: &Plan, moment: Moment) -> bool {
+    !plan.net_devices.is_empty() || (moment == Moment::Verify && plan.namespaces.network.is_new())
 }
 
 /// The names before the colons of `net/dev`, after its two lines of headings.

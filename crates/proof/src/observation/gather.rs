@@ -12,8 +12,8 @@ use thiserror::Error;
 
 use super::container::{ContainerReading, look_up_in_root};
 use super::filter::read_filters;
-use super::group::Stranger;
 use super::group::{GroupReading, read_membership};
+use super::population::Population;
 use super::prepare::Prepared;
 use super::{
     FilterWitness, Filters, Moment, NamespaceIds, Observation, Reading, Scope, Unreadable, descriptors,
@@ -35,8 +35,8 @@ pub struct Subject<'a> {
     pub preserved_fds: u32,
     /// The filter as its installation was seen, where `PTRACE_SECCOMP_GET_FILTER` is not allowed.
     pub filter_witness: Option<FilterWitness>,
-    /// The processes of the container that came into it in no known way, where that was looked into: `strangers`.
-    pub strangers: Option<Reading<Vec<Stranger>>>,
+    /// The container's other processes, where that was looked into.
+    pub population: Option<Reading<Population>>,
 }
 
 /// The process could not be looked at at all.
@@ -148,13 +148,13 @@ pub(crate) fn observe_with(
             membership: read_membership(&plan.cgroup, subject.group, subject.pid),
         },
         affinity: not_planned(wanted.cpu_affinity.is_some() && !whole, || read_affinity(subject.pid)),
-        files: Ok(descriptors::read_files(&process)),
+        files: Ok(descriptors::read_files(&process, subject.pid)),
         inside: container.inside,
         net_links: container.net_links,
         loopback_up: container.loopback_up,
         network: container.network,
         preserved_fds: subject.preserved_fds,
-        strangers: subject.strangers.clone(),
+        population: subject.population.clone(),
     })
 }
 

@@ -6,6 +6,7 @@ mod filter;
 mod gather;
 mod group;
 mod paths;
+mod population;
 mod prepare;
 mod visit;
 
@@ -25,9 +26,10 @@ pub use container::ContainerReading;
 pub use descriptors::{OpenFile, OpenFiles};
 pub(crate) use gather::observe_with;
 pub use gather::{ObserveError, Subject, observe};
-pub use group::{GroupReading, Stranger, strangers};
+pub use group::GroupReading;
 pub(crate) use group::{read_limits, read_membership};
 pub use paths::{DeviceNode, PathState};
+pub use population::{Acquaintances, Member, Population, Stranger, population};
 pub use prepare::{HostMount, PrepareError, Prepared};
 
 /// Why something could not be read.
@@ -173,8 +175,8 @@ pub struct Observation {
     pub network: Reading<Vec<cofferdam_network::Part>>,
     /// How many descriptors from 3 on were handed over on purpose.
     pub preserved_fds: u32,
-    /// The processes of the container that came into it in no known way, where that was looked into.
-    pub strangers: Option<Reading<Vec<Stranger>>>,
+    /// The container's other processes, where that was looked into.
+    pub population: Option<Reading<Population>>,
 }
 
 /// The process that looks. What the plan gives no reason to read is empty.
@@ -236,7 +238,7 @@ impl Observation {
             loopback_up: unread(why),
             network: unread(why),
             preserved_fds: 0,
-            strangers: Some(unread(why)),
+            population: Some(unread(why)),
         }
     }
 }

@@ -67,7 +67,7 @@ impl Bench {
 }
 
 pub fn subject(plan: &Plan, pid: Pid, moment: Moment) -> Subject<'_> {
-    Subject { plan, pid, moment, group: None, preserved_fds: 0, filter_witness: None, strangers: None }
+    Subject { plan, pid, moment, group: None, preserved_fds: 0, filter_witness: None, population: None }
 }
 
 /// What is found of a process, signed.
