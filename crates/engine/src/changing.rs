@@ -44,7 +44,7 @@ impl Engine {
         let planned = plan_limits(
             &zone,
             &definition.request,
-            &facts::gather(&definition.request)?,
+            &facts::gather_for(&definition.request)?,
             &devices,
             &plan.cgroup,
         )?;

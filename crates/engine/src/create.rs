@@ -116,7 +116,7 @@ impl Engine {
         Ok(Parts {
             zone: self.zone_for_this_host(&name)?,
             image: self.ready_image(request)?,
-            host: facts::gather(request)?,
+            host: facts::gather_for(request)?,
             joined: self.joined(request)?,
             judged: None,
         })
@@ -150,7 +150,7 @@ impl Engine {
         let parts = Parts {
             zone: self.zone_for_this_host(&record.zone)?,
             image,
-            host: facts::gather(request)?,
+            host: facts::gather_for(request)?,
             joined: self.joined(request)?,
             judged: Some(judged_sources(request, old)),
         };

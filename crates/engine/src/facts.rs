@@ -13,9 +13,9 @@ use cofferdam_runtime::cgroup::Layout;
 use crate::error::{Error, Result};
 
 /// Looks at the host for a request. Cheap: it is done at each start.
-pub(crate) fn gather(request: &ContainerRequest) -> Result<HostFacts> {
+pub(crate) fn gather_for(request: &ContainerRequest) -> Result<HostFacts> {
     let sets = &request.resources;
-    let mut facts = gather_plain()?;
+    let mut facts = gather()?;
     if sets.cpuset_cpus.is_some() || sets.cpuset_mems.is_some() {
         facts.online_cpus = online("/sys/devices/system/cpu/online");
         facts.online_mems = online("/sys/devices/system/node/online");
@@ -28,7 +28,7 @@ fn online(file: &str) -> Option<NumberList> {
     NumberList::try_from(std::fs::read_to_string(file).ok()?).ok()
 }
 
-fn gather_plain() -> Result<HostFacts> {
+pub(crate) fn gather() -> Result<HostFacts> {
     let uid = rustix::process::geteuid().as_raw();
     let rootless = uid != 0;
     let (cgroup_mode, cgroup_controllers, cgroup_delegated) = cgroups(uid);
