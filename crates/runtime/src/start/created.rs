@@ -69,7 +69,9 @@ impl Created {
     /// Traces it from now on, if it is not traced already.
     pub(super) fn trace(&mut self) -> Result<(), StepError> {
         if self.tracee.is_none() {
-            self.tracee = Some(Step::Gate.run("trace init", || Tracee::seize(self.held.pid))?);
+            let traced = Step::Gate.run("trace init", || Tracee::seize(self.held.pid));
+            // One that has ended cannot be traced: why it did is the reason.
+            self.tracee = Some(traced.map_err(|error| self.channel.reported_failure().unwrap_or(error))?);
         }
         Ok(())
     }
