@@ -21,8 +21,8 @@ const BAD_ZONES: [(&str, &str, &str); 51] = [
     ("zone = \"web", "1:12", "not TOML: invalid basic string, expected `\"`"),
     ("zone = \"web\"\nzone = \"other\"", "2:1", "not TOML: duplicate key"),
     ("zone = \"web\"\nzoen = \"x\"", "2:1", "unknown key \"zoen\"; did you mean \"zone\"?"),
-    ("zone = \"web\"\nbase = \"defualt\"", "2:1", "base: it is one of default, host-tools, strict"),
-    ("zone = \"web\"\nbase = 1", "2:1", "base: it is one of default, host-tools, strict"),
+    ("zone = \"web\"\nbase = \"defualt\"", "2:1", "base: it is one of build, default, host-tools, strict"),
+    ("zone = \"web\"\nbase = 1", "2:1", "base: it is one of build, default, host-tools, strict"),
     (
         "zone = \"web\"\nisolation = \"vm\"",
         "2:1",

@@ -4,8 +4,13 @@
 //! Nothing here starts a process or mounts anything: the engine carries the steps out, because it alone knows zones and
 //! containers. Texts of Dockerfiles and of base images are data of the image that is made, never configuration of ours.
 
+pub mod attest;
+mod context;
 pub mod dockerfile;
+pub mod execute;
 mod ignore;
+pub mod plan;
 mod suggestion;
 
+pub use context::{Context, ContextError};
 pub use ignore::{IgnoreError, IgnoreRules, name_fits};

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use cofferdam_kernel::signal::{Signal, SignalFd, SignalSet, block, set_mask};
 use cofferdam_kernel::tty::{RawMode, size};
-use cofferdam_shim::{Connection, Frame, MAX_DATA, MAX_PACKET};
+use cofferdam_shim::{Connection, ExitStatus, Frame, MAX_DATA, MAX_PACKET};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
@@ -38,6 +38,33 @@ impl AttachStream {
         let end = Relay::new(self, options).and_then(Relay::run);
         set_mask(before).and(end).map_err(|source| Error::io("relay the streams of", "the container", source))
     }
+}
+
+impl AsFd for AttachStream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.connection.as_fd()
+    }
+}
+
+impl AttachStream {
+    /// Takes one message of the shim's, for a reader that waits for several containers at once (`true`: standard error). How
+    /// the process ended, once it has.
+    pub(crate) fn next(&self, output: &mut dyn FnMut(bool, &[u8])) -> io::Result<Option<ExitStatus>> {
+        let mut buffer = [0; MAX_PACKET];
+        match self.connection.receive(&mut buffer)? {
+            Some(Frame::Stdout(bytes)) => output(false, bytes),
+            Some(Frame::Stderr(bytes)) => output(true, bytes),
+            Some(Frame::Exited(status)) => return Ok(Some(status)),
+            Some(Frame::Failed { messages, .. }) => return Err(io::Error::other(messages.to_owned())),
+            Some(_) => {}
+            None => return Err(shim_gone()),
+        }
+        Ok(None)
+    }
+}
+
+fn shim_gone() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the container's shim has gone; the container ends with it")
 }
 
 struct Relay<'a> {
@@ -163,12 +190,7 @@ impl<'a> Relay<'a> {
             Some(Frame::Exited(status)) => return Ok(Some(RelayEnd::Exited(status))),
             Some(Frame::Failed { messages, .. }) => return Err(io::Error::other(messages.to_owned())),
             Some(_) => {}
-            None => {
-                return Err(io::Error::new(
-                    io::ErrorKind::UnexpectedEof,
-                    "the container's shim has gone; the container ends with it",
-                ));
-            }
+            None => return Err(shim_gone()),
         }
         Ok(None)
     }

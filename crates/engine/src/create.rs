@@ -59,8 +59,29 @@ impl Engine {
     }
 
     pub(crate) fn make(&self, request: &ContainerRequest, window: Option<WindowSize>) -> Result<Made> {
+        self.make_of(request, window, self.gather(request)?)
+    }
+
+    /// Makes the container of a build's step: its image and the folder that it writes to are the build's.
+    pub(crate) fn make_step(
+        &self,
+        request: &ContainerRequest,
+        image: ReadyImage,
+        writes: Writes,
+    ) -> Result<Made> {
+        let parts = Parts {
+            zone: self.zone_for_this_host(&zone_of(request)?)?,
+            image,
+            host: facts::gather()?,
+            joined: BTreeMap::new(),
+            judged: None,
+            writes: Some(writes),
+        };
+        self.make_of(request, None, parts)
+    }
+
+    fn make_of(&self, request: &ContainerRequest, window: Option<WindowSize>, parts: Parts) -> Result<Made> {
         let id = new_id()?;
-        let parts = self.gather(request)?;
         let request = self.with_volumes(request, &parts.image)?;
         let text = serde_json::to_string(&with_ids(&request, &parts.joined))
             .map_err(|error| Error::io("write", "the request", error.into()))?;
@@ -77,7 +98,7 @@ impl Engine {
         };
         let decide = |slot: Option<Slot>| -> Result<(ZoneName, Admitted)> {
             // Another command may have removed the image meanwhile; from here on it sees this container.
-            if !request.is_host_image() && !self.image_is_there(&parts.image.id)? {
+            if !request.is_host_image() && parts.writes.is_none() && !self.image_is_there(&parts.image.id)? {
                 return Err(Error::ImageGone);
             }
             let admitted = self.decide(&id, &request, window, &parts, slot)?;
@@ -107,18 +128,13 @@ impl Engine {
     }
 
     fn gather(&self, request: &ContainerRequest) -> Result<Parts> {
-        let name: ZoneName = match &request.zone {
-            Some(name) => name.clone(),
-            None => default_zone(&request.image)
-                .parse()
-                .map_err(|error| Error::io("name", "the zone", std::io::Error::other(error)))?,
-        };
         Ok(Parts {
-            zone: self.zone_for_this_host(&name)?,
+            zone: self.zone_for_this_host(&zone_of(request)?)?,
             image: self.ready_image(request)?,
             host: facts::gather_for(request)?,
             joined: self.joined(request)?,
             judged: None,
+            writes: None,
         })
     }
 
@@ -153,6 +169,7 @@ impl Engine {
             host: facts::gather_for(request)?,
             joined: self.joined(request)?,
             judged: Some(judged_sources(request, old)),
+            writes: None,
         };
         self.decide(&record.id, request, old.process.window, &parts, record.slot)
     }
@@ -246,6 +263,27 @@ pub(crate) struct Parts {
     joined: BTreeMap<String, JoinedContainer>,
     /// The sources of binds as they were judged when the container was made; none for a new one: they are judged now.
     judged: Option<BTreeMap<PathBuf, BindSource>>,
+    /// Where it writes to, if that is not its own folder.
+    writes: Option<Writes>,
+}
+
+/// Where a step of a build writes to: the files stay when its container goes.
+#[derive(Debug, Clone)]
+pub(crate) struct Writes {
+    /// The upper layer of its overlay.
+    pub(crate) upper: PathBuf,
+    /// The overlay's work folder.
+    pub(crate) work: PathBuf,
+}
+
+/// The zone that a request means.
+fn zone_of(request: &ContainerRequest) -> Result<ZoneName> {
+    match &request.zone {
+        Some(name) => Ok(name.clone()),
+        None => default_zone(&request.image)
+            .parse()
+            .map_err(|error| Error::io("name", "the zone", std::io::Error::other(error))),
+    }
 }
 
 impl Parts {
@@ -278,8 +316,8 @@ fn root(dir: &ContainerDir, parts: &Parts, request: &ContainerRequest) -> Root {
     Root {
         source: RootSource::Overlay {
             lower: parts.image.layers.clone(),
-            upper: dir.upper(),
-            work: dir.work(),
+            upper: parts.writes.as_ref().map_or_else(|| dir.upper(), |writes| writes.upper.clone()),
+            work: parts.writes.as_ref().map_or_else(|| dir.work(), |writes| writes.work.clone()),
             mountpoint: dir.root(),
             id_mapped: !parts.host.rootless,
             // Nothing of a container that is removed at its end needs to be on the disk.

@@ -245,6 +245,32 @@ pub enum Error {
     /// The zone or the request does not allow it.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// The files of a build cannot be used.
+    #[error(transparent)]
+    Context(#[from] cofferdam_build::ContextError),
+    /// There is no Dockerfile.
+    #[error("there is no {} in the context", path.display())]
+    NoDockerfile {
+        /// Where it was looked for.
+        path: std::path::PathBuf,
+    },
+    /// The Dockerfile cannot be carried out.
+    #[error("{file}: {why}")]
+    Plan {
+        /// What the Dockerfile is called.
+        file: String,
+        /// Where and why.
+        why: Box<cofferdam_build::plan::PlanError>,
+    },
+    /// A step of a build failed, or its result could not be kept.
+    #[error("cannot build {file}")]
+    Build {
+        /// What the Dockerfile is called.
+        file: String,
+        /// Where and why.
+        #[source]
+        source: Box<cofferdam_build::execute::BuildError>,
+    },
     /// The operation is not built yet.
     #[error("cannot {0}: this version does not have it yet")]
     NotBuilt(&'static str),

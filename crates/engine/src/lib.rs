@@ -4,6 +4,7 @@
 //! colours and no flag's spelling; it starts no thread, because the start of a container clones the calling process.
 
 mod attach_stream;
+mod build;
 mod changes;
 mod changing;
 mod container;
@@ -50,6 +51,7 @@ mod volume;
 mod zones;
 
 pub use attach_stream::AttachStream;
+pub use build::{BuildFile, BuildOutput, BuildRequest, BuildSource, Built};
 pub use cofferdam_resolver::plan::PROGRAM as RESOLVER_PROGRAM;
 pub use cofferdam_resolver::worker::main as resolve;
 pub use cofferdam_shim::container_init;

@@ -108,6 +108,7 @@ impl Engine {
                 let _ = self.remove_half(&record.id);
             }
         }
+        let _ = self.clean_builds();
         // An image that cannot be removed now is no reason to show no containers.
         let _ = self.image_store().and_then(|store| Ok(store.sweep()?));
         let known = |name: &str| records.iter().any(|record| record.id.as_str() == name);

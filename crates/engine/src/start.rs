@@ -22,10 +22,14 @@ impl Engine {
     /// # Errors
     /// It could not be made or started; a container that was made only for this run is removed again.
     pub fn run(&self, request: &ContainerRequest, options: &RunOptions) -> Result<Started> {
-        let mut made = self.make(request, options.window)?;
+        self.run_made(self.make(request, options.window)?, options)
+    }
+
+    /// Starts a container that was made for this run.
+    pub(crate) fn run_made(&self, mut made: Made, options: &RunOptions) -> Result<Started> {
         let started = ownership::take(&self.paths, &made.id)
             .and_then(|lock| self.launch(&mut made, lock, Status::default(), options.attach));
-        if started.is_err() && request.rm {
+        if started.is_err() && made.request.rm {
             let _ = remove_ended(&self.paths, &made.id);
             let _ = volume::remove_unused(&self.paths, made.request.anonymous_volumes());
         }

@@ -95,7 +95,7 @@ pub fn in_state(home: &Path) -> Vec<String> {
     for folder in ["run", "state/containers"] {
         lines.extend(names(&home.join(folder)).into_iter().map(|name| format!("{folder}/{name}")));
     }
-    let known = ["containers", "definitions", "events.jsonl", "images", "keys", "zones"];
+    let known = ["builder", "containers", "definitions", "events.jsonl", "images", "keys", "zones"];
     let others = names(&home.join("state")).into_iter().filter(|name| !known.contains(&name.as_str()));
     lines.extend(others.map(|name| format!("state/{name}")));
     lines.extend(rows(home).into_iter().map(|id| format!("definition of {id}")));

@@ -2,6 +2,8 @@
 
 mod attach;
 mod audit;
+mod build;
+mod builder_prune;
 mod commit;
 mod completion;
 mod cp;
@@ -116,6 +118,8 @@ pub(crate) const COMMANDS: &[Entry] = &[
     entry::<login::LoginCommand>("login", "Log in to a registry"),
     entry::<logout::LogoutCommand>("logout", "Log out of a registry"),
     entry::<image_import::ImageImportCommand>("image import", "Make an image of a folder or a tar"),
+    entry::<build::BuildCommand>("build", "Build an image of a Dockerfile"),
+    entry::<builder_prune::BuilderPruneCommand>("builder prune", "Remove results of build steps"),
     entry::<image_ls::ImageLsCommand>("image ls", "List images"),
     entry::<inspect::ImageInspectCommand>("image inspect", "Show everything about images"),
     entry::<image_history::ImageHistoryCommand>("image history", "Show how an image came to be"),
@@ -171,6 +175,10 @@ pub(crate) const COMMANDS: &[Entry] = &[
 
 /// Docker's longer names, and a few of its other ones.
 const ALIASES: &[(&str, &str)] = &[
+    ("builder build", "build"),
+    ("image build", "build"),
+    ("buildx build", "build"),
+    ("buildx prune", "builder prune"),
     ("container attach", "attach"),
     ("container cp", "cp"),
     ("container create", "create"),

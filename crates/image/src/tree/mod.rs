@@ -36,6 +36,10 @@ pub struct Attributes {
 
 /// What takes the entries of a tree, in the order of the source. Paths are relative, and none is trusted.
 pub trait TreeSink {
+    /// Whether an entry is wanted. One that is not is passed over, a folder with all that is in it, before it is opened.
+    fn wants(&mut self, _path: &Path) -> bool {
+        true
+    }
     /// A folder; one that is there already gets the attributes.
     fn folder(&mut self, path: &Path, attributes: &Attributes) -> io::Result<()>;
     /// A file of so many bytes.

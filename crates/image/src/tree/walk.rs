@@ -164,6 +164,9 @@ impl Reader<'_, '_> {
         for name in names(&open).map_err(at(shown))? {
             let name = OsStr::from_bytes(name.as_bytes());
             let inner = shown.join(name);
+            if !self.sink.wants(&inner) {
+                continue;
+            }
             match look(&open, name) {
                 Ok(stat) => self.pass(&open, name, &inner, &stat, levels)?,
                 // Gone since the folder was read: a container that runs.

@@ -8,7 +8,7 @@ use super::parse::{ZoneFileError, read_zone};
 use crate::HOST_IMAGE;
 
 /// The names of the built-in zones.
-pub const BUILTIN_ZONES: [&str; 3] = ["default", "host-tools", "strict"];
+pub const BUILTIN_ZONES: [&str; 4] = ["build", "default", "host-tools", "strict"];
 
 /// A name that no built-in zone has, or (a fault of this program, excluded by its tests) a built-in file that does not
 /// read.
@@ -24,6 +24,7 @@ pub enum UnknownBuiltinZone {
 /// The text of a built-in zone's file.
 fn text(name: &str) -> Option<&'static str> {
     Some(match name {
+        "build" => include_str!("../../zones/build.toml"),
         "default" => include_str!("../../zones/default.toml"),
         "host-tools" => include_str!("../../zones/host-tools.toml"),
         "strict" => include_str!("../../zones/strict.toml"),

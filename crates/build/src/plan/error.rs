@@ -1,0 +1,20 @@
+//! Why a Dockerfile cannot be carried out as it is.
+
+use thiserror::Error;
+
+use crate::dockerfile::DockerfileError;
+
+/// What stops a build before its first step.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum PlanError {
+    #[error(transparent)]
+    Dockerfile(#[from] DockerfileError),
+    #[error(
+        "line {line}: cannot build for {asked}: this machine runs programs of {host} only, and running others through \
+         binfmt_misc is not built"
+    )]
+    Platform { line: usize, asked: String, host: String },
+    #[error("line {line}: the configuration of image {image} is not known")]
+    NoBase { line: usize, image: String },
+}

@@ -1,0 +1,200 @@
+//! `cofferdam build`: makes an image of a Dockerfile.
+
+mod destination;
+mod metadata;
+mod progress;
+mod secrets;
+mod source;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use cofferdam_build::plan::PlanOptions;
+use cofferdam_engine::{BuildOutput, BuildRequest, Built, Error};
+use cofferdam_image::Platform;
+use cofferdam_names::ImageReference;
+use cofferdam_policy::key_value;
+
+use crate::command::Run;
+use crate::globals::Globals;
+use crate::report::{Outcome, Report};
+use crate::session::engine;
+
+/// Flags of `build`.
+#[derive(Debug, Parser)]
+#[command(override_usage = "cofferdam build [OPTIONS] PATH|-")]
+pub(crate) struct BuildCommand {
+    /// The Dockerfile (default: PATH/Dockerfile); - for standard input
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// A name for the image: NAME[:TAG]
+    #[arg(short, long, value_name = "NAME")]
+    tag: Vec<ImageReference>,
+    /// Set a build argument; without a value, the client's variable of this name
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    build_arg: Vec<String>,
+    /// Build this stage, and only what it needs
+    #[arg(long, value_name = "STAGE", default_value = "", hide_default_value = true)]
+    target: String,
+    /// Set a label on the image
+    #[arg(long, value_name = "KEY[=VALUE]")]
+    label: Vec<String>,
+    /// The image's platform, which must be this machine's
+    #[arg(long, value_name = "OS/ARCHITECTURE")]
+    platform: Option<Platform>,
+    /// Do every step anew
+    #[arg(long)]
+    no_cache: bool,
+    /// A file for `RUN --mount=type=secret`: id=NAME,src=FILE or id=NAME,env=VARIABLE
+    #[arg(long, value_name = "SECRET")]
+    secret: Vec<String>,
+    /// A socket for `RUN --mount=type=ssh`: default or NAME=SOCKET
+    #[arg(long, value_name = "AGENT")]
+    ssh: Vec<String>,
+    /// The network of the steps: none (also: default)
+    #[arg(long, value_name = "MODE", default_value = "none", hide_default_value = true)]
+    network: String,
+    /// Where the result goes: type=image, or files: type=local,dest=DIR, type=tar,dest=FILE (DIR, or - for a tar)
+    #[arg(short, long, value_name = "OUTPUT")]
+    output: Option<String>,
+    /// How layers are compressed: gzip, none
+    #[arg(long, value_name = "KIND", default_value = "gzip", hide_default_value = true)]
+    compression: String,
+    /// Whether to write down which packages are in the image (default: true)
+    #[arg(long, action = clap::ArgAction::Set, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "true", hide_default_value = true)]
+    sbom: bool,
+    /// Whether to write down how the image was made (default: true)
+    #[arg(long, action = clap::ArgAction::Set, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "true", hide_default_value = true)]
+    provenance: bool,
+    /// How many steps may run at once (default: the number of processors)
+    #[arg(long, value_name = "NUMBER")]
+    jobs: Option<usize>,
+    /// How to show what happens: auto, plain, quiet
+    #[arg(long, value_name = "KIND", default_value = "auto", hide_default_value = true)]
+    progress: String,
+    /// Show nothing but the image's id
+    #[arg(short, long)]
+    quiet: bool,
+    /// Write the image's id to this file
+    #[arg(long, value_name = "FILE")]
+    iidfile: Option<PathBuf>,
+    /// Write what came of the build to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    metadata_file: Option<PathBuf>,
+    /// A folder with the files of the build; - for a tar of one, or a Dockerfile alone, on standard input
+    #[arg(value_name = "PATH|-")]
+    path: String,
+}
+
+impl Run for BuildCommand {
+    fn run(self, globals: &Globals) -> Outcome {
+        let quiet = self.is_quiet()?;
+        let request = self.request()?;
+        let engine = engine(globals)?;
+        let mut progress = progress::Shown::new(quiet);
+        let built = engine.build(request, &mut progress).map_err(|error| failure(error, &progress))?;
+        self.tell(&built, quiet)
+    }
+}
+
+impl BuildCommand {
+    fn is_quiet(&self) -> Result<bool, Report> {
+        match self.progress.as_str() {
+            "auto" | "plain" => Ok(self.quiet),
+            "quiet" | "none" => Ok(true),
+            other => Err(Report::new(format!("invalid value {other:?} for --progress"))
+                .hint("it is one of auto, plain, quiet")),
+        }
+    }
+
+    fn request(&self) -> Result<BuildRequest, Report> {
+        match self.network.as_str() {
+            "none" | "default" | "" => {}
+            other => {
+                return Err(Report::new(format!("cannot give the steps of a build the network {other:?}"))
+                    .hint("the zone `build` has none; fetch what is needed beforehand, and COPY it"));
+            }
+        }
+        let compression = match self.compression.as_str() {
+            "gzip" => cofferdam_image::LayerCompression::Gzip,
+            "none" | "uncompressed" => cofferdam_image::LayerCompression::None,
+            other => {
+                return Err(Report::new(format!("invalid value {other:?} for --compression"))
+                    .hint("it is one of gzip, none"));
+            }
+        };
+        let variable = |name: &str| std::env::var(name).ok();
+        let mut build_args = BTreeMap::new();
+        for argument in &self.build_arg {
+            match argument.split_once('=') {
+                Some((name, value)) => drop(build_args.insert(name.to_owned(), value.to_owned())),
+                // As Docker: a name without a value takes the client's, and is not given where there is none.
+                None => build_args.extend(variable(argument).map(|value| (argument.clone(), value))),
+            }
+        }
+        let epoch = build_args.get("SOURCE_DATE_EPOCH").cloned().or_else(|| variable("SOURCE_DATE_EPOCH"));
+        let plan = PlanOptions {
+            build_args,
+            target: Some(self.target.clone()).filter(|target| !target.is_empty()),
+            platform: self.platform.clone().unwrap_or_else(Platform::host),
+            labels: self.label.iter().map(|label| key_value(label)).collect(),
+        };
+        Ok(BuildRequest {
+            source: source::read(&self.path, self.file.as_deref())?,
+            plan,
+            tags: self.tag.clone(),
+            secrets: secrets::secrets(&self.secret)?,
+            agents: secrets::agents(&self.ssh)?,
+            use_cache: !self.no_cache,
+            jobs: self.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+            epoch: epoch.filter(|text| !text.is_empty()).map(|text| seconds(&text)).transpose()?,
+            compression,
+            sbom: self.sbom,
+            provenance: self.provenance,
+            output: self.output.as_deref().map_or(Ok(BuildOutput::Image), destination::parse)?,
+        })
+    }
+
+    fn tell(&self, built: &Built, quiet: bool) -> Outcome {
+        let Some(image) = &built.image else { return Ok(ExitCode::SUCCESS) };
+        let write = |path: &PathBuf, text: &str| {
+            std::fs::write(path, text)
+                .map_err(|error| Report::new(format!("cannot write {}", path.display())).because(&error))
+        };
+        if let Some(path) = &self.iidfile {
+            write(path, image.digest.as_str())?;
+        }
+        if let Some(path) = &self.metadata_file {
+            write(path, &metadata::text(built, &self.tag))?;
+        }
+        if quiet {
+            writeln!(std::io::stdout().lock(), "{}", image.digest)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let mut err = std::io::stderr().lock();
+        writeln!(err, "built {}", image.digest)?;
+        for tag in &self.tag {
+            writeln!(err, "named {}", tag.familiar())?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn seconds(text: &str) -> Result<i64, Report> {
+    text.parse().ok().filter(|seconds| *seconds >= 0).ok_or_else(|| {
+        Report::new(format!("invalid value {text:?} for SOURCE_DATE_EPOCH"))
+            .hint("it is a number of seconds since 1970")
+    })
+}
+
+/// A failure with what helps: what the step wrote, if it was not shown, and what could be done.
+fn failure(error: Error, progress: &progress::Shown) -> Report {
+    let mut report = Report::from(error);
+    if let Some(text) = progress.unseen() {
+        report = report.hint(format!("the step wrote:\n{text}"));
+    }
+    report
+}

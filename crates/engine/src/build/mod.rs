@@ -1,0 +1,209 @@
+//! `build`: images of Dockerfiles.
+
+mod output;
+mod recipe;
+mod runner;
+mod session;
+mod sources;
+mod step;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use cofferdam_build::dockerfile::Dockerfile;
+use cofferdam_build::execute::{
+    BuildCache, BuildError, BuildOptions, BuiltStage, CacheUse, Progress, Workshop, build,
+};
+use cofferdam_build::plan::{BuildPlan, PlanError, PlanOptions, external_images, plan};
+use cofferdam_image::{Descriptor, LayerCompression, Lease};
+use cofferdam_names::ImageReference;
+
+use crate::Engine;
+use crate::error::{Error, Result};
+use recipe::Recipe;
+pub use recipe::{BuildFile, BuildSource};
+use runner::StepRunner;
+use session::Session;
+
+/// The most bytes of layers that the build cache keeps after a build.
+const CACHE_BYTES: u64 = 10 << 30;
+
+/// What becomes of the result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BuildOutput {
+    /// It is an image of the store.
+    Image,
+    /// Its files go into a folder.
+    Local(PathBuf),
+    /// Its files go into a tar; none for standard output.
+    Tar(Option<PathBuf>),
+}
+
+/// A build as it was asked for.
+pub struct BuildRequest {
+    /// Where Dockerfile and files come from.
+    pub source: BuildSource,
+    /// Arguments, target, platform, labels.
+    pub plan: PlanOptions,
+    /// The names that the image gets.
+    pub tags: Vec<ImageReference>,
+    /// Secrets by name.
+    pub secrets: BTreeMap<String, Vec<u8>>,
+    /// Sockets of agents by name.
+    pub agents: BTreeMap<String, PathBuf>,
+    /// Whether results of earlier builds count.
+    pub use_cache: bool,
+    /// How many steps at once.
+    pub jobs: usize,
+    /// `SOURCE_DATE_EPOCH`
+    pub epoch: Option<i64>,
+    /// How new layers are compressed.
+    pub compression: LayerCompression,
+    /// Whether the result says which packages are in it.
+    pub sbom: bool,
+    /// Whether the result says how it was made.
+    pub provenance: bool,
+    /// What becomes of the result.
+    pub output: BuildOutput,
+}
+
+/// What came of a build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Built {
+    /// What leads to the image: its manifest, or an index of it and of what is said of it. None for files.
+    pub image: Option<Descriptor>,
+    /// The image's manifest.
+    pub manifest: Option<Descriptor>,
+    /// What leads to its configuration.
+    pub config: Option<Descriptor>,
+    /// How many steps were not done, because their results were there.
+    pub cached: usize,
+}
+
+impl Engine {
+    /// Builds an image.
+    ///
+    /// # Errors
+    /// The Dockerfile cannot be carried out, an image is not here, or a step fails. Then nothing is left but the results of
+    /// the steps before, in the cache.
+    pub fn build(&self, mut request: BuildRequest, progress: &mut dyn Progress) -> Result<Built> {
+        if !rustix::process::geteuid().is_root() {
+            return Err(Error::NotBuilt("build images as an ordinary user"));
+        }
+        self.clean_builds()?;
+        let session = Session::begin(&self.paths)?;
+        let recipe = Recipe::read(&mut request.source, session.folder())?;
+        let failed = |source| Error::Build { file: recipe.name.clone(), source: Box::new(source) };
+        let (file, plan, images) = self.build_plan(&request, &recipe)?;
+        for name in &plan.unused_arguments {
+            progress.note(&format!("build argument {name} is used by no ARG"));
+        }
+        if let Some(syntax) = &file.directives.syntax {
+            tracing_note(progress, syntax);
+        }
+        let cache = BuildCache::open(&self.paths.builder()).map_err(failed)?;
+        let store = self.image_store()?;
+        // Held to the end: nothing that the build needs is collected meanwhile.
+        let lease = store.lease()?;
+        let options = BuildOptions {
+            epoch: request.epoch,
+            use_cache: request.use_cache,
+            jobs: request.jobs,
+            compression: request.compression,
+            folder: session.folder().to_owned(),
+            secret_folder: session.secrets().map(std::path::Path::to_owned),
+        };
+        let shop = Workshop {
+            plan: &plan,
+            context: &recipe.context,
+            images: &images,
+            secrets: &request.secrets,
+            agents: &request.agents,
+            options: &options,
+            lease: &lease,
+            cache: &cache,
+        };
+        let mut runner = StepRunner::new(self, &session);
+        let stage = build(&shop, &mut runner, progress).map_err(failed)?;
+        let built = self.put_out(&request, &recipe, &shop, stage)?;
+        // A cache that cannot be cut now is cut after the next build.
+        let _ = cache.prune(None, CACHE_BYTES);
+        Ok(built)
+    }
+
+    /// What the build cache holds.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn build_cache_use(&self) -> Result<CacheUse> {
+        self.build_cache()?.usage().map_err(cache_failed)
+    }
+
+    /// Removes results of steps that nobody used for so long, and then the least used ones until they have at most so many
+    /// bytes. What has gone.
+    ///
+    /// # Errors
+    /// It cannot be read, or a file cannot be removed.
+    pub fn prune_build_cache(&self, older: Option<std::time::Duration>, most_bytes: u64) -> Result<CacheUse> {
+        self.clean_builds()?;
+        self.build_cache()?.prune(older, most_bytes).map_err(cache_failed)
+    }
+
+    fn build_cache(&self) -> Result<BuildCache> {
+        BuildCache::open(&self.paths.builder()).map_err(cache_failed)
+    }
+
+    fn build_plan(
+        &self,
+        request: &BuildRequest,
+        recipe: &Recipe,
+    ) -> Result<(Dockerfile, BuildPlan, sources::Images)> {
+        let failed = |why: PlanError| Error::Plan { file: recipe.name.clone(), why: Box::new(why) };
+        let file = Dockerfile::parse(&recipe.text).map_err(|error| failed(error.into()))?;
+        let needed = external_images(&file, &request.plan).map_err(failed)?;
+        let images = self.build_sources(&needed, &recipe.name)?;
+        let configs = images.iter().map(|(name, image)| (name.clone(), image.config.clone())).collect();
+        let plan = plan(&file, &request.plan, &configs).map_err(failed)?;
+        Ok((file, plan, images))
+    }
+
+    /// Puts the result where it was asked for.
+    fn put_out(
+        &self,
+        request: &BuildRequest,
+        recipe: &Recipe,
+        shop: &Workshop<'_>,
+        stage: BuiltStage,
+    ) -> Result<Built> {
+        let failed =
+            |source: BuildError| Error::Build { file: recipe.name.clone(), source: Box::new(source) };
+        let cached = stage.cached;
+        match &request.output {
+            BuildOutput::Image => {
+                let lease: &Lease = shop.lease;
+                let said = output::attestations(request, recipe, shop, &stage).map_err(failed)?;
+                let put = output::image(lease, stage, said, &request.tags)?;
+                for name in &request.tags {
+                    self.tell_of_image("tag", &name.familiar());
+                }
+                Ok(Built { cached, ..put })
+            }
+            BuildOutput::Local(folder) => {
+                output::files(shop, &stage, folder).map_err(failed)?;
+                Ok(Built { image: None, manifest: None, config: None, cached })
+            }
+            BuildOutput::Tar(path) => {
+                output::tar(shop, &stage, path.as_deref()).map_err(failed)?;
+                Ok(Built { image: None, manifest: None, config: None, cached })
+            }
+        }
+    }
+}
+
+fn tracing_note(progress: &mut dyn Progress, syntax: &str) {
+    progress.note(&format!("# syntax={syntax} is not followed: Dockerfiles are read by this program alone"));
+}
+
+fn cache_failed(source: BuildError) -> Error {
+    Error::Build { file: "the build cache".to_owned(), source: Box::new(source) }
+}
