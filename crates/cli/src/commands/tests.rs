@@ -177,7 +177,7 @@ fn mistakes_are_explained() {
         "run --zone Default host",
         "run -w relative host",
         "run -e =x host",
-        "run --pull always host",
+        "run --pull often host",
         "run --platform linux/s390x host",
         "run -d -a stdout host",
         "run --gpus all host",
