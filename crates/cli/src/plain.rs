@@ -43,7 +43,7 @@ pub(crate) fn print(text: &str) -> std::io::Result<()> {
     std::io::stdout().lock().write_all(shown(text).as_bytes())
 }
 
-/// Lines as [`print`] writes them.
+/// Lines as [`print()`] writes them.
 pub(crate) fn shown(text: &str) -> Cow<'_, str> {
     if std::io::stdout().is_terminal() { lines(text) } else { Cow::Borrowed(text) }
 }

@@ -29,8 +29,7 @@ pub(crate) struct PullCommand {
     quiet: bool,
     #[command(flatten)]
     trust: TrustFlag,
-    /// [REGISTRY/]REPOSITORY[:TAG][@DIGEST]
-    #[arg(value_name = "IMAGE")]
+    #[arg(value_name = "IMAGE", help = "[REGISTRY/]REPOSITORY[:TAG][@DIGEST]")]
     image: String,
 }
 

@@ -28,8 +28,7 @@ pub(crate) struct PushCommand {
     quiet: bool,
     #[command(flatten)]
     trust: TrustFlag,
-    /// [REGISTRY/]REPOSITORY[:TAG]
-    #[arg(value_name = "IMAGE")]
+    #[arg(value_name = "IMAGE", help = "[REGISTRY/]REPOSITORY[:TAG]")]
     image: String,
 }
 

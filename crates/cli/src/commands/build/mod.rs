@@ -30,8 +30,7 @@ pub(crate) struct BuildCommand {
     /// The Dockerfile (default: PATH/Dockerfile); - for standard input
     #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// A name for the image: NAME[:TAG]
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME", help = "A name for the image: NAME[:TAG]")]
     tag: Vec<ImageReference>,
     /// Set a build argument; without a value, the client's variable of this name
     #[arg(long, value_name = "NAME[=VALUE]")]
