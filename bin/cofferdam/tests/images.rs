@@ -264,7 +264,7 @@ fn names_move_and_the_last_one_takes_the_image_along() {
         &["tag", "nothing", "x"][..],
         &["rmi", "nothing"],
         &["save", "-o", "/dev/null", "nothing"],
-        &["run", "nothing"],
+        &["run", "--pull", "never", "nothing"],
         &["history", "nothing"],
     ] {
         let ran = home.run(bad);

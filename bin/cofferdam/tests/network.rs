@@ -115,10 +115,13 @@ fn the_gate_misses_whatever_is_left_out() {
         let ran =
             Ran::of(home.command().args(["run", "--rm", "busybox", "true"]).env("COFFERDAM_SKIP", skip));
         assert_eq!(ran.code, 125, "{skip}: {ran:?}");
-        assert!(
-            ran.err.contains("not confined as planned") && ran.err.contains("network "),
-            "{skip}: {ran:?}"
-        );
+        // Without a link that is up its routes cannot be made: the next step finds it before the gate does.
+        let found = match skip {
+            "make link eth0 up" => "set address routes inside eth0",
+            _ => "not confined as planned",
+        };
+        let named = skip == "make link eth0 up" || ran.err.contains("network ");
+        assert!(ran.err.contains(found) && named, "{skip}: {ran:?}");
         println!("{skip}: {}", ran.err.lines().last().unwrap_or_default());
         assert_eq!(left(), Vec::<String>::new(), "{skip}");
     }
@@ -139,10 +142,11 @@ fn each_step_of_the_network_fails_in_turn_and_leaves_nothing() {
     let steps: Vec<_> =
         recorded(&file, &short).into_iter().filter(|step| ours.contains(&step.name.as_str())).collect();
     assert!(ours.iter().all(|name| steps.iter().any(|step| step.name == *name)), "{steps:?}");
-    for step in &steps {
+    // The end of a container begins with its link. A failure there is not the program's: what is left is the next clean-up's.
+    let end = steps.iter().position(|step| step.fail_at.starts_with("make link remove")).unwrap();
+    for (number, step) in steps.iter().enumerate() {
         let ran = Ran::of(home.command().args(args).env("COFFERDAM_FAIL_AT", &step.fail_at));
-        // The end of a container is not its failure: what is left then is the next clean-up's.
-        assert!(ran.code == 125 || step.fail_at.contains("remove"), "{}: {ran:?}", step.fail_at);
+        assert!(ran.code == 125 || (number >= end && ran.code == 0), "{}: {ran:?}", step.fail_at);
         let settled = || {
             home.ok(&["ps", "-a"]);
             left().is_empty()

@@ -24,8 +24,9 @@ use support::{Home, Ran, busybox_root, eventually, is_root, skip};
 fn with_busybox(test: &str) -> Option<(Home, DebianRegistry, String)> {
     let folder = tempfile::tempdir().unwrap();
     let root = busybox_root(test, folder.path()).filter(|_| is_root(test))?;
-    let registry = DebianRegistry::start(test, &Wishes::default())?;
+    // First: it gives this thread the network that the registry is then in, too.
     let home = Home::new();
+    let registry = DebianRegistry::start(test, &Wishes::default())?;
     let name = registry.name("box:1");
     home.ok(&["image", "import", root.to_str().unwrap(), &name]);
     home.ok(&["push", "-q", &name]);
@@ -99,10 +100,10 @@ fn pull_and_push_say_what_docker_says() {
 #[test]
 fn a_login_is_kept_for_the_next_command() {
     let test = "a_login_is_kept_for_the_next_command";
+    let home = Home::new();
     let Some(registry) = DebianRegistry::start(test, &Wishes { basic: true, ..Wishes::default() }) else {
         return;
     };
-    let home = Home::new();
     let config = home.path().join("docker");
     let run = |args: &[&str], input: &[u8]| {
         let mut command = home.command();

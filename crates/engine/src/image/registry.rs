@@ -1,5 +1,6 @@
 //! Images come from registries and go there.
 
+use cofferdam_image::StoreError;
 use cofferdam_image::registry::{Client, Progress, PullOptions, Pulled, PushOptions};
 use cofferdam_image::{Descriptor, Platform, Store};
 use cofferdam_names::ImageReference;
@@ -106,10 +107,17 @@ impl Engine {
     }
 }
 
-/// Whether all of an image is here, as far as this machine needs it.
+/// Whether all of an image is here, as far as this machine needs it. One that is here and is not what it should be is an error:
+/// to fetch it anew in silence would hide that somebody changed it.
 fn is_here(store: &Store, word: &str) -> Result<bool> {
-    let Ok(image) = store.resolve(word) else { return Ok(false) };
-    let Ok((_, manifest)) = store.manifest(&image.descriptor, &Platform::host()) else { return Ok(false) };
+    let found = store.resolve(word).and_then(|image| store.manifest(&image.descriptor, &Platform::host()));
+    let manifest = match found {
+        Ok((_, manifest)) => manifest,
+        Err(StoreError::NoImage { .. } | StoreError::NoBlob { .. } | StoreError::NoPlatform { .. }) => {
+            return Ok(false);
+        }
+        Err(error) => return Err(error.into()),
+    };
     if !store.contains(&manifest.config.digest) {
         return Ok(false);
     }

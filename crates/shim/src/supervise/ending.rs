@@ -86,7 +86,7 @@ impl<K: Keeper> Supervisor<'_, K> {
     pub(super) fn end(&mut self, ended: Ended) -> io::Result<Next> {
         // Before the output is read: what is left could go on writing.
         let mut left = self.empty_group();
-        self.end_network();
+        let disconnected = self.end_network();
         self.drain()?;
         let first = self.child.as_ref().map(|child| child.pid);
         let oom_killed = left.as_ref().is_some_and(|left| left.oom_killed);
@@ -105,7 +105,7 @@ impl<K: Keeper> Supervisor<'_, K> {
         self.tell("die", &[("exitCode", ended.code.to_string())]);
         let policy = self.spec.restart;
         if !wants_restart(policy, ended.code, self.status.restarts, self.status.stopped_by_user) {
-            return self.finish(status, left);
+            return self.finish(status, left, disconnected);
         }
         self.remove_group(&mut left);
         let wait = delay(if stable { 0 } else { self.status.restarts });
@@ -121,7 +121,12 @@ impl<K: Keeper> Supervisor<'_, K> {
     }
 
     /// The container has ended for good: `--rm`, then tell everybody.
-    fn finish(&mut self, status: ExitStatus, mut left: Option<LeftGroup>) -> io::Result<Next> {
+    fn finish(
+        &mut self,
+        status: ExitStatus,
+        mut left: Option<LeftGroup>,
+        disconnected: bool,
+    ) -> io::Result<Next> {
         self.status.state = ContainerState::Exited;
         let mut forgotten = false;
         if !self.spec.remove || self.spec.keep {
@@ -132,6 +137,10 @@ impl<K: Keeper> Supervisor<'_, K> {
             }
             // Its owner is gone with this process; what is at the path would only make clients wait.
             let _ = std::fs::remove_file(self.spec.run().socket());
+        } else if !disconnected {
+            // Its record leads the next command's clean-up to what is left of its network.
+            self.status.state = ContainerState::Dead;
+            self.write_status()?;
         } else {
             // A group that is empty is removed when nobody waits any more.
             match self.keeper.forget(&self.spec, left.as_ref().is_some_and(|left| left.empty)) {
@@ -210,18 +219,19 @@ impl<K: Keeper> Supervisor<'_, K> {
         Ok(())
     }
 
-    /// Takes the container's link and packet rules away. What stays is left to the next command's clean-up.
-    fn end_network(&mut self) {
+    /// Takes the container's link and packet rules away; false if something stays, for the next command's clean-up.
+    fn end_network(&mut self) -> bool {
         if !self.spec.connected {
-            return;
+            return true;
         }
         let ended = self.read_plan().and_then(|plan| match &plan.network {
             Some(network) => Ok(cofferdam_network::disconnect(network)?),
             None => Ok(()),
         });
-        if let Err(failure) = ended {
+        if let Err(failure) = &ended {
             self.status.error = Some(failure.chain());
         }
+        ended.is_ok()
     }
 
     /// Kills every process that is left in the container's group; none if it has none that could be found.
@@ -247,7 +257,8 @@ impl<K: Keeper> Supervisor<'_, K> {
     /// Kills every process that is left in the container's group, and removes it.
     pub(super) fn end_group(&mut self) {
         let mut left = self.empty_group();
-        self.end_network();
+        // What stays is in the status, and the next command's.
+        let _ = self.end_network();
         self.remove_group(&mut left);
     }
 
@@ -295,7 +306,8 @@ impl<K: Keeper> Supervisor<'_, K> {
             }
             Err(failure) => {
                 self.status = self.status.of_failed_start(&failure);
-                self.finish(self.status.exit.unwrap_or_default(), None)?;
+                let disconnected = self.end_network();
+                self.finish(self.status.exit.unwrap_or_default(), None, disconnected)?;
                 Ok(true)
             }
         }
@@ -311,7 +323,8 @@ impl<K: Keeper> Supervisor<'_, K> {
     /// Ends a shim whose restart was given up.
     pub(super) fn finish_given_up(&mut self) -> io::Result<()> {
         let status = self.status.exit.unwrap_or_default();
-        self.finish(status, None)?;
+        let disconnected = self.end_network();
+        self.finish(status, None, disconnected)?;
         Ok(())
     }
 }
