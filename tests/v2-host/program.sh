@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs in the virtual machine of run.sh, as root on a tmpfs: the whole program on a host with cgroup v2 alone and AppArmor.
-# Every check is told as cargo's tests tell theirs.
+# The machine's kernel has no packet filter: containers have no network. Every check is told as cargo's tests tell theirs.
 export PATH=/bin HOME=/root
 passed=0 failed=0
 pass() { echo "test program: $1 ... ok"; passed=$((passed + 1)); }
@@ -22,8 +22,8 @@ exits() { # NAME CODE COMMAND...
 groups=/sys/fs/cgroup/cofferdam
 
 check "an image is imported" cofferdam image import /image bb
-says "a program runs" "uid=0" cofferdam run --rm bb id
-check "limits are set" cofferdam run -d --name box -m 64m --cpus 0.5 --pids-limit 50 bb sleep 1000
+says "a program runs" "uid=0" cofferdam run --network none --rm bb id
+check "limits are set" cofferdam run --network none -d --name box -m 64m --cpus 0.5 --pids-limit 50 bb sleep 1000
 group=$groups/$(cofferdam inspect --format '{{.Id}}' box)
 says "memory.max" 67108864 cat "$group/memory.max"
 says "pids.max" 50 cat "$group/pids.max"
@@ -41,24 +41,24 @@ check "unpause" cofferdam unpause box
 check "exec" cofferdam exec box true
 says "stats" box cofferdam stats --no-stream box
 check "rm" cofferdam rm -f box
-exits "no memory is left" 137 cofferdam run --rm -m 8m --memory-swap 8m bb sh -c 'x=x; while :; do x=$x$x; done'
+exits "no memory is left" 137 cofferdam run --network none --rm -m 8m --memory-swap 8m bb sh -c 'x=x; while :; do x=$x$x; done'
 says "no processes are left" "can't fork" \
-    cofferdam run --rm --pids-limit 5 bb sh -c 'for i in 1 2 3 4 5 6 7 8; do sleep 1 & done; wait'
-says "a device that is not allowed" "not permitted" cofferdam run --rm bb sh -c 'mknod /tmp/d b 254 0; cat /tmp/d'
+    cofferdam run --network none --rm --pids-limit 5 bb sh -c 'for i in 1 2 3 4 5 6 7 8; do sleep 1 & done; wait'
+says "a device that is not allowed" "not permitted" cofferdam run --network none --rm bb sh -c 'mknod /tmp/d b 254 0; cat /tmp/d'
 
 # AppArmor: the profile denies /secret.
 profile=/sys/kernel/security/apparmor
 cat /profile.bin > $profile/.load
 printf 'zone = "labelled"\n[process]\nlsm = "apparmor:cofferdam-test"\n' > /labelled.toml
 check "a zone with a profile" cofferdam zone apply /labelled.toml
-says "the profile is in force" "cofferdam-test (enforce)" cofferdam run --rm --zone labelled bb cat /proc/self/attr/current
-says "and denies what it denies" "Permission denied" cofferdam run --rm --zone labelled bb cat /secret
-says "without it the file can be read" hidden cofferdam run --rm bb cat /secret
+says "the profile is in force" "cofferdam-test (enforce)" cofferdam run --network none --rm --zone labelled bb cat /proc/self/attr/current
+says "and denies what it denies" "Permission denied" cofferdam run --network none --rm --zone labelled bb cat /secret
+says "without it the file can be read" hidden cofferdam run --network none --rm bb cat /secret
 says "a profile by a flag" "cofferdam-test (enforce)" \
-    cofferdam run --rm --security-opt apparmor=cofferdam-test bb cat /proc/self/attr/current
-exits "a profile that is not loaded" 125 cofferdam run --rm --security-opt apparmor=nosuch bb true
-exits "another than the zone's" 125 cofferdam run --rm --zone labelled --security-opt apparmor=unconfined bb true
-check "a labelled container" cofferdam run -d --name labelled --zone labelled bb sleep 1000
+    cofferdam run --network none --rm --security-opt apparmor=cofferdam-test bb cat /proc/self/attr/current
+exits "a profile that is not loaded" 125 cofferdam run --network none --rm --security-opt apparmor=nosuch bb true
+exits "another than the zone's" 125 cofferdam run --network none --rm --zone labelled --security-opt apparmor=unconfined bb true
+check "a labelled container" cofferdam run --network none -d --name labelled --zone labelled bb sleep 1000
 says "its label is read back" "apparmor" cofferdam verify labelled
 check "as planned" cofferdam verify labelled
 says "exec has the label" "cofferdam-test (enforce)" cofferdam exec labelled cat /proc/self/attr/current
@@ -67,8 +67,8 @@ check "rm of it" cofferdam rm -f labelled
 # As an ordinary user with a delegated part of the hierarchy.
 echo $$ > /sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/app.scope/cgroup.procs
 user="su user -c"
-says "a user's container has limits" 33554432 $user 'cofferdam image import /image bb >/dev/null; cofferdam run --rm -m 32m bb true &&
-    cofferdam run -d --name mine -m 32m bb sleep 1000 >/dev/null && cat $(find /sys/fs/cgroup/user.slice -path "*cofferdam*" -name memory.max)'
+says "a user's container has limits" 33554432 $user 'cofferdam image import /image bb >/dev/null; cofferdam run --network none --rm -m 32m bb true &&
+    cofferdam run --network none -d --name mine -m 32m bb sleep 1000 >/dev/null && cat $(find /sys/fs/cgroup/user.slice -path "*cofferdam*" -name memory.max)'
 check "as planned for the user" $user 'cofferdam verify mine'
 check "rm by the user" $user 'cofferdam rm -f mine'
 
