@@ -46,7 +46,7 @@ pub enum Message {
     Ready,
     /// Parent: take on the credentials and execute the program.
     Exec,
-    /// Parent: the same, and show the filter before it is installed ([`Channel::show`]).
+    /// Parent: the same, and show the filter before it is installed (`Channel::show`).
     ExecShowing,
     /// Init: the descriptor is the listener of the seccomp filter.
     SeccompListener,

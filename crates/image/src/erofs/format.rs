@@ -40,7 +40,7 @@ pub(super) struct Inode {
     pub(super) gid: u32,
     pub(super) modified: i64,
     pub(super) links: u32,
-    /// Bytes of its attributes, [`xattr_size`].
+    /// Bytes of its attributes, `xattr_size`.
     pub(super) xattr_size: usize,
 }
 
