@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 /// What `cargo xtask ci` needs beyond a Rust toolchain.
-pub(crate) const TEST_PACKAGES: [&str; 20] = [
+pub(crate) const TEST_PACKAGES: [&str; 21] = [
     "busybox-static",  // the smallest root filesystem
     "containerd",      // drives `cofferdam oci`
     "docker-registry", // a registry to pull from and push to
@@ -16,6 +16,7 @@ pub(crate) const TEST_PACKAGES: [&str; 20] = [
     "gcc-multilib",    // the same
     "iptables",        // dockerd does not start without it
     "mmdebstrap",      // a real Debian as a root filesystem
+    "nftables",        // looks at the packet rules from outside
     "passwd",          // useradd: the ordinary user
     "podman",          // drives `cofferdam oci`
     "procps",          // ps, as people use it
