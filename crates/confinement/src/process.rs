@@ -165,4 +165,7 @@ pub struct Process {
     pub cpu_affinity: Option<CpuAffinity>,
     /// The system call filter; none is "unconfined".
     pub seccomp: Option<Profile>,
+    /// Whether it begins with all signals blocked, because it takes them from there itself (`--init`): the kernel drops a
+    /// signal that comes before a first process handles it, but keeps one that is blocked (pid_namespaces(7)).
+    pub signals_wait: bool,
 }

@@ -146,6 +146,7 @@ fn process() -> Result<Process, PlanError> {
         io_priority: None,
         cpu_affinity: None,
         seccomp: Some(filter()?),
+        signals_wait: false,
     })
 }
 

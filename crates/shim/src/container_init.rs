@@ -48,11 +48,11 @@ fn complain(message: &str) {
 
 fn supervise(command: Vec<OsString>) -> io::Result<u8> {
     // Blocked before there is a child: a signal that comes now is passed on, where the kernel would drop it (pid 1 has no
-    // default actions).
-    let before = block(SignalSet::FULL)?;
+    // default actions). The runtime blocked them before this program began, for the same reason.
+    block(SignalSet::FULL)?;
     let signals = SignalFd::new(SignalSet::FULL)?;
     // fork(2): the container's filter has no clone3(2), whose flags it could not read.
-    let Some(program) = fork()? else { exit_now(i32::from(become_program(&command, before))) };
+    let Some(program) = fork()? else { exit_now(i32::from(become_program(&command))) };
     loop {
         let mut ready = [PollFd::new(&signals, PollFlags::IN)];
         rustix::io::retry_on_intr(|| poll(&mut ready, None))?;
@@ -90,7 +90,7 @@ fn exit_status(status: WaitStatus) -> u8 {
 }
 
 /// In the child: a process group of its own, in the foreground of the terminal if there is one, so that keys reach it alone.
-fn become_program(command: &[OsString], mask: SignalSet) -> u8 {
+fn become_program(command: &[OsString]) -> u8 {
     let stdin = io::stdin();
     let grouped = setpgid(None, None);
     if grouped.is_ok() && rustix::termios::isatty(&stdin) {
@@ -98,7 +98,7 @@ fn become_program(command: &[OsString], mask: SignalSet) -> u8 {
         let _ = rustix::termios::tcsetpgrp(&stdin, rustix::process::getpid());
     }
     let Some((program, arguments)) = command.split_first() else { return FAILED };
-    if let Err(error) = set_mask(mask) {
+    if let Err(error) = set_mask(SignalSet::EMPTY) {
         complain(&error.to_string());
         return FAILED;
     }

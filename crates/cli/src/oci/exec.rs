@@ -199,8 +199,13 @@ fn from_document(call: &Call, plan: &Plan, path: &Path) -> Result<Process, Comma
 
 /// The container's own process with what the flags change of it.
 fn from_flags(arguments: &Arguments, plan: &Plan, words: &[String]) -> Result<Process, CommandError> {
-    let mut process =
-        Process { args: words.to_vec(), create_cwd: false, window: None, ..plan.process.clone() };
+    let mut process = Process {
+        args: words.to_vec(),
+        create_cwd: false,
+        window: None,
+        signals_wait: false,
+        ..plan.process.clone()
+    };
     process.terminal = arguments.has("tty");
     process.env.extend(arguments.values("env").map(str::to_owned));
     if let Some(cwd) = arguments.value("cwd") {

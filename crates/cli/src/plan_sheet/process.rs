@@ -27,6 +27,7 @@ pub(super) fn process(sheet: &mut Sheet, process: &Process) {
         io_priority,
         cpu_affinity,
         seccomp,
+        signals_wait,
     } = process;
     let User { uid, gid, additional_gids, umask } = user;
     sheet.section("Process");
@@ -42,6 +43,7 @@ pub(super) fn process(sheet: &mut Sheet, process: &Process) {
         "terminal size",
         window.map(|size| format!("{} rows, {} columns", size.rows, size.columns)),
     );
+    sheet.line("signals", if *signals_wait { "wait until it takes them" } else { "are taken at once" });
     sheet.lines("environment", env.iter().cloned());
     sheet.section("Rights");
     capability_lines(sheet, capabilities);

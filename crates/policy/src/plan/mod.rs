@@ -82,6 +82,7 @@ pub fn plan(zone: &Zone, request: &ContainerRequest, context: &PlanContext) -> R
         io_priority: None,
         cpu_affinity: None,
         seccomp: Some(planner.filter(capabilities)?),
+        signals_wait: false,
     };
     let mut mounts = planner.mounts(maps, &namespaces)?;
     planner.add_init(&mut process, &mut mounts)?;

@@ -120,6 +120,7 @@ impl Planner<'_> {
         let Some(program) = &self.context.init_program else {
             return Err(PolicyError::not_built("--init", "this program has no init role yet"));
         };
+        process.signals_wait = true;
         let args = std::mem::take(&mut process.args);
         process.args = [INIT_PATH, "--"].into_iter().map(str::to_owned).chain(args).collect();
         // Without an id map: no id of the container's owns the host's file, whatever becomes of the mount (CVE-2019-5736).
@@ -227,6 +228,7 @@ pub fn plan_exec(plan: &Plan, options: &ExecOptions<'_>) -> Result<Process, Poli
         // CVE-2026-30892: another user starts with that user's capabilities, not with those of the first process.
         capabilities: capabilities::for_user(first.capabilities.bounding, user.uid),
         user,
+        signals_wait: false,
         ..first.clone()
     })
 }

@@ -209,6 +209,7 @@ fn process() -> Process {
         scheduler: None,
         io_priority: None,
         cpu_affinity: None,
+        signals_wait: false,
         seccomp: Some(profile()),
     }
 }

@@ -244,6 +244,9 @@ impl Becoming<'_> {
         // Descriptors are closed by the exec itself, so that the channel can still tell of a failure.
         let first = i32::try_from(self.preserved_fds).unwrap_or(i32::MAX).saturating_add(3);
         Step::Exec.apply("close descriptors on exec", || close_on_exec_from(first))?;
+        if process.signals_wait {
+            Step::Exec.run("block signals", || block(SignalSet::FULL))?;
+        }
         self.label.apply()?;
         // The folder may be one that only root can enter (an image's WORKDIR /root with another USER), or one that only the
         // final user can (a file system that squashes root).

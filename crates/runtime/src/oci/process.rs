@@ -53,6 +53,7 @@ pub fn process(
         io_priority: wire.io_priority.map(|wire| io_priority(field, wire)).transpose()?,
         cpu_affinity: wire.exec_cpu_affinity.as_ref().map(|wire| cpu_affinity(field, wire)).transpose()?,
         seccomp,
+        signals_wait: false,
     })
 }
 
