@@ -40,7 +40,7 @@ pub enum ImageError {
     #[error("it has no {0}")]
     Lacks(String),
     /// Our store does not give it.
-    #[error("the store has it not")]
+    #[error("cannot read it from the store")]
     Store(#[source] StoreError),
     /// Its document cannot be understood.
     #[error("cannot understand its {0}")]
