@@ -28,6 +28,8 @@ struct Commands {
     exec: Vec<String>,
     /// Names of containers follow.
     remove: Vec<String>,
+    /// `build` follows.
+    prefix: Vec<String>,
     /// Prints the ids of all containers.
     list: Vec<String>,
     /// The programs that stay beside each container.
@@ -117,10 +119,20 @@ impl Engine {
             detach: words(&format!("{prefix} run -d --name {{name}} host -- sleep 100000")),
             exec: words(&format!("{prefix} exec")),
             remove: words(&format!("{prefix} rm -f")),
+            prefix: words(&prefix),
             list: words(&format!("{prefix} ps -a -q")),
             helpers: words("cofferdam"),
         };
         Ok(Self { name: "cofferdam", world: World::open(&setup, &BTreeMap::new())?, commands })
+    }
+
+    /// A build of a folder's Dockerfile, without a network.
+    pub(super) fn build(&self, more: &[&str], folder: &str) -> Vec<String> {
+        let mut argv = self.commands.prefix.clone();
+        argv.extend(words("build -q --network none -t built"));
+        argv.extend(more.iter().map(|word| (*word).to_owned()));
+        argv.push(folder.to_owned());
+        argv
     }
 
     /// `run` of a bundle through the OCI runtime's command line.
@@ -207,6 +219,7 @@ fn like_docker(prefix: &str, remove: &str, helper: &str) -> Commands {
         exec: words(&format!("{prefix} exec")),
         // Without "-t 0" podman gives each container ten seconds to handle a signal that docker does not send.
         remove: words(&format!("{prefix} {remove}")),
+        prefix: words(prefix),
         list: words(&format!("{prefix} ps -a -q")),
         helpers: words(helper),
     }

@@ -3,6 +3,7 @@
 //! `cargo xtask bench start`: what a start, an exec and an idle container cost, ours beside its peers, in one run.
 
 mod audit;
+mod build;
 mod bundle;
 mod cases;
 mod engine;
@@ -57,6 +58,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
         && first == "audit"
     {
         return audit::run(rest);
+    }
+    if let [first, rest @ ..] = arguments
+        && first == "build"
+    {
+        return build::run(rest);
     }
     if let [first, rest @ ..] = arguments
         && first == "resolver"

@@ -44,7 +44,7 @@ pub(crate) struct ImageImportCommand {
 }
 
 /// The search path of Debian's and Docker's containers.
-const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(super) const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 impl Run for ImageImportCommand {
     fn run(self, globals: &Globals) -> Outcome {

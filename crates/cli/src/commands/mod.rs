@@ -12,6 +12,7 @@ mod diff;
 mod events;
 mod exec;
 mod export;
+mod image_bootstrap;
 mod image_diff;
 mod image_history;
 mod image_import;
@@ -118,6 +119,10 @@ pub(crate) const COMMANDS: &[Entry] = &[
     entry::<login::LoginCommand>("login", "Log in to a registry"),
     entry::<logout::LogoutCommand>("logout", "Log out of a registry"),
     entry::<image_import::ImageImportCommand>("image import", "Make an image of a folder or a tar"),
+    entry::<image_bootstrap::ImageBootstrapCommand>(
+        "image bootstrap",
+        "Make a base image out of a distribution's own archive",
+    ),
     entry::<build::BuildCommand>("build", "Build an image of a Dockerfile"),
     entry::<builder_prune::BuilderPruneCommand>("builder prune", "Remove results of build steps"),
     entry::<image_ls::ImageLsCommand>("image ls", "List images"),

@@ -8,12 +8,12 @@ mod source;
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
 use cofferdam_build::plan::PlanOptions;
-use cofferdam_engine::{BuildOutput, BuildRequest, Built, Error};
+use cofferdam_engine::{BuildOutput, BuildRequest, Built, Engine, Error};
 use cofferdam_image::Platform;
 use cofferdam_names::ImageReference;
 use cofferdam_policy::key_value;
@@ -22,6 +22,7 @@ use crate::command::Run;
 use crate::globals::Globals;
 use crate::report::{Outcome, Report};
 use crate::session::engine;
+use destination::Destination;
 
 /// Flags of `build`.
 #[derive(Debug, Parser)]
@@ -56,7 +57,7 @@ pub(crate) struct BuildCommand {
     /// The network of the steps: none (also: default)
     #[arg(long, value_name = "MODE", default_value = "none", hide_default_value = true)]
     network: String,
-    /// Where the result goes: type=image, or files: type=local,dest=DIR, type=tar,dest=FILE (DIR, or - for a tar)
+    /// Where the result goes: type=image, or files: type=local,dest=DIR, type=tar,dest=FILE (DIR, or - for a tar), type=oci,dest=FILE
     #[arg(short, long, value_name = "OUTPUT")]
     output: Option<String>,
     /// How layers are compressed: gzip, none
@@ -95,6 +96,11 @@ impl Run for BuildCommand {
         let engine = engine(globals)?;
         let mut progress = progress::Shown::new(quiet);
         let built = engine.build(request, &mut progress).map_err(|error| failure(error, &progress))?;
+        if let Destination::Archive(path) = self.destination()?
+            && let Some(image) = &built.image
+        {
+            archive(&engine, image.digest.as_str(), &path, self.tag.is_empty())?;
+        }
         self.tell(&built, quiet)
     }
 }
@@ -107,6 +113,10 @@ impl BuildCommand {
             other => Err(Report::new(format!("invalid value {other:?} for --progress"))
                 .hint("it is one of auto, plain, quiet")),
         }
+    }
+
+    fn destination(&self) -> Result<Destination, Report> {
+        self.output.as_deref().map_or(Ok(Destination::Engine(BuildOutput::Image)), destination::parse)
     }
 
     fn request(&self) -> Result<BuildRequest, Report> {
@@ -153,7 +163,7 @@ impl BuildCommand {
             compression,
             sbom: self.sbom,
             provenance: self.provenance,
-            output: self.output.as_deref().map_or(Ok(BuildOutput::Image), destination::parse)?,
+            output: self.destination()?.of_engine(),
         })
     }
 
@@ -180,6 +190,18 @@ impl BuildCommand {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Writes an image into an archive; one without a name does not stay in the store.
+fn archive(engine: &Engine, id: &str, path: &Path, nameless: bool) -> Result<(), Report> {
+    let failed = |error| Report::new(format!("cannot write {}", path.display())).because(&error);
+    let mut file = std::io::BufWriter::new(std::fs::File::create(path).map_err(failed)?);
+    engine.save_images(&[id.to_owned()], &mut file)?;
+    file.flush().map_err(failed)?;
+    if nameless {
+        engine.remove_image(id, false)?;
+    }
+    Ok(())
 }
 
 fn seconds(text: &str) -> Result<i64, Report> {
