@@ -501,3 +501,28 @@ fn killed_builds_leave_nothing_that_the_next_does_not_remove() {
     assert_eq!(project.left(), Vec::<String>::new());
     assert_eq!(project.home.ok(&["ps", "-aq"]), "");
 }
+
+#[test]
+fn archives_of_results_are_loaded_again() {
+    if !ready("archives_of_results_are_loaded_again") {
+        return;
+    }
+    let project = Project::new("FROM base\nCMD [\"cat\", \"/etc/group\"]\n", &[]);
+    let archive = project.home.path().join("built.tar");
+    for (kind, tag) in [("oci", &["-t", "kept:1"][..]), ("docker", &["-t", "kept:2"]), ("oci", &[])] {
+        let output = format!("type={kind},dest={}", archive.display());
+        let mut args = vec!["-o", output.as_str()];
+        args.extend(tag);
+        let id = project.id(&args);
+        let there =
+            project.home.ok(&["image", "ls", "-a", "--no-trunc"]).contains(id.trim_start_matches("sha256:"));
+        assert_eq!(there, !tag.is_empty(), "{kind}");
+        let other = Home::new();
+        let loaded = other.ok(&["load", "-i", archive.to_str().unwrap()]);
+        assert!(tag.last().is_none_or(|name| loaded.contains(name)), "{loaded}");
+        let image = tag.last().copied().unwrap_or(&id);
+        assert_eq!(other.ok(&["run", "--rm", image]), "web:x:2000:");
+        std::fs::remove_file(&archive).unwrap();
+    }
+    assert_eq!(project.left(), [""; 0]);
+}

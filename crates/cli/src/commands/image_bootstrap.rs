@@ -1,11 +1,11 @@
 //! `cofferdam image bootstrap`: a base image out of a distribution's own package archive, without any registry.
 
-use std::io::Write;
-use std::path::Path;
+use std::io::{ErrorKind, Write};
 use std::process::{Child, Command, ExitCode, Stdio};
 
 use clap::Parser;
 use cofferdam_engine::ImportSource;
+use cofferdam_names::ImageReference;
 use cofferdam_policy::ImageConfig;
 
 use super::image_import::PATH;
@@ -44,31 +44,38 @@ impl Run for ImageBootstrapCommand {
     fn run(self, globals: &Globals) -> Outcome {
         let release = self.release()?;
         let name = self.tag.as_deref().unwrap_or(&self.release);
+        // Before the minutes that the rest takes.
+        name.parse::<ImageReference>()
+            .map_err(|error| Report::new(format!("cannot name an image {name}")).because(&error))?;
         let engine = engine(globals)?;
-        let mut maker = self.start(&release)?;
+        let (program, mut maker) = self.start(&release)?;
         let Some(mut tar) = maker.stdout.take() else {
-            return Err(Report::new("cannot read what mmdebstrap writes"));
+            return Err(Report::new(format!("cannot read what {program} writes")));
         };
         let config = ImageConfig {
             env: vec![PATH.to_owned()],
             cmd: vec!["/bin/bash".to_owned()],
             ..ImageConfig::default()
         };
-        let imported = engine.import_image(ImportSource::Tar(&mut tar), name, &config);
+        // It gets its name when all is well: until then the name may be another image's.
+        let draft = format!("cofferdam-bootstrap:{}", std::process::id());
+        let imported = engine.import_image(ImportSource::Tar(&mut tar), &draft, &config);
         drop(tar);
-        // It says itself what went wrong: its end comes before what was made of half of its tar.
+        let waited = maker.wait();
         let ended =
-            maker.wait().map_err(|error| Report::new("cannot wait for mmdebstrap").because(&error))?;
-        if !ended.success() {
-            if imported.is_ok() {
-                engine.remove_image(name, false)?;
-            }
-            return Err(Report::new(format!(
-                "cannot bootstrap {}: mmdebstrap ended with {ended}",
-                self.release
-            )));
-        }
-        writeln!(std::io::stdout().lock(), "{}", imported?.id)?;
+            waited.map_err(|error| Report::new(format!("cannot wait for {program}")).because(&error))?;
+        // It says itself what went wrong: its end comes before what was made of half of its tar.
+        let done = if ended.success() {
+            imported.map_err(Report::from).and_then(|imported| {
+                engine.tag_image(&draft, name)?;
+                Ok(imported.id)
+            })
+        } else {
+            Err(Report::new(format!("cannot bootstrap {}: {program} ended with {ended}", self.release)))
+        };
+        // Without a draft there is nothing to remove.
+        let _ = engine.remove_image(&draft, false);
+        writeln!(std::io::stdout().lock(), "{}", done?)?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -109,25 +116,58 @@ impl ImageBootstrapCommand {
         Ok(Release { suite, mirror })
     }
 
-    /// Starts the distribution's own tool. Its signatures are checked by apt with the host's keys.
-    fn start(&self, release: &Release<'_>) -> Result<Child, Report> {
+    /// Starts the distribution's own tool, which writes a tar. Signatures are checked by apt or gpgv with the host's keys.
+    fn start(&self, release: &Release<'_>) -> Result<(&'static str, Child), Report> {
         let mut command = Command::new("mmdebstrap");
         command.arg(format!("--variant={}", self.variant)).args(["--format=tar", "--quiet"]);
-        if !self.include.is_empty() {
-            command.arg(format!("--include={}", self.include.join(",")));
-        }
-        command.args([release.suite, "-", release.mirror]).stdin(Stdio::null()).stdout(Stdio::piped());
-        command.spawn().map_err(|error| {
-            let report = Report::new("cannot run mmdebstrap").because(&error);
-            if error.kind() != std::io::ErrorKind::NotFound {
-                return report;
+        command.args(self.included()).args([release.suite, "-", release.mirror]);
+        match spawn(&mut command) {
+            Ok(child) => Ok(("mmdebstrap", child)),
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(Report::new("cannot run mmdebstrap").because(&error))
             }
-            let other = ["/usr/sbin/debootstrap", "/sbin/debootstrap"].into_iter().any(|path| Path::new(path).exists());
-            report.hint(if other {
-                "install the package mmdebstrap; or run debootstrap into a folder, and `cofferdam image import` it"
-            } else {
-                "install the package mmdebstrap"
-            })
-        })
+            Err(_) => Ok(("debootstrap", self.start_debootstrap(release)?)),
+        }
     }
+
+    /// Where there is no mmdebstrap.
+    fn start_debootstrap(&self, release: &Release<'_>) -> Result<Child, Report> {
+        if !is_there("debootstrap") {
+            return Err(Report::new("there is neither mmdebstrap nor debootstrap on this host")
+                .hint("install the package mmdebstrap"));
+        }
+        if self.variant != "minbase" {
+            return Err(Report::new(format!("debootstrap has no variant {}", self.variant))
+                .hint("install the package mmdebstrap"));
+        }
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", DEBOOTSTRAP, "sh"]).args(self.included());
+        command.args([release.suite, release.mirror]);
+        spawn(&mut command).map_err(|error| Report::new("cannot run debootstrap").because(&error))
+    }
+
+    fn included(&self) -> Option<String> {
+        (!self.include.is_empty()).then(|| format!("--include={}", self.include.join(",")))
+    }
+}
+
+/// debootstrap fills a folder. What it mounts is in a mount namespace that ends with it, so nothing of the host can be below
+/// the folder that is removed.
+const DEBOOTSTRAP: &str = r#"set -e
+root=$(mktemp -d /var/tmp/cofferdam-bootstrap-XXXXXX)
+trap 'rm -rf --one-file-system "$root"' EXIT
+if [ $# -eq 3 ]; then set -- "$1" "$2" "$root" "$3"; else set -- "$1" "$root" "$2"; fi
+debootstrap --variant=minbase "$@" >&2
+rm -f "$root"/var/cache/apt/archives/*.deb
+tar --create --file=- --directory="$root" --one-file-system --numeric-owner --xattrs --xattrs-include='*' ."#;
+
+/// Starts a program whose output is read.
+fn spawn(command: &mut Command) -> std::io::Result<Child> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()
+}
+
+/// Whether a program is where the shell would look.
+fn is_there(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
