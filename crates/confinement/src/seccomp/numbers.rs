@@ -6,12 +6,10 @@
 /// The architecture has no such call.
 pub(super) const NO: u32 = u32::MAX;
 
-/// One call: its name, then its number on x86_64, x32 (without bit 30), x86, aarch64 and arm.
-pub(super) type Row = (&'static str, [u32; 5]);
-
-/// All calls, sorted by name.
+/// Each call's name, then its number on x86_64, x32 (without bit 30), x86, aarch64 and arm; sorted by name. For the compiler
+/// only: `syscall_table` makes of it what the program holds.
 #[rustfmt::skip]
-pub(super) const ROWS: &[Row] = &[
+pub(super) const ROWS: &[(&str, [u32; 5])] = &[
     ("_llseek", [NO, NO, 140, NO, 140]),
     ("_newselect", [NO, NO, 142, NO, 142]),
     ("_sysctl", [156, NO, 149, NO, 149]),

@@ -2,9 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::numbers::Row;
 use super::program::ENOSYS;
-use super::syscall_table::{Door, X32_BIT, door, number_in, row};
+use super::syscall_table::{Door, Row, X32_BIT, door, number_in, row};
 use super::{Action, Arch, ArgIndex, Comparison, Condition, Profile, Rule, SeccompData, syscall_number};
 
 /// A profile's rules with each of their names looked up.
@@ -59,7 +58,7 @@ impl<'p> Named<'p> {
                 rules.push(NumberedRule { number, conditions: Cow::from(&rule.args), action: rule.action });
             }
             if arch == Arch::X86 {
-                rules.extend(door(row.0).and_then(|door| multiplexed(rule, door)));
+                rules.extend(door(row.name()).and_then(|door| multiplexed(rule, door)));
             }
         }
         let numbers = rules.iter().map(|rule| rule.number).filter(|number| number & !X32_BIT < PRIVATE);

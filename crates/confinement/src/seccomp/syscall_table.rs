@@ -1,7 +1,7 @@
 //! System calls by name and by number.
 
 use super::Arch;
-use super::numbers::{NO, ROWS, Row};
+use super::numbers::{NO, ROWS};
 
 /// Set in the number of a call that an x86_64 kernel gets through its x32 entry (`__X32_SYSCALL_BIT`).
 pub(super) const X32_BIT: u32 = 0x4000_0000;
@@ -15,6 +15,46 @@ fn column(arch: Arch) -> Option<usize> {
         Arch::Aarch64 => Some(3),
         Arch::Arm => Some(4),
         _ => None,
+    }
+}
+
+/// One call. Its name lies inside, not behind a reference: a reference costs every process of ours a relocation, and the page
+/// that it is in.
+#[derive(Debug)]
+pub(super) struct Row {
+    name: [u8; NAME_BYTES],
+    length: u8,
+    numbers: [u32; 5],
+}
+
+const NAME_BYTES: usize = 28;
+
+static TABLE: [Row; ROWS.len()] = {
+    let mut table = [const { Row { name: [0; NAME_BYTES], length: 0, numbers: [NO; 5] } }; ROWS.len()];
+    let mut at = 0;
+    while at < table.len() {
+        table[at] = Row::new(ROWS[at].0, ROWS[at].1);
+        at += 1;
+    }
+    table
+};
+
+impl Row {
+    #[allow(clippy::cast_possible_truncation, reason = "a name that is longer does not compile")]
+    const fn new(name: &str, numbers: [u32; 5]) -> Self {
+        let bytes = name.as_bytes();
+        let mut row = Self { name: [0; NAME_BYTES], length: bytes.len() as u8, numbers };
+        let mut at = 0;
+        while at < bytes.len() {
+            row.name[at] = bytes[at];
+            at += 1;
+        }
+        row
+    }
+
+    pub(super) fn name(&self) -> &str {
+        let bytes = self.name.get(..usize::from(self.length)).unwrap_or_default();
+        str::from_utf8(bytes).unwrap_or_default()
     }
 }
 
@@ -35,7 +75,7 @@ const fn slot_of(name: &[u8]) -> usize {
 
 /// Index of each row at its hash's slot, or at the next free one.
 #[allow(clippy::cast_possible_truncation, reason = "there are fewer rows than slots")]
-const INDEX: [u16; SLOTS] = {
+static INDEX: [u16; SLOTS] = {
     let mut index = [EMPTY; SLOTS];
     let mut row = 0;
     while row < ROWS.len() {
@@ -53,8 +93,8 @@ const INDEX: [u16; SLOTS] = {
 pub(super) fn row(name: &str) -> Option<&'static Row> {
     let mut slot = slot_of(name.as_bytes());
     loop {
-        let row = ROWS.get(usize::from(*INDEX.get(slot)?))?;
-        if row.0 == name {
+        let row = TABLE.get(usize::from(*INDEX.get(slot)?))?;
+        if row.name() == name {
             return Some(row);
         }
         slot = (slot + 1) % SLOTS;
@@ -63,7 +103,7 @@ pub(super) fn row(name: &str) -> Option<&'static Row> {
 
 /// The number in a row, as `seccomp_data.nr` holds it.
 pub(super) fn number_in(row: &Row, arch: Arch) -> Option<u32> {
-    let number = *row.1.get(column(arch)?)?;
+    let number = *row.numbers.get(column(arch)?)?;
     match number {
         NO => None,
         _ if arch == Arch::X32 => Some(number | X32_BIT),
@@ -88,17 +128,16 @@ pub fn syscall_number(arch: Arch, name: &str) -> Option<u32> {
 pub fn syscall_name(arch: Arch, number: u32) -> Option<&'static str> {
     let column = column(arch)?;
     let wanted = if arch == Arch::X32 { number.checked_sub(X32_BIT)? } else { number };
-    ROWS.iter()
-        .find(|(_, numbers)| numbers.get(column) == Some(&wanted).filter(|n| **n != NO))
-        .map(|(name, _)| *name)
+    let has = |row: &&Row| row.numbers.get(column) == Some(&wanted).filter(|number| **number != NO);
+    TABLE.iter().find(has).map(Row::name)
 }
 
 /// The names of all calls that an architecture has, sorted.
 pub fn syscalls(arch: Arch) -> impl Iterator<Item = &'static str> {
     let column = column(arch);
-    ROWS.iter().filter_map(move |(name, numbers)| {
-        let number = numbers.get(column?)?;
-        (*number != NO).then_some(*name)
+    TABLE.iter().filter_map(move |row| {
+        let number = row.numbers.get(column?)?;
+        (*number != NO).then(|| row.name())
     })
 }
 
@@ -156,7 +195,10 @@ mod tests {
     #[test]
     fn the_rows_are_sorted_and_unique() {
         assert!(ROWS.is_sorted_by(|(a, _), (b, _)| a < b));
-        assert!(ROWS.iter().all(|(name, _)| row(name).is_some_and(|row| row.0 == *name)));
+        let same = |(name, numbers): &(&str, [u32; 5])| {
+            row(name).is_some_and(|row| row.name() == *name && row.numbers == *numbers)
+        };
+        assert!(ROWS.iter().all(same));
         assert!(["", "reads", "warp_drive"].iter().all(|name| row(name).is_none()));
     }
 

@@ -3,20 +3,22 @@
 //! What is unusual about a call is said at the call; what is left out, and why, is in `refused.rs`. A name is listed with its
 //! 32-bit variants. Calls whose arguments matter are in `arguments.rs`, those that need a capability in `capabilities.rs`.
 
+use super::calls::{Calls, calls};
+
 /// Calls that serve one purpose.
 pub(super) struct Group {
     /// What programs do with them, and why they may.
     pub reason: &'static str,
     /// Whether the strict profile has them too.
     pub strict: bool,
-    pub calls: &'static [&'static str],
+    pub calls: Calls,
 }
 
 pub(super) const GROUPS: &[Group] = &[
     Group {
         reason: "Start, end and wait for processes. Namespaces are a matter of arguments: clone and unshare are not here.",
         strict: true,
-        calls: &[
+        calls: calls![
             "execve",
             "exit",
             "exit_group",
@@ -32,17 +34,17 @@ pub(super) const GROUPS: &[Group] = &[
     Group {
         reason: "The kernel puts these into a process that its administrator observes; a program can't call them itself.",
         strict: true,
-        calls: &["uprobe", "uretprobe"],
+        calls: calls!["uprobe", "uretprobe"],
     },
     Group {
         reason: "Start a program from a descriptor: package tools and sandboxes do, with the same checks as execve.",
         strict: false,
-        calls: &["execveat"],
+        calls: calls!["execveat"],
     },
     Group {
         reason: "Own memory. Nothing here reaches another process's.",
         strict: true,
-        calls: &[
+        calls: calls![
             "brk",
             "madvise",
             "map_shadow_stack",
@@ -58,7 +60,7 @@ pub(super) const GROUPS: &[Group] = &[
     Group {
         reason: "Locking, protection keys and anonymous files in memory: RLIMIT_MEMLOCK and the memory cgroup bound them.",
         strict: false,
-        calls: &[
+        calls: calls![
             "memfd_create",
             "mincore",
             "mlock",
@@ -74,7 +76,7 @@ pub(super) const GROUPS: &[Group] = &[
     Group {
         reason: "Threads and their synchronisation.",
         strict: true,
-        calls: &[
+        calls: calls![
             "arch_prctl",
             "breakpoint",
             "cacheflush",
@@ -96,7 +98,7 @@ pub(super) const GROUPS: &[Group] = &[
     Group {
         reason: "Signals. A pid namespace bounds whom they reach.",
         strict: true,
-        calls: &[
+        calls: calls![
             "kill",
             "pause",
             "pidfd_open",
@@ -122,7 +124,7 @@ pub(super) const GROUPS: &[Group] = &[
     Group {
         reason: "Ask about oneself and set what the kernel checks anyway: ids, groups, sessions, limits, usage.",
         strict: true,
-        calls: &[
+        calls: calls![
             "capget",
             "capset",
             "getcpu",
@@ -169,7 +171,7 @@ pub(super) const GROUPS: &[Group] = &[
     Group {
         reason: "Ids as servers change them: with CAP_SETUID and CAP_SETGID, or back to what they were.",
         strict: false,
-        calls: &[
+        calls: calls![
             "setfsgid",
             "setfsgid32",
             "setfsuid",
@@ -185,12 +187,12 @@ pub(super) const GROUPS: &[Group] = &[
     Group {
         reason: "Send and receive many messages at once.",
         strict: false,
-        calls: &["recvmmsg", "recvmmsg_time64", "sendmmsg"],
+        calls: calls!["recvmmsg", "recvmmsg_time64", "sendmmsg"],
     },
     Group {
         reason: "Confine oneself further: none of them gives anything. PR_SET_* that would need a capability fail without it.",
         strict: true,
-        calls: &[
+        calls: calls![
             "landlock_add_rule",
             "landlock_create_ruleset",
             "landlock_restrict_self",
@@ -201,12 +203,12 @@ pub(super) const GROUPS: &[Group] = &[
     Group {
         reason: "Scheduling, as far as runtimes need it to count processors and stay on one.",
         strict: true,
-        calls: &["sched_getaffinity", "sched_setaffinity", "sched_yield"],
+        calls: calls!["sched_getaffinity", "sched_setaffinity", "sched_yield"],
     },
     Group {
         reason: "Scheduling and I/O priority: RLIMIT_NICE, RLIMIT_RTPRIO and capabilities bound them.",
         strict: false,
-        calls: &[
+        calls: calls![
             "ioprio_get",
             "ioprio_set",
             "sched_get_priority_max",
@@ -224,7 +226,7 @@ pub(super) const GROUPS: &[Group] = &[
     Group {
         reason: "Clocks to read, and timers.",
         strict: true,
-        calls: &[
+        calls: calls![
             "alarm",
             "clock_getres",
             "clock_getres_time64",
@@ -254,12 +256,12 @@ pub(super) const GROUPS: &[Group] = &[
     Group {
         reason: "Ask how well the clock is kept (monitoring does); to change it the kernel wants CAP_SYS_TIME.",
         strict: false,
-        calls: &["adjtimex", "clock_adjtime", "clock_adjtime64"],
+        calls: calls!["adjtimex", "clock_adjtime", "clock_adjtime64"],
     },
     Group {
         reason: "Wait for descriptors.",
         strict: true,
-        calls: &[
+        calls: calls![
             "_newselect",
             "epoll_create",
             "epoll_create1",
@@ -280,12 +282,12 @@ pub(super) const GROUPS: &[Group] = &[
     Group {
         reason: "Watch files. Programs poll where the strict profile lacks it.",
         strict: false,
-        calls: &["inotify_add_watch", "inotify_init", "inotify_init1", "inotify_rm_watch"],
+        calls: calls!["inotify_add_watch", "inotify_init", "inotify_init1", "inotify_rm_watch"],
     },
     Group {
         reason: "Open, read and write files and pipes. The mount namespace bounds what there is to open.",
         strict: true,
-        calls: &[
+        calls: calls![
             "_llseek",
             "close",
             "close_range",
@@ -332,7 +334,7 @@ pub(super) const GROUPS: &[Group] = &[
     Group {
         reason: "Move data between pipes, and flush more than one file.",
         strict: false,
-        calls: &[
+        calls: calls![
             "arm_sync_file_range",
             "splice",
             "sync",
@@ -345,7 +347,7 @@ pub(super) const GROUPS: &[Group] = &[
     Group {
         reason: "Asynchronous I/O of the old kind: databases use it. io_uring is refused.",
         strict: false,
-        calls: &[
+        calls: calls![
             "io_cancel",
             "io_destroy",
             "io_getevents",
@@ -358,7 +360,7 @@ pub(super) const GROUPS: &[Group] = &[
     Group {
         reason: "Names, folders and attributes of files.",
         strict: true,
-        calls: &[
+        calls: calls![
             "access",
             "chdir",
             "chmod",
@@ -422,12 +424,12 @@ pub(super) const GROUPS: &[Group] = &[
     Group {
         reason: "Write extended attributes: copying a file with its permissions does.",
         strict: true,
-        calls: &["fremovexattr", "fsetxattr", "lremovexattr", "lsetxattr", "removexattr", "setxattr"],
+        calls: calls!["fremovexattr", "fsetxattr", "lremovexattr", "lsetxattr", "removexattr", "setxattr"],
     },
     Group {
         reason: "Use sockets that exist: which ones can be made is a matter of socket's arguments.",
         strict: true,
-        calls: &[
+        calls: calls![
             "accept",
             "accept4",
             "bind",
@@ -449,7 +451,7 @@ pub(super) const GROUPS: &[Group] = &[
     Group {
         reason: "System V IPC and message queues: the IPC namespace bounds them. ipc is the 32-bit door to the former.",
         strict: false,
-        calls: &[
+        calls: calls![
             "ipc",
             "mq_getsetattr",
             "mq_notify",
@@ -479,6 +481,6 @@ pub(super) const GROUPS: &[Group] = &[
         // tracer reaches only processes of its own pid and user namespace that have no more capabilities.
         reason: "Debuggers and strace inside the container.",
         strict: false,
-        calls: &["ptrace"],
+        calls: calls!["ptrace"],
     },
 ];
