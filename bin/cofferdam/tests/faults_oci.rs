@@ -33,6 +33,7 @@ fn bundle(test: &str, user: Option<User>) -> Option<Bundle> {
         config["process"]["ioPriority"] = json!({"class": "IOPRIO_CLASS_BE", "priority": 4});
         config["linux"]["sysctl"] = json!({"net.ipv4.ip_forward": "0"});
         config["linux"]["personality"] = json!({"domain": "LINUX"});
+        config["linux"]["memoryPolicy"] = json!({"mode": "MPOL_PREFERRED", "nodes": "0"});
         config["linux"]["resources"]["pids"] = json!({"limit": 100});
         let namespaces = config["linux"]["namespaces"].as_array_mut().unwrap();
         namespaces.push(json!({"type": "time"}));
@@ -102,6 +103,7 @@ fn every_step_of_oci_run_fails_in_turn() {
         "set scheduler",
         "set io priority",
         "set personality",
+        "set memory policy",
         "set credentials",
         "set no_new_privs",
         "install seccomp filter",

@@ -90,6 +90,7 @@ fn settings(config: &mut Value) {
     config["process"]["ioPriority"] = json!({"class": "IOPRIO_CLASS_IDLE", "priority": 0});
     config["process"]["cwd"] = json!("/tmp");
     config["linux"]["personality"] = json!({"domain": "LINUX32"});
+    config["linux"]["memoryPolicy"] = json!({"mode": "MPOL_BIND", "nodes": "0"});
     config["linux"]["sysctl"] = json!({"net.ipv4.ip_unprivileged_port_start": "100"});
     config["linux"]["resources"] = json!({
         "pids": {"limit": 55},
@@ -154,6 +155,7 @@ const MUTATIONS: &[Mutation] = &[
     start("scheduler", "set scheduler *", settings),
     start("io-priority", "set io priority *", settings),
     start("personality", "set personality *", settings),
+    start("memory-policy", "set memory policy *", settings),
     start("cgroup", "join cgroup ", settings),
     start("cgroup-limits", "set cgroup limit pids*", settings),
     start("cgroup-limits", "set cgroup limit devices", settings),

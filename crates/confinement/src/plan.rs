@@ -6,7 +6,7 @@ use cofferdam_names::{ContainerId, ContainerPath, ZoneName};
 use serde::{Deserialize, Serialize};
 
 use crate::network::Network;
-use crate::{Cgroup, Device, Hooks, Mount, Namespaces, Process, Root};
+use crate::{Cgroup, Device, Hooks, MemoryPolicy, Mount, Namespaces, Process, Root};
 
 /// The version of the plan's JSON shape. It grows by one with each change that an old reader would get wrong.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -52,6 +52,9 @@ pub struct Plan {
     pub session_keyring: bool,
     /// Execution domain (personality(2)): the raw value, absent to leave it.
     pub personality: Option<u64>,
+    /// From which nodes its processes get their memory; absent to leave it (OCI 1.3 `linux.memoryPolicy`).
+    #[serde(default)]
+    pub memory_policy: Option<MemoryPolicy>,
     /// Where the container is accounted and limited.
     pub cgroup: Cgroup,
     /// The container's first process.

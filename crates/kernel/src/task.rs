@@ -70,6 +70,15 @@ pub fn set_personality(persona: u64) -> io::Result<()> {
     checked(libc::c_long::from(unsafe { libc::personality(persona) }))
 }
 
+/// Sets from which nodes the calling process gets its memory (set_mempolicy(2)): a mode with its flags, and a bit for each
+/// node, the lowest first.
+pub fn set_memory_policy(mode: u32, nodes: &[u64]) -> io::Result<()> {
+    // One more than there are, because the kernel takes one off.
+    let bits = nodes.len() * 64 + 1;
+    // SAFETY: the kernel reads `bits - 1` bits, which are those of the slice.
+    checked(unsafe { libc::syscall(libc::SYS_set_mempolicy, mode, nodes.as_ptr(), bits) })
+}
+
 /// Gives the process a new, empty session keyring of this name (keyctl_join_session_keyring(3)).
 pub fn join_new_session_keyring(name: &std::ffi::CStr) -> io::Result<()> {
     // SAFETY: `name` is NUL-ended and live for the call.

@@ -7,9 +7,9 @@ use cofferdam_confinement::resources::Resources;
 use cofferdam_confinement::seccomp::{Action, Arch, Flags, Profile, compile};
 use cofferdam_confinement::{
     Capabilities, Cgroup, CgroupPath, ClockOffset, Device, DeviceKind, Flag, Hooks, IdMapping, IdMaps,
-    IoClass, IoPriority, MapWriter, Mount, MountFlags, MountIdMap, MountKind, NamespaceSource, Namespaces,
-    PivotMethod, Plan, Process, Propagation, Rlimit, Root, RootSource, SCHEMA_VERSION, Scheduler,
-    SchedulerPolicy, Setgroups, User,
+    IoClass, IoPriority, MapWriter, MemoryMode, MemoryPolicy, Mount, MountFlags, MountIdMap, MountKind,
+    NamespaceSource, Namespaces, PivotMethod, Plan, Process, Propagation, Rlimit, Root, RootSource,
+    SCHEMA_VERSION, Scheduler, SchedulerPolicy, Setgroups, User,
 };
 use cofferdam_kernel::capability::CapSet;
 use cofferdam_kernel::namespace::Namespace;
@@ -144,6 +144,12 @@ pub(crate) fn plan() -> Plan {
         net_devices: BTreeMap::from([("veth9".to_owned(), "eth0".to_owned())]),
         session_keyring: true,
         personality: Some(8),
+        memory_policy: Some(MemoryPolicy {
+            mode: MemoryMode::Bind,
+            meaning: None,
+            balancing: false,
+            nodes: [0].into(),
+        }),
         cgroup: Cgroup {
             path: Some(CgroupPath::try_from("box/c1".to_owned()).unwrap()),
             owner: None,
@@ -241,6 +247,7 @@ pub(crate) fn observation() -> Observation {
     seen.limits = Ok(vec![Limit { resource: "nofile".parse().unwrap(), soft: 10, hard: 20 }]);
     seen.oom_score_adj = Ok(100);
     seen.personality = Ok(8);
+    seen.memory_policy = Ok(Some("bind:0".to_owned()));
     seen.scheduler = Ok(SchedAttr { policy: 3, nice: 5, ..SchedAttr::default() });
     seen.io_priority = Ok((2 << 13) | 3);
     seen.security_label = Ok(Some("u:r:t:s0".to_owned()));

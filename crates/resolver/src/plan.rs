@@ -71,6 +71,7 @@ pub fn plan(realm: &str, zone: &ZoneName, root: &Path, program: &Path) -> Result
         net_devices: BTreeMap::new(),
         session_keyring: true,
         personality: None,
+        memory_policy: None,
         cgroup: Cgroup {
             path: Some(CgroupPath::try_from(format!("{}/{name}", CgroupPath::OWN_PARENT))?),
             owner: None,

@@ -101,6 +101,8 @@ steps! {
     Affinity => "set cpu affinity",
     /// Execution domain.
     Personality => "set personality",
+    /// set_mempolicy(2)
+    MemoryPolicy => "set memory policy",
     /// Entering the working directory.
     WorkingDirectory => "change to working directory",
     /// Groups, user and capabilities.

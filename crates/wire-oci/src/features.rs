@@ -93,7 +93,7 @@ pub struct FeaturesIntelRdt {
     pub enabled: bool,
 }
 
-/// `linux.memoryPolicy`: what is supported, nothing here.
+/// `linux.memoryPolicy`: what is supported.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the names are the specification's")]
 pub struct FeaturesMemoryPolicy {

@@ -94,6 +94,7 @@ pub(crate) fn sheet(plan: &Plan) -> String {
         net_devices,
         session_keyring,
         personality,
+        memory_policy,
         cgroup,
         process,
         hooks,
@@ -124,6 +125,9 @@ pub(crate) fn sheet(plan: &Plan) -> String {
     sheet.section("Kernel");
     sheet.line("session keyring", if *session_keyring { "new" } else { "the caller's" });
     sheet.optional("personality", personality.map(|persona| format!("{persona:#x}")));
+    if let Some(policy) = memory_policy {
+        sheet.line("memory policy", format!("{} of nodes {:?}", policy.mode.name(), policy.nodes));
+    }
     sheet.lines("sysctl", sysctls.iter().map(|(key, value)| format!("{key}={value}")));
     sheet.section("Limits of the group");
     sheet.line("cgroup", cgroup.path.as_ref().map_or("the caller's own", |path| path.as_str()));

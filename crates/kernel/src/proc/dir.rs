@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use super::fd::{Descriptor, FdInfo, parse_fdinfo};
 use super::fs::{open_below, read_below, write_below};
+use super::numa_maps::parse_memory_policy;
 use super::parse::{decimal, radix};
 use super::{
     CgroupMembership, ClockOffsets, IdMapLine, Limit, MountEntry, ParseError, ProcError, ProcessStat,
@@ -151,6 +152,12 @@ impl ProcDir {
     /// `personality` (personality(2))
     pub fn personality(&self) -> Result<u64, ProcError> {
         self.parsed("personality", |text| radix("personality", text.trim_ascii(), 16))
+    }
+
+    /// The memory policy of the process as `numa_maps` words it (numa(7)), from its first mapping, which has none of its own;
+    /// none for a process without memory.
+    pub fn memory_policy(&self) -> Result<Option<String>, ProcError> {
+        Ok(parse_memory_policy(&self.read("numa_maps")?))
     }
 
     /// `cmdline`: the arguments; none for a zombie.

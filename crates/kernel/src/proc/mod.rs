@@ -13,6 +13,7 @@ mod fs;
 mod id_map;
 mod limits;
 mod mountinfo;
+mod numa_maps;
 mod parse;
 mod stat;
 mod status;

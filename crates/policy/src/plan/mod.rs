@@ -106,6 +106,7 @@ pub fn plan(zone: &Zone, request: &ContainerRequest, context: &PlanContext) -> R
         net_devices: std::collections::BTreeMap::new(),
         session_keyring: true,
         personality: None,
+        memory_policy: None,
         cgroup,
         process,
         hooks: Hooks::default(),

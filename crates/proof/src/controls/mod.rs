@@ -101,6 +101,7 @@ pub const CONTROLS: &[Control] = controls! {
     Entered "scheduler", "sched_getattr", scheduling::scheduler;
     Entered "io-priority", "ioprio_get", scheduling::io_priority;
     Entered "personality", "/proc/PID/personality", scheduling::personality;
+    Entered "memory-policy", "/proc/PID/numa_maps", scheduling::memory_policy;
     Entered "cpu-affinity", "sched_getaffinity", scheduling::affinity;
     Entered "cgroup", "/proc/PID/cgroup", placement::membership;
     Container "cgroup-limits", "the group's control files", placement::limits;

@@ -1,6 +1,6 @@
 //! How the process is treated beside others: out-of-memory score, scheduling, I/O priority, execution domain.
 
-use cofferdam_confinement::{IoClass, SchedulerPolicy};
+use cofferdam_confinement::{IoClass, MemoryMode, MemoryPolicy, NodeMeaning, SchedulerPolicy};
 use cofferdam_kernel::task::SchedAttr;
 
 use super::View;
@@ -118,4 +118,57 @@ pub(super) fn personality(view: &View<'_>, judge: &mut Judge) {
         return;
     }
     judge.whole().equal(&planned, &observation.personality, |value| format!("{value:#x}"));
+}
+
+/// Compared at the start only, as scheduling is.
+pub(super) fn memory_policy(view: &View<'_>, judge: &mut Judge) {
+    let (plan, observation) = (view.plan, view.observation);
+    let Some(planned) = &plan.memory_policy else { return };
+    if observation.moment == Moment::Verify {
+        return;
+    }
+    let list = planned.nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let wanted = format!("{} {list}", policy_words(planned));
+    let item = judge.whole().planned(wanted.trim_end());
+    let observed = match &observation.memory_policy {
+        Err(why) => return item.unknown(why.to_string()),
+        Ok(None) => return item.unknown("it has no memory"),
+        Ok(Some(observed)) => observed,
+    };
+    let (words, nodes) = observed.split_once(':').unwrap_or((observed, ""));
+    let seen = if nodes.is_empty() { Some(Vec::new()) } else { cofferdam_runtime::cpu_list(nodes) };
+    let is_planned = |node: &usize| planned.nodes.iter().any(|planned| usize::from(*planned) == *node);
+    match seen {
+        Some(seen) if words != policy_words(planned) || seen.is_empty() != planned.nodes.is_empty() => {
+            item.differs(observed.clone());
+        }
+        Some(_) if planned.meaning == Some(NodeMeaning::Relative) => {
+            item.holds_with(observed.clone(), "its nodes are counted within the cpuset");
+        }
+        Some(seen) if !seen.iter().all(is_planned) => item.differs(observed.clone()),
+        Some(seen) if seen.len() < planned.nodes.len() => {
+            item.holds_with(observed.clone(), "stricter: its cpuset or the machine has no more of them");
+        }
+        Some(_) => item.holds(observed.clone()),
+        None => item.unknown(format!("no list of nodes: {observed}")),
+    }
+}
+
+/// As the kernel words a policy, without its nodes.
+fn policy_words(policy: &MemoryPolicy) -> String {
+    let mode = match policy.mode {
+        MemoryMode::Default => "default",
+        MemoryMode::Preferred => "prefer",
+        MemoryMode::Bind => "bind",
+        MemoryMode::Interleave => "interleave",
+        MemoryMode::Local => "local",
+        MemoryMode::PreferredMany => "prefer (many)",
+        MemoryMode::WeightedInterleave => "weighted interleave",
+    };
+    let meaning = policy.meaning.map(|meaning| match meaning {
+        NodeMeaning::Static => "static",
+        NodeMeaning::Relative => "relative",
+    });
+    let flags: Vec<&str> = meaning.into_iter().chain(policy.balancing.then_some("balancing")).collect();
+    if flags.is_empty() { mode.to_owned() } else { format!("{mode}={}", flags.join("|")) }
 }

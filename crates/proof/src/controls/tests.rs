@@ -138,6 +138,9 @@ const CHANGES: &[(&str, Change)] = &[
     ("scheduler", with!(seen.scheduler: scheduler => scheduler.policy = 1)),
     ("io-priority", |seen| seen.io_priority = Ok(0)),
     ("personality", |seen| seen.personality = Ok(0)),
+    ("memory-policy", |seen| seen.memory_policy = Ok(Some("bind:1".to_owned()))),
+    ("memory-policy", |seen| seen.memory_policy = Ok(Some("interleave:0".to_owned()))),
+    ("memory-policy", |seen| seen.memory_policy = Ok(Some("default".to_owned()))),
     // In one of several hierarchies it is elsewhere.
     ("cgroup", |seen| {
         let mut other = seen.group.membership.as_ref().unwrap()[0].clone();

@@ -133,6 +133,7 @@ pub(crate) fn observe_with(
         limits: not_planned(!wanted.rlimits.is_empty(), || reading(process.limits())),
         oom_score_adj: not_planned(wanted.oom_score_adj.is_some(), || reading(process.oom_score_adj())),
         personality: not_planned(plan.personality.is_some(), || reading(process.personality())),
+        memory_policy: not_planned(plan.memory_policy.is_some(), || reading(process.memory_policy())),
         scheduler: not_planned(scheduling, || reading(cofferdam_kernel::task::scheduler(subject.pid))),
         io_priority: not_planned(wanted.io_priority.is_some(), || {
             reading(cofferdam_kernel::task::io_priority(subject.pid))

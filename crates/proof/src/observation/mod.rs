@@ -154,6 +154,8 @@ pub struct Observation {
     pub limits: Reading<Vec<Limit>>,
     pub oom_score_adj: Reading<i32>,
     pub personality: Reading<u64>,
+    /// As `/proc/PID/numa_maps` words it.
+    pub memory_policy: Reading<Option<String>>,
     /// sched_getattr(2)
     pub scheduler: Reading<SchedAttr>,
     /// Value of ioprio_get(2).
@@ -225,6 +227,7 @@ impl Observation {
             limits: unread(why),
             oom_score_adj: unread(why),
             personality: unread(why),
+            memory_policy: unread(why),
             scheduler: unread(why),
             io_priority: unread(why),
             security_label: unread(why),

@@ -183,6 +183,7 @@ fn plan(root: &Path) -> Plan {
         net_devices: BTreeMap::new(),
         session_keyring: true,
         personality: Some(0),
+        memory_policy: None,
         cgroup: Cgroup { path: None, owner: None, resources: Resources::default() },
         process: process(),
         hooks: Hooks::default(),

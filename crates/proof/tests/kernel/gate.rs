@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use cofferdam_confinement::{
-    ClockOffset, Flag, NamespaceSource, Plan, Propagation, RootSource, Scheduler, SchedulerPolicy, Setgroups,
+    ClockOffset, Flag, MemoryMode, MemoryPolicy, NamespaceSource, Plan, Propagation, RootSource, Scheduler,
+    SchedulerPolicy, Setgroups,
 };
 use cofferdam_kernel::capability::CapSet;
 use cofferdam_proof::{
@@ -88,6 +89,11 @@ const CHANGES: &[(&str, Change)] = &[
         });
     }),
     ("personality", |plan| plan.personality = Some(8)),
+    ("memory-policy", |plan| {
+        let nodes = [0].into();
+        plan.memory_policy =
+            Some(MemoryPolicy { mode: MemoryMode::Bind, meaning: None, balancing: false, nodes });
+    }),
     ("working-directory", |plan| plan.process.cwd = "/usr".parse().unwrap()),
 ];
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use cofferdam_confinement::MemoryMode;
 use cofferdam_kernel::capability::Capability;
 use cofferdam_wire_oci::{
     Features, FeaturesApparmor, FeaturesCgroup, FeaturesIdmap, FeaturesIntelRdt, FeaturesLinux,
@@ -9,6 +10,7 @@ use cofferdam_wire_oci::{
     SPEC_VERSION,
 };
 
+use super::memory_policy;
 use super::mount_option;
 
 fn words<const N: usize>(words: [&str; N]) -> Vec<String> {
@@ -38,7 +40,10 @@ pub fn features() -> Features {
             apparmor: FeaturesApparmor { enabled: true },
             selinux: FeaturesSelinux { enabled: true },
             intel_rdt: FeaturesIntelRdt { enabled: false },
-            memory_policy: FeaturesMemoryPolicy::default(),
+            memory_policy: FeaturesMemoryPolicy {
+                modes: words(MemoryMode::ALL.map(MemoryMode::name)),
+                flags: words([memory_policy::BALANCING, memory_policy::RELATIVE, memory_policy::STATIC]),
+            },
             mount_extensions: FeaturesMountExtensions { idmap: FeaturesIdmap { enabled: true } },
             net_devices: FeaturesNetDevices { enabled: true },
         },

@@ -9,6 +9,7 @@ mod devices;
 mod error;
 mod features;
 mod hooks;
+mod memory_policy;
 mod mount_option;
 mod mounts;
 mod namespaces;
@@ -138,6 +139,7 @@ pub fn plan(
         net_devices,
         session_keyring: !options.no_new_keyring,
         personality: personality(linux)?,
+        memory_policy: linux.memory_policy.as_ref().map(memory_policy::memory_policy).transpose()?,
         cgroup,
         process,
         hooks: hooks::hooks(spec.hooks.as_ref())?,
@@ -168,12 +170,6 @@ fn refuse_unsupported(linux: &wire::Linux) -> Result<(), ConfigError> {
         return Err(ConfigError::new(
             "linux.intelRdt",
             "limits of cache and memory bandwidth (resctrl) are not supported: remove the property",
-        ));
-    }
-    if linux.memory_policy.is_some() {
-        return Err(ConfigError::new(
-            "linux.memoryPolicy",
-            "NUMA memory policies are not supported: remove the property, or use linux.resources.cpu.mems",
         ));
     }
     Ok(())

@@ -3,9 +3,9 @@
 use std::ffi::CString;
 use std::io;
 
-use cofferdam_confinement::{IoClass, Plan, Process, SchedulerPolicy};
+use cofferdam_confinement::{IoClass, MemoryMode, MemoryPolicy, NodeMeaning, Plan, Process, SchedulerPolicy};
 use cofferdam_kernel::task::{
-    SchedAttr, join_new_session_keyring, set_io_priority, set_personality, set_scheduler,
+    SchedAttr, join_new_session_keyring, set_io_priority, set_memory_policy, set_personality, set_scheduler,
 };
 
 use crate::step::{Step, StepError};
@@ -24,6 +24,9 @@ pub(crate) fn apply(plan: &Plan, process: &Process) -> Result<(), StepError> {
     }
     if let Some(persona) = plan.personality {
         Step::Personality.apply(format_args!("{persona:#x}"), || set_personality(persona))?;
+    }
+    if let Some(policy) = &plan.memory_policy {
+        Step::MemoryPolicy.apply(policy.mode.name(), || apply_memory_policy(policy))?;
     }
     if let Some(scheduler) = &process.scheduler {
         let attr = SchedAttr {
@@ -50,6 +53,28 @@ pub(crate) fn apply(plan: &Plan, process: &Process) -> Result<(), StepError> {
             .apply(format_args!("{:?}", priority.class), || set_io_priority(class, priority.level))?;
     }
     Ok(())
+}
+
+fn apply_memory_policy(policy: &MemoryPolicy) -> io::Result<()> {
+    /// `<linux/mempolicy.h>`
+    const STATIC_NODES: u32 = 1 << 15;
+    const RELATIVE_NODES: u32 = 1 << 14;
+    const NUMA_BALANCING: u32 = 1 << 13;
+    let number =
+        (0..).zip(MemoryMode::ALL).find(|(_, mode)| *mode == policy.mode).map_or(0, |(number, _)| number);
+    let meaning = match policy.meaning {
+        None => 0,
+        Some(NodeMeaning::Static) => STATIC_NODES,
+        Some(NodeMeaning::Relative) => RELATIVE_NODES,
+    };
+    let balancing = if policy.balancing { NUMA_BALANCING } else { 0 };
+    let mut nodes = Vec::new();
+    for node in &policy.nodes {
+        let word = usize::from(node / 64);
+        nodes.resize(nodes.len().max(word + 1), 0_u64);
+        nodes[word] |= 1 << (node % 64);
+    }
+    set_memory_policy(number | meaning | balancing, &nodes)
 }
 
 /// sched_setattr(2), EPERM: a deadline can be kept only by a process that may use every processor.
