@@ -18,6 +18,7 @@ const HELPERS: [&str; 6] = ["recvtty", "sd-helper", "seccompagent", "fs-idmap", 
 const PACKAGES: [&str; 11] = [
     "bats",
     "busybox-static",
+    "criu",
     "gawk",
     "gcc",
     "iproute2",
