@@ -15,7 +15,7 @@ const BUILD_TAGS: &str = "seccomp urfave_cli_no_docs";
 /// The helper programs that the cases call, by folder under `tests/cmd`.
 const HELPERS: [&str; 6] = ["recvtty", "sd-helper", "seccompagent", "fs-idmap", "pidfd-kill", "remap-rootfs"];
 /// What building and running the suite needs, beside Go and a C compiler.
-const PACKAGES: [&str; 11] = [
+const PACKAGES: [&str; 12] = [
     "bats",
     "busybox-static",
     "criu",
