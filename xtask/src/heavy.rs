@@ -11,9 +11,16 @@ pub(crate) fn crowd(count: Option<&str>) -> Result<ExitCode> {
     test("crowd", &["--release"], "COFFERDAM_CROWD", count.unwrap_or("500"))
 }
 
-/// Kills at `count` random moments (200 unless told), as root and as an ordinary user.
+/// Kills at `count` random moments (200 unless told) of containers' lives, as root and as an ordinary user, and of what the image
+/// store goes through.
 pub(crate) fn kills(count: Option<&str>) -> Result<ExitCode> {
-    test("kills", &[], "COFFERDAM_KILLS", count.unwrap_or("200"))
+    for name in ["kills", "image_faults"] {
+        let code = test(name, &[], "COFFERDAM_KILLS", count.unwrap_or("200"))?;
+        if code != ExitCode::SUCCESS {
+            return Ok(code);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn test(name: &str, flags: &[&str], variable: &str, value: &str) -> Result<ExitCode> {

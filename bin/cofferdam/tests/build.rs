@@ -202,9 +202,20 @@ fn results_are_used_again_as_long_as_what_they_depend_on_is_the_same() {
     let pruned = project.home.ok(&["builder", "prune", "-af"]);
     assert!(pruned.starts_with("Deleted results: "), "{pruned}");
     assert_eq!(cached(&[]), 0);
-    // The image's own blobs may go: the cache has what it needs.
+    // The images may go: the cache's layers stay as they are, ready to be mounted.
     project.home.ok(&["image", "prune", "-af"]);
+    assert_eq!(project.home.ok(&["images", "-q"]), "");
+    let store = |name: &str| {
+        let folder = project.home.path().join("state/images").join(name);
+        let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.len() == 64).collect::<Vec<_>>()
+    };
+    let (layers, blobs) = (store("layers"), store("blobs/sha256"));
+    assert!(layers.len() >= 3 && blobs.len() >= 3, "{layers:?} {blobs:?}");
     assert_eq!(cached(&[]), 7);
+    project.home.ok(&["image", "prune", "-af"]);
+    project.home.ok(&["builder", "prune", "-af"]);
+    assert!(store("layers").is_empty() && store("blobs/sha256").is_empty());
 }
 
 #[test]

@@ -140,6 +140,12 @@ fn what_a_container_changed_becomes_a_layer() {
     let ran = home.run(&["run", "--rm", "two:v2", "sh", "-c", "cat /layer-2; ls -ldn /a/b; ls -d /layer-*"]);
     assert!(ran.out.starts_with("new\n") && ran.out.contains(" 33 "), "{ran:?}");
     assert!(ran.out.ends_with("/layer-2\n") && !ran.out.contains("/layer-1\n"), "{ran:?}");
+    let changes = ["-c", "ENV X=\"y z\"", "--change=CMD [\"sh\", \"-c\", \"echo $X\"]", "-c", "LABEL a=b"];
+    home.ok(&[&["commit"], &changes[..], &["one", "three"]].concat());
+    assert_eq!(home.ok(&["run", "--rm", "three"]), "y z");
+    assert_eq!(home.ok(&["image", "inspect", "-f", "{{.Config.Labels.a}}", "three"]), "b");
+    let ran = home.run(&["commit", "-c", "RUN true", "one", "four"]);
+    assert!(ran.code != 0 && ran.err.contains("cannot be a change of a commit"), "{ran:?}");
     assert_eq!(home.ok(&["image", "diff", "box", "two:v2"]), "A /a\nA /a/b\nA /a/c\nD /layer-1\nC /layer-2");
     let history = home.ok(&["history", "--format", "{{.ID}} {{.Comment}}", "--no-trunc", "two:v2"]);
     assert!(history.starts_with(&format!("{id} a message")), "{history}");
@@ -271,6 +277,39 @@ fn names_move_and_the_last_one_takes_the_image_along() {
         assert!(ran.code != 0 && ran.err.contains("no such image"), "{bad:?}: {ran:?}");
     }
     assert!(home.run(&["tag", "nothing", "host"]).err.contains("built in"));
+}
+
+#[test]
+fn what_is_about_an_image_goes_with_it_and_not_before() {
+    let Some(home) = home_with_box("what_is_about_an_image_goes_with_it_and_not_before") else { return };
+    let store = cofferdam_image::Store::open(&home.path().join("state/images")).unwrap();
+    let image = store.images().unwrap().remove(0).descriptor;
+    let lease = store.lease().unwrap();
+    let put = |of: &cofferdam_image::Descriptor, text: &str| {
+        let blob = lease.put_small("text/plain".parse().unwrap(), text.as_bytes()).unwrap();
+        let manifest = cofferdam_image::Manifest {
+            media_type: "application/vnd.oci.image.manifest.v1+json".parse().unwrap(),
+            config: blob.clone(),
+            layers: vec![blob],
+            subject: Some(of.clone()),
+            artifact_type: Some("application/x-signature".to_owned()),
+            annotations: std::collections::BTreeMap::new(),
+        };
+        lease.put_small(manifest.media_type.clone(), &manifest.to_bytes().unwrap()).unwrap()
+    };
+    // As a layout of another program's keeps them: beside the image, without a name. The second one is about the first.
+    let signature = put(&image, "signed");
+    let countersigned = put(&signature, "countersigned");
+    lease.put_unnamed(&countersigned).unwrap();
+    lease.put_unnamed(&signature).unwrap();
+    lease.keep_as(&put(&image, "loaded"), &[]).unwrap();
+    drop(lease);
+    assert_eq!(home.ok(&["image", "prune", "-f"]), "Total reclaimed space: 0B");
+    assert_eq!(store.referrers(&image.digest).unwrap().len(), 1);
+    assert!(store.contains(&signature.digest) && store.contains(&countersigned.digest));
+    home.ok(&["rmi", "box"]);
+    home.ok(&["image", "prune", "-f"]);
+    assert_eq!(std::fs::read_dir(home.path().join("state/images/blobs/sha256")).unwrap().count(), 0);
 }
 
 #[test]

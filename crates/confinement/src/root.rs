@@ -20,6 +20,9 @@ pub enum RootSource {
     Overlay {
         /// Topmost first: folders, and files whose names end with `.erofs`, which are images to be mounted.
         lower: Vec<PathBuf>,
+        /// An image that shows all of `lower` as one tree, and is mounted in their place: they are its devices, in this order.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stack: Option<PathBuf>,
         /// The container's own writes.
         upper: PathBuf,
         /// Overlay's work folder, beside `upper`.

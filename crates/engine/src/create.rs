@@ -159,7 +159,7 @@ impl Engine {
             let config = serde_json::from_str(&record.image_config)
                 .map_err(|error| Error::io("understand", "the image's configuration", error.into()))?;
             let mounts = self.ready_image(request)?.mounts;
-            ReadyImage { id: record.image_id.clone(), layers: lower.clone(), mounts, config }
+            ReadyImage { id: record.image_id.clone(), layers: lower.clone(), stack: None, mounts, config }
         } else {
             self.ready_again(&record.image_id)?
         };
@@ -316,6 +316,7 @@ fn root(dir: &ContainerDir, parts: &Parts, request: &ContainerRequest) -> Root {
     Root {
         source: RootSource::Overlay {
             lower: parts.image.layers.clone(),
+            stack: parts.image.stack.clone(),
             upper: parts.writes.as_ref().map_or_else(|| dir.upper(), |writes| writes.upper.clone()),
             work: parts.writes.as_ref().map_or_else(|| dir.work(), |writes| writes.work.clone()),
             mountpoint: dir.root(),

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use cofferdam_image::Reached;
 use cofferdam_image::tree::usage::on_disk;
 use serde::Serialize;
 
@@ -51,7 +50,7 @@ impl Engine {
         let store = self.image_store()?;
         let used: BTreeSet<String> =
             self.store.containers()?.into_iter().map(|record| record.image_id).collect();
-        let (mut usage, mut needed) = (Usage::default(), Reached::default());
+        let (mut usage, mut needed) = (Usage::default(), self.build_cache_reached()?);
         for image in store.images()? {
             usage.count += 1;
             if used.contains(image.descriptor.digest.as_str()) {

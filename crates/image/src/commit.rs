@@ -21,13 +21,17 @@ impl Lease {
         Ok(descriptor)
     }
 
-    /// Keeps an image under these names, or without one where there is none.
+    /// Keeps an image under these names, or without one where there is none: what is about another image then stays as long as
+    /// that does.
     ///
     /// # Errors
-    /// Its blob is not here, or the index cannot be written.
+    /// Its blob is not here or cannot be read, or the index cannot be written.
     pub fn keep_as(&self, image: &Descriptor, names: &[ImageReference]) -> Result<(), StoreError> {
         if names.is_empty() {
-            return self.put_unnamed(image);
+            return match self.store().document(image)?.subject() {
+                Some(subject) => self.put_referrer(&subject.digest, image),
+                None => self.put_unnamed(image),
+            };
         }
         names.iter().try_for_each(|name| self.put_reference(name, image))
     }

@@ -23,8 +23,8 @@ pub use config_file::{Healthcheck, HistoryEntry, ImageConfigFile};
 pub use descriptor::Descriptor;
 pub use hashing::{Hasher, digest_of};
 pub use layer::{
-    Layer, LayerCompression, LayerError, LayerForm, LayerOptions, NewLayer, Record as LayerRecord, Unpacked,
-    open_layer,
+    Layer, LayerCompression, LayerError, LayerForm, LayerOptions, NewLayer, Record as LayerRecord, Stack,
+    Unpacked, open_layer,
 };
 pub use manifest::{Document, DocumentError, ImageIndex, Manifest};
 pub use media_type::{Compression, MediaKind, MediaType};

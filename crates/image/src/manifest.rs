@@ -105,6 +105,15 @@ pub enum Document {
 }
 
 impl Document {
+    /// What it is about, if anything.
+    #[must_use]
+    pub fn subject(&self) -> Option<&Descriptor> {
+        match self {
+            Self::Manifest(manifest) => manifest.subject.as_ref(),
+            Self::Index(index) => index.subject.as_ref(),
+        }
+    }
+
     /// Reads the bytes of a blob that was described as of this type.
     ///
     /// # Errors

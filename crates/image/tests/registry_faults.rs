@@ -162,6 +162,28 @@ fn a_stalled_connection_ends_in_bounded_time() {
 }
 
 #[test]
+fn a_registry_that_drips_ends_in_bounded_time() {
+    let hosted = hosted();
+    let server = server_of_layer(&hosted, |_, says| Says { drip: Some(10_000), ..says });
+    let (_folder, to) = store();
+    let begin = Instant::now();
+    let error = pull(&server, &to).unwrap_err();
+    let RegistryError::Broken { times: 3, source, .. } = &error else { panic!("{error:?}") };
+    assert!(source.to_string().contains("bytes a second"), "{source}");
+    // So does one whose documents drip.
+    let hosted_too = Arc::clone(&hosted);
+    let drips = Server::start(move |asked| Says { drip: Some(5), ..hosted_too.says(asked) });
+    assert!(pull(&drips, &to).is_err());
+    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+    // What came is kept, and the next try carries on.
+    let honest = Arc::clone(&hosted);
+    let server = Server::start(move |asked| honest.says(asked));
+    pull(&server, &to).unwrap();
+    assert!(server.sent() < (LAYER - 10_000 + 4000) as u64, "{}", server.sent());
+    assert!(has_layer(&to, &hosted));
+}
+
+#[test]
 fn lies_about_blobs_are_refused() {
     let hosted = hosted();
     let (size, digest) = (hosted.layer.size, hosted.layer.digest.clone());

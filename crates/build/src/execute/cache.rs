@@ -10,7 +10,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use cofferdam_image::{Lease, Store, digest_of};
+use cofferdam_image::{Lease, Reached, Store, digest_of};
 use cofferdam_names::Digest;
 use serde::{Deserialize, Serialize};
 
@@ -116,6 +116,24 @@ impl BuildCache {
         let path = self.entry(&Self::key(&[kind.as_bytes(), of.as_str().as_bytes()]));
         let draft = path.with_extension(std::process::id().to_string());
         let _ = std::fs::write(&draft, text).and_then(|()| std::fs::rename(&draft, &path));
+    }
+
+    /// The layers of all results: a store's collection is to leave them ready.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn reached(&self) -> Result<Reached, BuildError> {
+        let mut reached = Reached::default();
+        for (path, _) in self.files("keys")? {
+            // One that cannot be read is of no use to a build either.
+            let outcome =
+                std::fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Outcome>(&text).ok());
+            if let Some(layer) = outcome.and_then(|outcome| outcome.layer) {
+                reached.blobs.insert(layer.blob);
+                reached.layers.insert(layer.diff_id);
+            }
+        }
+        Ok(reached)
     }
 
     /// What it holds.

@@ -2,6 +2,7 @@
 //! becomes. Nothing of it depends on what a step does, so all of it is known before the first one runs.
 
 mod arguments;
+mod changes;
 mod error;
 mod mounts;
 mod network_ports;
@@ -15,6 +16,7 @@ use cofferdam_image::{ImageConfigFile, Platform};
 
 use crate::dockerfile::{Dockerfile, Problem};
 
+pub use changes::change_config;
 pub use error::PlanError;
 pub use reachable::external_images;
 pub use steps::{

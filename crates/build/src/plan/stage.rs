@@ -80,6 +80,20 @@ pub(super) fn plan_stage(
     Ok(PlannedStage { index, name, line, base, steps, config })
 }
 
+/// A configuration as instructions that need no step leave it.
+pub(super) fn change(
+    file: &Dockerfile,
+    globals: &Globals,
+    config: ImageConfigFile,
+    changes: &[Located],
+) -> Result<ImageConfigFile, PlanError> {
+    let (arguments, steps) = (Vec::new(), Vec::new());
+    let used = &mut BTreeSet::new();
+    let mut planner = Planner { file, index: 0, globals, used, config, arguments, command_set: false, steps };
+    changes.iter().try_for_each(|located| planner.step(located))?;
+    Ok(planner.config)
+}
+
 fn check_platform(asked: Option<&str>, globals: &Globals, line: usize) -> Result<(), PlanError> {
     let host = Platform::host();
     let platform = match asked {

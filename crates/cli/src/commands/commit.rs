@@ -20,6 +20,10 @@ pub(crate) struct CommitCommand {
     /// What was done
     #[arg(short, long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     message: String,
+    /// A line of a Dockerfile that changes the image's configuration: CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD,
+    /// STOPSIGNAL, USER, VOLUME or WORKDIR
+    #[arg(short, long, value_name = "INSTRUCTION")]
+    change: Vec<String>,
     /// Freeze the container meanwhile, if it runs (default: true)
     #[arg(short, long, value_name = "BOOL", default_value_t = true, num_args = 0..=1, require_equals = true,
         default_missing_value = "true", action = clap::ArgAction::Set)]
@@ -36,9 +40,10 @@ impl Run for CommitCommand {
     fn run(self, globals: &Globals) -> Outcome {
         let engine = engine(globals)?;
         let id = container(&engine, &self.container)?;
-        let options = CommitOptions { name: self.name, author: self.author, message: self.message };
+        let Self { name, author, message, change: changes, pause, .. } = self;
+        let options = CommitOptions { name, author, message, changes };
         let running = engine.inspect(&id)?.summary.status.state == ContainerState::Running;
-        let freeze = self.pause && running;
+        let freeze = pause && running;
         if freeze {
             engine.pause(&id)?;
         }

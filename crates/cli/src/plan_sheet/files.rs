@@ -11,8 +11,11 @@ pub(super) fn root(sheet: &mut Sheet, root: &Root) {
     sheet.section("Root");
     match source {
         RootSource::Directory { path } => sheet.line("folder", path.display()),
-        RootSource::Overlay { lower, upper, work, mountpoint, id_mapped, volatile, userxattr } => {
+        RootSource::Overlay { lower, stack, upper, work, mountpoint, id_mapped, volatile, userxattr } => {
             sheet.lines("read-only layers", lower.iter().map(|layer| layer.display().to_string()));
+            if let Some(stack) = stack {
+                sheet.line("shown as one by", stack.display());
+            }
             sheet.line("writes go to", upper.display());
             sheet.line("work folder", work.display());
             sheet.line("mounted at", mountpoint.display());

@@ -15,7 +15,7 @@ use cofferdam_build::execute::{
     BuildCache, BuildError, BuildOptions, BuiltStage, CacheUse, Progress, Workshop, build,
 };
 use cofferdam_build::plan::{BuildPlan, PlanError, PlanOptions, external_images, plan};
-use cofferdam_image::{Descriptor, LayerCompression, Lease};
+use cofferdam_image::{Descriptor, LayerCompression, Lease, Reached};
 use cofferdam_names::ImageReference;
 
 use crate::Engine;
@@ -146,7 +146,18 @@ impl Engine {
     /// It cannot be read, or a file cannot be removed.
     pub fn prune_build_cache(&self, older: Option<std::time::Duration>, most_bytes: u64) -> Result<CacheUse> {
         self.clean_builds()?;
-        self.build_cache()?.prune(older, most_bytes).map_err(cache_failed)
+        let gone = self.build_cache()?.prune(older, most_bytes).map_err(cache_failed)?;
+        self.collect_images(&self.image_store()?)?;
+        Ok(gone)
+    }
+
+    /// The layers that the build cache leads to; none where nothing was built yet.
+    pub(crate) fn build_cache_reached(&self) -> Result<Reached> {
+        if self.paths.builder().exists() {
+            self.build_cache()?.reached().map_err(cache_failed)
+        } else {
+            Ok(Reached::default())
+        }
     }
 
     fn build_cache(&self) -> Result<BuildCache> {

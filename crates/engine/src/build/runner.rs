@@ -94,6 +94,7 @@ impl Runner for StepRunner<'_> {
         let image = ReadyImage {
             id: STEP_IMAGE.to_owned(),
             layers: order.lower.to_vec(),
+            stack: None,
             mounts: order.mounts.iter().map(mount).collect::<Result<_, StepStopped>>()?,
             config: ImageConfig {
                 env,

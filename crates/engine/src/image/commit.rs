@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use cofferdam_build::plan::change_config;
 use cofferdam_confinement::{Plan, RootSource};
 use cofferdam_image::{HistoryEntry, LayerCompression, LayerOptions};
 use cofferdam_names::{ContainerId, Timestamp};
@@ -22,6 +23,8 @@ pub struct CommitOptions {
     pub author: Option<String>,
     /// What was done.
     pub message: String,
+    /// Lines of a Dockerfile that change its configuration.
+    pub changes: Vec<String>,
 }
 
 /// Where something is mounted in a container, relative to its root.
@@ -53,6 +56,8 @@ impl Engine {
             base.into_iter().find(|image| image.descriptor.digest.as_str() == definition.record.image_id);
         let base = base.ok_or_else(|| Error::NoImage { name: definition.record.image_id.clone() })?;
         let known = checked(&store, &base.descriptor)?;
+        let mut config = change_config(known.config, &options.changes)
+            .map_err(|error| failed(std::io::Error::other(error)))?;
         let layer = lease.write_layer(
             upper,
             &LayerOptions {
@@ -68,7 +73,6 @@ impl Engine {
         )?;
         lease.unpack_blob(&layer.descriptor.digest, &layer.diff_id)?;
         let created = Timestamp::from(SystemTime::now());
-        let mut config = known.config;
         config.created = Some(created);
         config.author.clone_from(&options.author);
         config.diff_ids.push(layer.diff_id);

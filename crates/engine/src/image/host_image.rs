@@ -30,7 +30,7 @@ impl Engine {
     pub fn host_image(&self) -> Result<HostImage> {
         let images = self.paths.images();
         make_private_folder(&images)?;
-        let ReadyImage { id, layers, mounts, config } = host::ready(&images, Path::new("/"))?;
+        let ReadyImage { id, layers, mounts, config, .. } = host::ready(&images, Path::new("/"))?;
         let shows = mounts.iter().map(|mount| mount.target.to_string()).collect();
         Ok(HostImage { id, layers, shows, config })
     }

@@ -33,6 +33,8 @@ pub(crate) struct ReadyImage {
     pub(crate) id: String,
     /// Read-only layers, topmost first.
     pub(crate) layers: Vec<PathBuf>,
+    /// One image that shows all of them.
+    pub(crate) stack: Option<PathBuf>,
     /// Mounts that belong to it.
     pub(crate) mounts: Vec<Mount>,
     /// What it says of its containers.

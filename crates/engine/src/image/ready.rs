@@ -1,5 +1,7 @@
 //! Makes an image of the store ready to be a root, and checks on the way that it is what its digest says.
 
+use std::path::PathBuf;
+
 use cofferdam_image::{Descriptor, ImageConfigFile, Manifest, Platform, Store, StoreError};
 
 use super::{ReadyImage, config};
@@ -32,19 +34,37 @@ impl Engine {
     /// Makes an image ready: what is not unpacked, or was before the machine last started, is unpacked from its blobs.
     pub(crate) fn ready_stored(&self, store: &Store, image: &Descriptor) -> Result<ReadyImage> {
         let Checked { manifest, config: file } = checked(store, image)?;
-        let layers = match store.snapshot(&file.diff_ids) {
-            Err(StoreError::NotUnpacked { .. }) => {
-                self.unpack(store, &manifest, &file)?;
-                store.snapshot(&file.diff_ids)
-            }
-            other => other,
+        let (layers, stack) = match store.stack(&file.diff_ids)? {
+            Some(stack) => (stack.layers, Some(stack.image)),
+            None => self.ready_layers(store, &manifest, &file)?,
         };
         Ok(ReadyImage {
             id: image.digest.to_string(),
-            layers: layers?,
+            layers,
+            stack,
             mounts: Vec::new(),
             config: config::of_containers(&file),
         })
+    }
+
+    /// Makes each layer ready, and all of them one, where that can be.
+    fn ready_layers(
+        &self,
+        store: &Store,
+        manifest: &Manifest,
+        file: &ImageConfigFile,
+    ) -> Result<(Vec<PathBuf>, Option<PathBuf>)> {
+        let layers = match store.snapshot(&file.diff_ids) {
+            Err(StoreError::NotUnpacked { .. }) => {
+                self.unpack(store, manifest, file)?;
+                store.snapshot(&file.diff_ids)?
+            }
+            other => other?,
+        };
+        // A store that cannot be written to, or a full one, costs time and nothing else.
+        let stack = store.lease().ok().and_then(|lease| lease.make_stack(&file.diff_ids).ok().flatten());
+        // Made anew meanwhile, a layer is another file: the list is the stack's own.
+        Ok(stack.map_or((layers, None), |stack| (stack.layers, Some(stack.image))))
     }
 
     /// Unpacks the layers that are not.

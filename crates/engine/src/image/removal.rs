@@ -1,9 +1,9 @@
 //! `image rm` and `image prune`: takes names away, then what nothing needs any more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use cofferdam_image::{Collected, Reached, Store, StoredImage};
-use cofferdam_names::ImageReference;
+use cofferdam_image::{Collected, Descriptor, Store, StoredImage};
+use cofferdam_names::{Digest, ImageReference};
 use cofferdam_shim::Event;
 
 use super::ready::checked;
@@ -26,6 +26,33 @@ pub struct ImageRemoval {
 /// The container that uses an image, running or not.
 fn user<'r>(records: &'r [Record], id: &str) -> Option<&'r Record> {
     records.iter().find(|record| record.image_id == id)
+}
+
+/// Leaves out, of what has no name, all that is about something that is kept: signatures and attestations, as other programs keep
+/// them in a layout.
+fn without_kept_subjects(
+    store: &Store,
+    mut doomed: Vec<(Descriptor, Vec<ImageReference>)>,
+    mut kept: BTreeSet<Digest>,
+) -> Result<Vec<(Descriptor, Vec<ImageReference>)>> {
+    // What is about a signature stays with it, in whatever order they are listed.
+    loop {
+        let mut left = Vec::new();
+        let before = doomed.len();
+        for (descriptor, names) in doomed {
+            // One that cannot be read is about nothing.
+            let subject = store.document(&descriptor).ok().and_then(|document| document.subject().cloned());
+            if names.is_empty() && subject.is_some_and(|subject| kept.contains(&subject.digest)) {
+                kept.extend(store.reached_from(&descriptor)?.blobs);
+            } else {
+                left.push((descriptor, names));
+            }
+        }
+        if left.len() == before {
+            return Ok(left);
+        }
+        doomed = left;
+    }
 }
 
 impl Engine {
@@ -83,6 +110,7 @@ impl Engine {
         let store = self.image_store()?;
         let removal = self.store.locked(|records| -> Result<ImageRemoval> {
             let mut removal = ImageRemoval::default();
+            let (mut doomed, mut kept) = (Vec::new(), BTreeSet::new());
             for StoredImage { descriptor, names } in store.images()? {
                 let id = descriptor.digest.to_string();
                 let selected = || {
@@ -93,10 +121,15 @@ impl Engine {
                     which.has(created, &known.config.labels)
                 };
                 if !(all || names.is_empty()) || user(records, &id).is_some() || !selected() {
-                    continue;
+                    kept.extend(store.reached_from(&descriptor)?.blobs);
+                } else {
+                    doomed.push((descriptor, names));
                 }
-                removal.untagged.extend(store.remove_image(&descriptor.digest)?);
-                removal.deleted.push(id);
+            }
+            for (descriptor, names) in without_kept_subjects(&store, doomed, kept)? {
+                removal.untagged.extend(names);
+                store.remove_image(&descriptor.digest)?;
+                removal.deleted.push(descriptor.digest.to_string());
             }
             Ok(removal)
         })?;
@@ -113,9 +146,9 @@ impl Engine {
         Ok(removal)
     }
 
-    /// Removes blobs and layers that no image needs; nothing while somebody adds some.
+    /// Removes blobs and layers that neither an image nor the build cache needs; nothing while somebody adds some.
     pub(crate) fn collect_images(&self, store: &Store) -> Result<Collected> {
-        Ok(store.collect(&Reached::default())?.unwrap_or_default())
+        Ok(store.collect(&self.build_cache_reached()?)?.unwrap_or_default())
     }
 
     pub(crate) fn tell_of_image(&self, action: &str, name: &str) {

@@ -57,7 +57,10 @@ impl Engine {
                     }
                     match store.manifest(image, &Platform::host()) {
                         Ok((_, manifest)) if manifest.is_image() => {
-                            lease.unpack_all(&manifest, &store.config(&manifest)?)?;
+                            let config = store.config(&manifest)?;
+                            lease.unpack_all(&manifest, &config)?;
+                            // What cannot be made one is mounted layer by layer.
+                            let _ = lease.make_stack(&config.diff_ids);
                         }
                         // An artifact, or an image for other machines.
                         Ok(_) | Err(StoreError::NoPlatform { .. }) => {}

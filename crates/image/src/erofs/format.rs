@@ -1,15 +1,45 @@
 //! The shapes on the disk (fs/erofs/erofs_fs.h). All numbers are little-endian.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::io;
 
 use super::BLOCK;
 use crate::tree::invalid;
 
-const MAGIC: u32 = 0xE0F5_E1E2;
+pub(super) const MAGIC: u32 = 0xE0F5_E1E2;
 
 /// Bit of `feature_compat`: times are those of changes to files.
 const COMPAT_MTIME: u32 = 2;
+
+/// Bit of `feature_incompat`: there are more devices than the image itself.
+const INCOMPAT_DEVICE_TABLE: u32 = 8;
+
+/// Where the devices are told of: behind the superblock, counted in their size.
+const DEVICES_SLOT: u16 = 9;
+
+/// Bytes of what is said of a device.
+pub(super) const DEVICE: u64 = 128;
+
+/// Where what is said of the first device stands.
+pub(super) const DEVICES_AT: u64 = DEVICES_SLOT as u64 * DEVICE;
+
+/// Another image whose bytes this one shows at addresses of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Device {
+    /// The first of its blocks, counted from the begin of this image.
+    pub(super) first: u32,
+    pub(super) blocks: u32,
+}
+
+impl Device {
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        // Its name: whoever mounts the image says which file it is.
+        out.extend([0; 64]);
+        out.extend(self.blocks.to_le_bytes());
+        out.extend(self.first.to_le_bytes());
+        out.extend([0; 56]);
+    }
+}
 
 /// Bytes of an extended inode.
 pub(super) const INODE: u64 = 64;
@@ -69,7 +99,7 @@ impl Inode {
 }
 
 /// The superblock, at byte 1024.
-pub(super) fn superblock(root: u16, inodes: u64, meta_block: u32, blocks: u32) -> Vec<u8> {
+pub(super) fn superblock(root: u16, inodes: u64, meta_block: u32, blocks: u32, devices: u16) -> Vec<u8> {
     let mut out = Vec::with_capacity(128);
     out.extend(MAGIC.to_le_bytes());
     out.extend([0; 4]);
@@ -82,19 +112,37 @@ pub(super) fn superblock(root: u16, inodes: u64, meta_block: u32, blocks: u32) -
     out.extend([0; 12]);
     out.extend(blocks.to_le_bytes());
     out.extend(meta_block.to_le_bytes());
+    if devices > 0 {
+        // Behind the attributes' block, the UUID and the name.
+        out.resize(80, 0);
+        out.extend(INCOMPAT_DEVICE_TABLE.to_le_bytes());
+        out.extend([0; 2]);
+        out.extend(devices.to_le_bytes());
+        out.extend(DEVICES_SLOT.to_le_bytes());
+    }
     out.resize(128, 0);
     out
 }
 
+/// What attributes' names begin with, and the numbers of that. Two of them are whole names.
+const NAMESPACES: [(&[u8], u8); 5] = [
+    (b"user.", 1),
+    (b"system.posix_acl_access", 2),
+    (b"system.posix_acl_default", 3),
+    (b"trusted.", 4),
+    (b"security.", 6),
+];
+
 /// An attribute's namespace as a number, and the rest of its name.
 fn split_name(name: &CStr) -> Option<(u8, &[u8])> {
-    let name = name.to_bytes();
-    let prefixed = [(&b"user."[..], 1), (b"trusted.", 4), (b"security.", 6)];
-    match name {
-        b"system.posix_acl_access" => Some((2, b"")),
-        b"system.posix_acl_default" => Some((3, b"")),
-        _ => prefixed.iter().find_map(|(prefix, index)| Some((*index, name.strip_prefix(*prefix)?))),
-    }
+    let split = |(prefix, index): &(&[u8], u8)| Some((*index, name.to_bytes().strip_prefix(*prefix)?));
+    NAMESPACES.iter().find_map(split).filter(|(index, rest)| !matches!(index, 2 | 3) || rest.is_empty())
+}
+
+/// The name of an attribute that was split.
+pub(super) fn whole_name(index: u8, rest: &[u8]) -> Option<CString> {
+    let (prefix, _) = NAMESPACES.iter().find(|(_, other)| *other == index)?;
+    CString::new([prefix, rest].concat()).ok()
 }
 
 /// The bytes of a file's attributes: a header, and each of them. Nothing where there is none.
@@ -189,6 +237,6 @@ mod tests {
         assert_eq!(xattr_count(one.len()).unwrap(), 3);
         assert!(xattrs([(c"other.a", &b""[..])]).is_err());
         assert!(xattrs([(c"user.a", vec![0; 70_000].as_slice())]).is_err());
-        assert_eq!(superblock(1, 2, 3, 4).len(), 128);
+        assert_eq!(superblock(1, 2, 3, 4, 5).len(), 128);
     }
 }

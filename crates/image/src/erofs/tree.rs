@@ -72,7 +72,7 @@ pub(crate) struct Tree<'f> {
 }
 
 impl Node {
-    fn new(kind: Kind, attributes: &Attributes) -> Self {
+    pub(super) fn new(kind: Kind, attributes: &Attributes) -> Self {
         Self {
             kind,
             uid: attributes.uid,
@@ -84,7 +84,7 @@ impl Node {
         }
     }
 
-    fn folder(attributes: &Attributes) -> Self {
+    pub(super) fn folder(attributes: &Attributes) -> Self {
         Self::new(Kind::Folder { children: BTreeMap::new(), opaque: false }, attributes)
     }
 
@@ -124,6 +124,11 @@ impl<'f> Tree<'f> {
         }
     }
 
+    /// One for an image without a tar of its own.
+    pub(super) fn empty(file: &'f File) -> Self {
+        Self::new(file, Rc::default(), Limits::default())
+    }
+
     /// Entries so far.
     pub(crate) fn entries(&self) -> u64 {
         self.entries
@@ -147,10 +152,20 @@ impl<'f> Tree<'f> {
         self.nodes.get_mut(id as usize).ok_or_else(|| invalid("a node that is not there"))
     }
 
-    fn add(&mut self, node: Node) -> io::Result<Id> {
+    pub(super) fn add(&mut self, node: Node) -> io::Result<Id> {
         let id = Id::try_from(self.nodes.len()).map_err(|_| invalid("it has too many entries"))?;
         self.nodes.push(node);
         Ok(id)
+    }
+
+    pub(super) fn replace(&mut self, id: Id, node: Node) -> io::Result<()> {
+        *self.node_mut(id)? = node;
+        Ok(())
+    }
+
+    pub(super) fn one_name_more(&mut self, id: Id) -> io::Result<()> {
+        self.node_mut(id)?.links += 1;
+        Ok(())
     }
 
     fn child(&self, folder: Id, name: &[u8]) -> io::Result<Option<Id>> {
@@ -160,7 +175,7 @@ impl<'f> Tree<'f> {
         }
     }
 
-    fn put(&mut self, folder: Id, name: &[u8], id: Id) -> io::Result<()> {
+    pub(super) fn put(&mut self, folder: Id, name: &[u8], id: Id) -> io::Result<()> {
         match &mut self.node_mut(folder)?.kind {
             Kind::Folder { children, .. } => {
                 children.insert(name.into(), id);

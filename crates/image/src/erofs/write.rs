@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 
-use super::format::{self, Entry, INODE, Inode, Layout, SLOT};
+use super::format::{self, Device, Entry, INODE, Inode, Layout, SLOT};
 use super::tree::{Id, Kind, Node, ROOT, Tree};
 use super::{BLOCK, TAR_AT};
 use crate::tree::invalid;
@@ -23,8 +23,13 @@ struct Place {
     parent: Id,
 }
 
-/// Writes the image of a tree into a file that holds its tar, which ends at this byte.
-pub(crate) fn write(tree: &Tree<'_>, file: &File, tar_end: u64) -> io::Result<()> {
+/// The end of what is said of so many devices.
+pub(super) fn devices_end(count: usize) -> u64 {
+    format::DEVICES_AT + format::DEVICE * count as u64
+}
+
+/// Writes the image of a tree into a file behind what it holds, which ends at this byte.
+pub(super) fn write(tree: &Tree<'_>, file: &File, tar_end: u64, devices: &[Device]) -> io::Result<()> {
     let start = tar_end.max(tree.sparse_end.unwrap_or(0)).next_multiple_of(TAR_AT);
     let plan = Plan::new(tree)?;
     let blocks_at = (start + plan.inodes_end).next_multiple_of(BLOCK);
@@ -54,9 +59,11 @@ pub(crate) fn write(tree: &Tree<'_>, file: &File, tar_end: u64) -> io::Result<()
     out.flush()?;
     let block = |at: u64| u32::try_from(at / BLOCK).map_err(|_| invalid("it is too large for an image"));
     let root = u16::try_from(FIRST / SLOT).map_err(io::Error::other)?;
-    let superblock =
-        format::superblock(root, plan.order.len() as u64, block(start)?, block(start + written)?);
-    file.write_all_at(&superblock, 1024)
+    let count = u16::try_from(devices.len()).map_err(io::Error::other)?;
+    let mut head =
+        format::superblock(root, plan.order.len() as u64, block(start)?, block(start + written)?, count);
+    devices.iter().for_each(|device| device.encode(&mut head));
+    file.write_all_at(&head, 1024)
 }
 
 fn pad(out: &mut impl Write, written: &mut u64, until: u64) -> io::Result<()> {
@@ -190,12 +197,12 @@ impl Plan {
 }
 
 /// File types of stat(2).
-mod libc_kind {
-    pub(super) const FOLDER: u16 = 0o040_000;
-    pub(super) const FILE: u16 = 0o100_000;
-    pub(super) const LINK: u16 = 0o120_000;
-    pub(super) const PIPE: u16 = 0o010_000;
-    pub(super) const CHARACTER: u16 = 0o020_000;
+pub(super) mod libc_kind {
+    pub(in crate::erofs) const FOLDER: u16 = 0o040_000;
+    pub(in crate::erofs) const FILE: u16 = 0o100_000;
+    pub(in crate::erofs) const LINK: u16 = 0o120_000;
+    pub(in crate::erofs) const PIPE: u16 = 0o010_000;
+    pub(in crate::erofs) const CHARACTER: u16 = 0o020_000;
 }
 
 /// The bytes that a folder or a link holds; none for what holds nothing here.

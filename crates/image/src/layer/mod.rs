@@ -12,6 +12,7 @@ mod error;
 mod hashed;
 mod image;
 mod record;
+mod stack;
 mod unpack;
 mod verify;
 mod write;
@@ -25,6 +26,8 @@ use crate::{Store, StoreError};
 pub use error::LayerError;
 pub use image::open_layer;
 pub use record::Record;
+pub use stack::Stack;
+pub(crate) use stack::stack_id;
 pub use unpack::Unpacked;
 pub use write::{LayerCompression, LayerOptions, NewLayer};
 

@@ -36,16 +36,17 @@ pub struct Record {
     pub tar: Option<u64>,
 }
 
+/// What tells a file from any other, and from what it was before it was written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Identity {
+pub(super) struct Identity {
     inode: u64,
     changed: (i64, i64),
     size: u64,
 }
 
 impl Identity {
-    fn of(files: &Path) -> io::Result<Self> {
+    pub(super) fn of(files: &Path) -> io::Result<Self> {
         let found = std::fs::symlink_metadata(files)?;
         Ok(Self { inode: found.ino(), changed: (found.ctime(), found.ctime_nsec()), size: found.size() })
     }
@@ -106,7 +107,12 @@ impl Record {
     }
 }
 
-/// The kernel's name of this boot (random(4)).
-fn this_boot() -> io::Result<String> {
-    Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
+/// The kernel's name of this boot (random(4)), read once.
+pub(super) fn this_boot() -> io::Result<String> {
+    static BOOT: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    if let Some(boot) = BOOT.get() {
+        return Ok(boot.clone());
+    }
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned();
+    Ok(BOOT.get_or_init(|| boot).clone())
 }

@@ -90,7 +90,7 @@ impl Lease {
 }
 
 /// Held while a layer is unpacked.
-struct Locked {
+pub(super) struct Locked {
     file: File,
     path: PathBuf,
 }
@@ -103,7 +103,7 @@ impl Drop for Locked {
     }
 }
 
-fn lock(store: &Store, diff_id: &Digest) -> Result<Locked, StoreError> {
+pub(super) fn lock(store: &Store, diff_id: &Digest) -> Result<Locked, StoreError> {
     let layers = store.layers();
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&layers);
     made.map_err(StoreError::io("make", &layers))?;

@@ -48,7 +48,7 @@ impl Store {
 }
 
 /// The digest of an image: holes, of which there may be very large ones, count by their place alone.
-fn of_file(path: &Path) -> io::Result<Digest> {
+pub(super) fn of_file(path: &Path) -> io::Result<Digest> {
     use rustix::fs::{SeekFrom, seek};
     let file = File::open(path)?;
     let size = file.metadata()?.len();

@@ -11,6 +11,7 @@ use ureq::{Body, BodyReader};
 use super::RegistryError;
 use super::error::cleaned;
 use super::settings::Patience;
+use super::steady::Steady;
 use super::url::Url;
 
 /// The most bytes of an error's text that are read.
@@ -114,13 +115,15 @@ pub(crate) struct Answer {
     pub(crate) headers: HeaderMap,
     /// Who answered in the end.
     pub(crate) url: Url,
-    pub(crate) body: BodyReader<'static>,
+    pub(crate) body: Steady<BodyReader<'static>>,
 }
 
 impl Answer {
-    pub(crate) fn new(url: Url, response: ureq::http::Response<Body>) -> Self {
+    /// `patience` is how long a body may come too slowly.
+    pub(crate) fn new(url: Url, response: ureq::http::Response<Body>, patience: Duration) -> Self {
         let (parts, body) = response.into_parts();
-        Self { status: parts.status.as_u16(), headers: parts.headers, url, body: body.into_reader() }
+        let body = Steady::new(body.into_reader(), patience);
+        Self { status: parts.status.as_u16(), headers: parts.headers, url, body }
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {

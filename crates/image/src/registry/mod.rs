@@ -22,6 +22,7 @@ mod push;
 mod referrers;
 mod session;
 mod settings;
+mod steady;
 mod tls;
 mod token;
 mod upload;

@@ -76,6 +76,8 @@ impl Client {
         };
         let diff_ids = bring_config(&download, sources, manifest, options, last)?;
         bring_layers(&download, sources, manifest, &diff_ids)?;
+        // What cannot be made one is mounted layer by layer.
+        let _ = lease.make_stack(&diff_ids);
         for fetched in &documents {
             lease.put_small(fetched.descriptor.media_type.clone(), &fetched.bytes)?;
         }

@@ -167,7 +167,7 @@ impl Session {
         };
         let response = response.map_err(reach)?;
         self.stood.store(true, Ordering::Relaxed);
-        Ok(Answer::new(url.clone(), response))
+        Ok(Answer::new(url.clone(), response, self.patience.idle))
     }
 
     fn other_agent(&self, url: &Url) -> Result<Agent, RegistryError> {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use cofferdam_names::Digest;
 
 use super::{MOST_NESTED, Store, StoreError};
+use crate::layer::stack_id;
 use crate::{Descriptor, Document, MediaKind};
 
 /// Blobs and layers that something needs.
@@ -12,7 +13,7 @@ use crate::{Descriptor, Document, MediaKind};
 pub struct Reached {
     /// Blobs by their digests, also those that are not here (an index's images for other platforms).
     pub blobs: BTreeSet<Digest>,
-    /// Layers by the digests of their uncompressed tars.
+    /// Layers by the digests of their uncompressed tars, and stacks of layers by their names.
     pub layers: BTreeSet<Digest>,
 }
 
@@ -54,7 +55,9 @@ impl Store {
                 reached.blobs.insert(manifest.config.digest.clone());
                 reached.blobs.extend(manifest.layers.iter().map(|layer| layer.digest.clone()));
                 if manifest.is_image() && self.contains(&manifest.config.digest) {
-                    reached.layers.extend(self.config(&manifest)?.diff_ids);
+                    let diff_ids = self.config(&manifest)?.diff_ids;
+                    reached.layers.insert(stack_id(&diff_ids));
+                    reached.layers.extend(diff_ids);
                 }
             }
         }

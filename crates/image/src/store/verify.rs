@@ -98,6 +98,9 @@ impl Store {
                 Err(error) => verified.note(&error),
             }
         }
+        if let Err(error) = self.verify_stack(&config.diff_ids) {
+            verified.note(&error);
+        }
     }
 
     /// Reads all images, and all blobs, also those of no image.

@@ -10,6 +10,8 @@ use super::invalid;
 /// A block that a file system could leave out.
 const BLOCK: usize = 4096;
 
+const ZEROES: [u8; BLOCK] = [0; BLOCK];
+
 /// Copies so many bytes into a new, empty file. What is zero for whole blocks becomes a hole.
 pub(super) fn copy(source: &mut dyn Read, target: &File, size: u64) -> io::Result<()> {
     if copy_at(source, target, 0, size)? { target.set_len(size) } else { Ok(()) }
@@ -25,7 +27,7 @@ pub(crate) fn copy_at(source: &mut dyn Read, target: &File, start: u64, size: u6
         let chunk = buffer.get_mut(..wanted).unwrap_or_default();
         source.read_exact(chunk)?;
         for block in chunk.chunks(BLOCK) {
-            ends_in_hole = block.len() == BLOCK && block.iter().all(|byte| *byte == 0);
+            ends_in_hole = block == ZEROES;
             if !ends_in_hole {
                 target.write_all_at(block, at)?;
             }

@@ -43,6 +43,8 @@ pub(crate) struct Says {
     pub(crate) cut: Option<usize>,
     /// After so many bytes of the body nothing comes any more.
     pub(crate) stall: Option<usize>,
+    /// After so many bytes of the body one comes at a time, for ever.
+    pub(crate) drip: Option<usize>,
 }
 
 impl Says {
@@ -197,10 +199,15 @@ fn write(stream: &TcpStream, asked: &Asked, says: &Says, sent: &AtomicU64) -> st
     if asked.method == "HEAD" {
         return Ok(());
     }
-    let end = says.cut.or(says.stall).unwrap_or(usize::MAX).min(says.body.len());
+    let end = says.cut.or(says.stall).or(says.drip).unwrap_or(usize::MAX).min(says.body.len());
     for part in says.body[..end].chunks(64 << 10) {
         stream.write_all(part)?;
         sent.fetch_add(part.len() as u64, Ordering::Relaxed);
+    }
+    for byte in says.body[end..].chunks(1).take_while(|_| says.drip.is_some()) {
+        stream.write_all(byte)?;
+        sent.fetch_add(1, Ordering::Relaxed);
+        std::thread::sleep(Duration::from_millis(20));
     }
     stream.flush()
 }

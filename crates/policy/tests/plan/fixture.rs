@@ -51,6 +51,7 @@ fn root() -> Root {
     Root {
         source: RootSource::Overlay {
             lower: vec!["/var/lib/cofferdam/images/debian".into()],
+            stack: None,
             upper: "/var/lib/cofferdam/containers/x/upper".into(),
             work: "/var/lib/cofferdam/containers/x/work".into(),
             mountpoint: "/var/lib/cofferdam/containers/x/root".into(),

@@ -26,6 +26,8 @@ const TAKES_DETACHED_LAYERS: (u32, u32) = (6, 15);
 pub(super) struct Overlay<'p> {
     /// From the topmost down.
     pub(super) lower: &'p [PathBuf],
+    /// One image that shows all of them.
+    pub(super) stack: Option<&'p Path>,
     pub(super) upper: &'p Path,
     pub(super) work: &'p Path,
     /// A folder of the container's own on the host.
@@ -48,14 +50,23 @@ impl Overlay<'_> {
 
     /// Whether each layer is what the host shows under its path, and no mount made for this container.
     fn layers_are_the_hosts(&self) -> bool {
-        self.userns.is_none() && !self.lower.iter().any(|path| is_image(path))
+        self.userns.is_none() && self.stack.is_none() && !self.lower.iter().any(|path| is_image(path))
     }
 
     fn layers(&self) -> Result<Vec<OwnedFd>, StepError> {
+        if let Some(stack) = self.stack {
+            return Step::Root.run(stack.display(), || {
+                let layer = mount_image(stack, self.lower)?;
+                if let Some(userns) = self.userns {
+                    set_id_map(&layer, Depth::One, userns)?;
+                }
+                Ok(vec![layer])
+            });
+        }
         let open = |path: &PathBuf| {
             Step::Root.run(path.display(), || {
                 let layer = match self.userns {
-                    _ if is_image(path) => mount_image(path)?,
+                    _ if is_image(path) => mount_image(path, &[])?,
                     None => return open_host(path),
                     Some(_) => clone_tree(open_host(path)?, "", Depth::One)?,
                 };
@@ -149,10 +160,13 @@ fn is_image(path: &Path) -> bool {
 
 /// Mounts a layer's image, detached. Each container has its own mount of it, with pages of its own in memory: what a bug of the
 /// kernel lets one write into them, no other sees (CVE-2022-0847).
-fn mount_image(path: &Path) -> io::Result<OwnedFd> {
+fn mount_image(path: &Path, devices: &[PathBuf]) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let image = rustix::fs::open(path, flags, Mode::empty())?;
-    new_filesystem("erofs", &fd_path(&image), [], Attributes::NONE)
+    let open = |path: &Path| Ok::<_, io::Error>(rustix::fs::open(path, flags, Mode::empty())?);
+    let image = open(path)?;
+    let devices = devices.iter().map(|device| open(device)).collect::<Result<Vec<_>, _>>()?;
+    let options: Vec<String> = devices.iter().map(|device| format!("device={}", fd_path(device))).collect();
+    new_filesystem("erofs", &fd_path(&image), options.iter().map(String::as_str), Attributes::NONE)
 }
 
 /// The lower layers as overlay options: one list where it fits into the 256 bytes that fsconfig(2) takes, and one

@@ -183,14 +183,15 @@ pub(super) fn root(plan: &Plan, maker: Maker<'_>) -> Result<OwnedFd, StepError> 
         RootSource::Directory { path } => {
             Step::Root.run(path.display(), || clone_tree(open_without_links(path)?, "", Depth::Tree))
         }
-        RootSource::Overlay { lower, upper, work, mountpoint, id_mapped, volatile, userxattr } => {
+        RootSource::Overlay { lower, stack, upper, work, mountpoint, id_mapped, volatile, userxattr } => {
             let id_map = if *id_mapped { maker.id_map } else { None };
             if let Some((_, maps)) = id_map {
                 give_to_container_root(upper, maps)?;
             }
             let (volatile, userxattr) = (*volatile, *userxattr);
             let userns = id_map.map(|(userns, _)| userns);
-            Overlay { lower, upper, work, mountpoint, volatile, userxattr, userns }.mount()
+            let stack = stack.as_deref();
+            Overlay { lower, stack, upper, work, mountpoint, volatile, userxattr, userns }.mount()
         }
     }
 }

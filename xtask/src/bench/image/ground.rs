@@ -14,6 +14,8 @@ use crate::command::{command, quietly};
 pub(super) const FIRST: &str = "first";
 /// The same three layers, and a small one.
 pub(super) const SECOND: &str = "second";
+/// A hundred small layers.
+pub(super) const MANY: &str = "many";
 
 const LAYERS: usize = 3;
 /// Files of one layer, most of them small.
@@ -50,7 +52,7 @@ impl Ground {
         let mut ground = Self { world, disk, blobs: Vec::new() };
         ground.make_images(folder)?;
         ground.start_registry()?;
-        for image in [FIRST, SECOND] {
+        for image in [FIRST, SECOND, MANY] {
             let layout = ground.path("layout");
             let to = ground.image(image);
             ground.world.script(&format!(
@@ -120,6 +122,10 @@ impl Ground {
              echo more > {at}/../more && umoci tag --image {layout}:{FIRST} {SECOND} && \
              umoci insert --image {layout}:{SECOND} {at}/../more /more && \
              umoci gc --layout {layout} >/dev/null 2>&1"
+        ))?;
+        self.world.script(&format!(
+            "umoci new --image {layout}:{MANY} && umoci insert --image {layout}:{MANY} {at} /bin && \
+             for n in $(seq 99); do umoci insert --image {layout}:{MANY} {at}/../more /layer-$n || exit 1; done"
         ))?;
         let listed = self.world.script(&format!(
             "skopeo inspect oci:{layout}:{FIRST} --format '{{{{range .Layers}}}}{{{{println .}}}}{{{{end}}}}'"

@@ -18,7 +18,7 @@ use super::worker::{Request, World};
 use crate::ci::debian;
 use crate::command::{command, quietly};
 use crate::workspace::{Workspace, cargo};
-use ground::{FIRST, Ground, SECOND};
+use ground::{FIRST, Ground, MANY, SECOND};
 
 /// What the benchmark needs installed.
 const PACKAGES: [&str; 10] = [
@@ -37,6 +37,9 @@ const PACKAGES: [&str; 10] = [
 /// How often each is measured, if the command line does not say.
 const RUNS: usize = 5;
 
+/// How many containers are started in a row in each round.
+const STARTS: usize = 10;
+
 /// What was measured; times in milliseconds.
 #[derive(Debug, Default, Serialize)]
 struct Results {
@@ -53,40 +56,40 @@ struct Case {
     name: String,
     before: String,
     argv: Vec<String>,
+    /// How often it runs in each round.
+    times: usize,
 }
 
 impl Case {
     fn new(name: &str, before: impl Into<String>, line: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            before: before.into(),
-            argv: line.split_whitespace().map(str::to_owned).collect(),
-        }
+        let argv = line.split_whitespace().map(str::to_owned).collect();
+        Self { name: name.to_owned(), before: before.into(), argv, times: 1 }
     }
 
     fn script(name: &str, text: String) -> Self {
-        Self { name: name.to_owned(), before: String::new(), argv: vec!["bash".into(), "-c".into(), text] }
+        let argv = vec!["bash".into(), "-c".into(), text];
+        Self { name: name.to_owned(), before: String::new(), argv, times: 1 }
     }
 }
 
 /// Measures, prints, writes JSON. Missed goals are shown, not an error.
 pub(super) fn run(arguments: &[String]) -> Result<ExitCode> {
-    let (runs, folder) = parse(arguments)?;
+    let Arguments { runs, folder, program } = Arguments::parse(arguments)?;
     let workspace = Workspace::load()?;
     debian::install_what_is_missing(&PACKAGES)?;
-    quietly(&mut command(&cargo(), ["build", "--release", "--package", "cofferdam", "--bin", "cofferdam"]))?;
-    let ours = workspace.release_program().display().to_string();
+    let ours = match program {
+        Some(program) => program.display().to_string(),
+        None => {
+            let build = ["build", "--release", "--package", "cofferdam", "--bin", "cofferdam"];
+            quietly(&mut command(&cargo(), build))?;
+            workspace.release_program().display().to_string()
+        }
+    };
     let mut ground = Ground::lay(&folder)?;
     let mut results = Results { blob_bytes: ground.blob_bytes()?, ..Results::default() };
     let docker = ground.start_docker().err().map(|error| format!("docker: {error:#}"));
     results.failures.extend(docker);
-    for case in cases(&ground, &ours) {
-        println!("-- {}", case.name);
-        match measure(&mut ground.world, &case, runs) {
-            Ok(spread) => drop(results.times.insert(case.name, spread)),
-            Err(error) => results.failures.push(format!("{}: {error:#}", case.name)),
-        }
-    }
+    measure(&mut ground, &ours, runs, &mut results);
     results.peak_kib = peak(&mut ground, &ours)?;
     let output = workspace.target.join("bench/image.json");
     if let Some(folder) = output.parent() {
@@ -101,18 +104,29 @@ pub(super) fn run(arguments: &[String]) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn parse(arguments: &[String]) -> Result<(usize, PathBuf)> {
-    let (mut runs, mut folder) = (RUNS, PathBuf::from("/var/tmp/cofferdam-bench-image"));
-    let mut rest = arguments.iter();
-    while let Some(argument) = rest.next() {
-        let value = rest.next().with_context(|| format!("{argument} needs a value"))?;
-        match argument.as_str() {
-            "--runs" => runs = value.parse().with_context(|| format!("--runs {value}"))?,
-            "--folder" => folder = value.into(),
-            _ => bail!("usage: bench image [--runs N] [--folder DIR]"),
+struct Arguments {
+    runs: usize,
+    folder: PathBuf,
+    /// One that was built before.
+    program: Option<PathBuf>,
+}
+
+impl Arguments {
+    fn parse(arguments: &[String]) -> Result<Self> {
+        let folder = PathBuf::from("/var/tmp/cofferdam-bench-image");
+        let mut parsed = Self { runs: RUNS, folder, program: None };
+        let mut rest = arguments.iter();
+        while let Some(argument) = rest.next() {
+            let value = rest.next().with_context(|| format!("{argument} needs a value"))?;
+            match argument.as_str() {
+                "--runs" => parsed.runs = value.parse().with_context(|| format!("--runs {value}"))?,
+                "--folder" => parsed.folder = value.into(),
+                "--program" => parsed.program = Some(value.into()),
+                _ => bail!("usage: bench image [--runs N] [--folder DIR] [--program FILE]"),
+            }
         }
+        Ok(parsed)
     }
-    Ok((runs, folder))
 }
 
 /// Everything that is timed. Each engine pulls into a store that does not have the image.
@@ -144,17 +158,17 @@ fn cases(ground: &Ground, ours: &str) -> Vec<Case> {
         ),
         Case::new(
             "pull: cofferdam",
-            gone(&format!("{cofferdam} rmi -f"), &first),
+            gone(&format!("{cofferdam} rmi -f {second}; {cofferdam} rmi -f"), &first),
             &format!("{cofferdam} pull -q {first}"),
         ),
         Case::new(
             "pull: docker",
-            gone(&format!("{docker} rmi -f"), &first),
+            gone(&format!("{docker} rmi -f {second}; {docker} rmi -f"), &first),
             &format!("{docker} pull -q {first}"),
         ),
         Case::new(
             "pull: podman",
-            gone(&format!("{podman} rmi -f"), &first),
+            gone(&format!("{podman} rmi -f {second}; {podman} rmi -f"), &first),
             &format!("{podman} pull -q --tls-verify=false {first}"),
         ),
         Case::new("copy: skopeo", format!("rm -rf {layout}; sync"), &skopeo),
@@ -181,24 +195,80 @@ fn cases(ground: &Ground, ours: &str) -> Vec<Case> {
             gone(&format!("{podman} rmi -f"), &second),
             &format!("{podman} pull -q --tls-verify=false {second}"),
         ),
-        Case::new("run of it: cofferdam", "", &format!("{cofferdam} run --rm --pull never {first} true")),
-        Case::new("run of image host: cofferdam", "", &format!("{cofferdam} run --rm host -- true")),
+        Case::script(
+            "floor: copy of the blobs",
+            format!("cat {} > {}", paths(ground).join(" "), ground.path("copy")),
+        ),
+        Case::new("save: cofferdam", "", &format!("{cofferdam} save -o {} {first}", ground.path("ours.tar"))),
+        Case::new("save: docker", "", &format!("{docker} save -o {} {first}", ground.path("docker.tar"))),
+        Case::new(
+            "load: cofferdam",
+            gone(&format!("{cofferdam} rmi -f {second}; {cofferdam} rmi -f"), &first),
+            &format!("{cofferdam} load -q -i {}", ground.path("ours.tar")),
+        ),
+        Case::new(
+            "load: docker",
+            gone(&format!("{docker} rmi -f {second}; {docker} rmi -f"), &first),
+            &format!("{docker} load -q -i {}", ground.path("docker.tar")),
+        ),
+        Case {
+            times: STARTS,
+            ..Case::new("run of image host", "", &format!("{cofferdam} run --rm host -- true"))
+        },
+        Case {
+            times: STARTS,
+            ..Case::new(
+                "run of a pulled image",
+                "",
+                &format!("{cofferdam} run --rm --pull never {first} /bin/true"),
+            )
+        },
+        Case {
+            times: STARTS,
+            ..Case::new(
+                "run of an image of 100 layers",
+                format!("{cofferdam} pull -q {}", ground.image(MANY)),
+                &format!("{cofferdam} run --rm --pull never {} /bin/true", ground.image(MANY)),
+            )
+        },
     ]
 }
 
-fn measure(world: &mut World, case: &Case, runs: usize) -> Result<Spread> {
-    let mut times = Vec::new();
-    // The first round warms caches, of all alike.
+fn paths(ground: &Ground) -> Vec<String> {
+    ground.blobs().iter().map(|hex| ground.blob_path(hex)).collect()
+}
+
+/// Times everything in rounds, so that what else the machine does meets all alike. The first round warms caches.
+fn measure(ground: &mut Ground, ours: &str, runs: usize, results: &mut Results) {
+    let mut cases: Vec<(Case, Vec<f64>)> =
+        cases(ground, ours).into_iter().map(|case| (case, Vec::new())).collect();
     for round in 0..=runs {
-        if !case.before.is_empty() {
-            world.script(&case.before)?;
-        }
-        let taken = world.time(&case.argv, 1, 0)?;
-        if round > 0 {
-            times.extend(taken);
+        println!("-- round {round} of {runs}");
+        cases.retain_mut(|(case, times)| match once(&mut ground.world, case) {
+            Ok(taken) => {
+                if round > 0 {
+                    times.extend(taken);
+                }
+                true
+            }
+            Err(error) => {
+                results.failures.push(format!("{}: {error:#}", case.name));
+                false
+            }
+        });
+    }
+    for (case, times) in cases {
+        if let Some(spread) = Spread::of(&times) {
+            results.times.insert(case.name, spread);
         }
     }
-    Spread::of(&times).context("nothing was measured")
+}
+
+fn once(world: &mut World, case: &Case) -> Result<Vec<f64>> {
+    if !case.before.is_empty() {
+        world.script(&case.before)?;
+    }
+    world.time(&case.argv, case.times, 0)
 }
 
 /// KiB of our largest process while it pulls.
@@ -238,10 +308,24 @@ fn print(results: &Results) {
             most(&["floor: download", "floor: sha256", "floor: gunzip on both cores"]),
             1.3,
         ),
+        ("run of it / of image host", median("run of a pulled image"), median("run of image host"), 1.0),
         (
-            "run of it / run of image host",
-            median("run of it: cofferdam"),
-            median("run of image host: cofferdam"),
+            "run of 100 layers / of image host",
+            median("run of an image of 100 layers"),
+            median("run of image host"),
+            1.0,
+        ),
+        ("peak memory of a pull / 100 MiB", Some(mega(results.peak_kib * 1024)), Some(100.0), 1.0),
+        (
+            "save / slowest limit",
+            median("save: cofferdam"),
+            most(&["floor: copy of the blobs", "floor: sha256"]),
+            1.0,
+        ),
+        (
+            "load / slowest limit",
+            median("load: cofferdam"),
+            most(&["floor: copy of the blobs", "floor: sha256", "floor: gunzip on both cores"]),
             1.0,
         ),
     ];

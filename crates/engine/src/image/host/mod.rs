@@ -64,7 +64,7 @@ pub(crate) fn ready(images: &Path, host: &Path) -> Result<ReadyImage, HostImageE
     );
     let config =
         ImageConfig { env: vec![PATH.to_owned()], cmd: vec!["/bin/sh".to_owned()], ..ImageConfig::default() };
-    Ok(ReadyImage { id: format!("host-{id}"), layers: vec![root], mounts, config })
+    Ok(ReadyImage { id: format!("host-{id}"), layers: vec![root], stack: None, mounts, config })
 }
 
 /// Whether it is a folder and not a link to one.
