@@ -86,6 +86,20 @@ fn compressed_streams_are_told_by_their_first_bytes() {
 }
 
 #[test]
+fn a_layer_of_umoci_ends_with_its_last_byte() {
+    let tar = Tar::default().file("a", "first").file("b", &"last".repeat(100));
+    let whole = tar.end();
+    let bytes = whole.len() - 1024 - (512 - 400);
+    let (_folder, store) = store();
+    let layer = unpack(&store, &whole[..bytes]).unwrap();
+    assert_eq!((read(&layer, "a"), read(&layer, "b")), ("first".to_owned(), "last".repeat(100)));
+    // Content that is not whole is none, also where its block would be filled up.
+    for cut in [1, 399, 400, 500] {
+        assert!(unpack(&store, &whole[..bytes - cut]).is_err(), "{cut}");
+    }
+}
+
+#[test]
 fn deletions_hide_what_is_below_and_nothing_of_their_own_layer() {
     let (_folder, store) = store();
     let low = Tar::default()

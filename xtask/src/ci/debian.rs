@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 /// What `cargo xtask ci` needs beyond a Rust toolchain.
-pub(crate) const TEST_PACKAGES: [&str; 21] = [
+pub(crate) const TEST_PACKAGES: [&str; 22] = [
     "busybox-static",  // the smallest root filesystem
     "containerd",      // drives `cofferdam oci`
     "docker-registry", // a registry to pull from and push to
@@ -25,6 +25,7 @@ pub(crate) const TEST_PACKAGES: [&str; 21] = [
     "strace",          // counts system calls
     "tmux",            // a real terminal
     "uidmap",          // newuidmap: rootless with ranges
+    "umoci",           // makes images in its own way
     "xz-utils",        // a compressed root filesystem
     "zstd",            // the same
 ];

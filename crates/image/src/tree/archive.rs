@@ -26,11 +26,19 @@ struct Extensions {
 /// a few bytes of a compressed stream can be very many of them.
 const MOST_HEADER_BYTES: u64 = 1 << 20;
 
-/// A stream that gives only so much until it is told that more may be read.
+/// A stream that gives only so much until it is told that more may be read, and ends with a whole block where that is missing.
 struct Metered<R> {
     stream: R,
     left: Rc<Cell<u64>>,
+    /// How much was given.
+    given: Rc<Cell<u64>>,
+    /// Whether it may end here: the last entry's content is whole. What fills its block up, and the blocks that mark the end, are
+    /// missing in layers that umoci made; Go's reader, which others have, does without them.
+    may_end: Rc<Cell<bool>>,
 }
+
+/// Bytes of a block of a tar.
+const BLOCK: u64 = 512;
 
 impl<R: Read> Read for Metered<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -42,8 +50,15 @@ impl<R: Read> Read for Metered<R> {
             )));
         }
         let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
-        let read = self.stream.read(buffer.get_mut(..most).unwrap_or_default())?;
+        let given = self.given.get();
+        let mut read = self.stream.read(buffer.get_mut(..most).unwrap_or_default())?;
+        if read == 0 && most > 0 && self.may_end.get() {
+            let missing = usize::try_from(given.next_multiple_of(BLOCK) - given).unwrap_or(0);
+            read = missing.min(most);
+            buffer.get_mut(..read).unwrap_or_default().fill(0);
+        }
         self.left.set(left.saturating_sub(read as u64));
+        self.given.set(given + read as u64);
         Ok(read)
     }
 }
@@ -71,7 +86,10 @@ pub fn unpack(stream: &mut dyn Read, sink: &mut dyn TreeSink) -> io::Result<Left
 /// It is none, holds what is not taken, or the sink refuses.
 pub fn read(stream: &mut dyn Read, names: Names, sink: &mut dyn TreeSink) -> io::Result<LeftOut> {
     let left = Rc::new(Cell::new(MOST_HEADER_BYTES));
-    let mut archive = Archive::new(Metered { stream, left: Rc::clone(&left) });
+    let (given, may_end) = (Rc::<Cell<u64>>::default(), Rc::<Cell<bool>>::default());
+    let stream =
+        Metered { stream, left: Rc::clone(&left), given: Rc::clone(&given), may_end: Rc::clone(&may_end) };
+    let mut archive = Archive::new(stream);
     let (mut left_out, mut seen) = (LeftOut::default(), false);
     let mut entries = archive.entries()?;
     loop {
@@ -79,6 +97,7 @@ pub fn read(stream: &mut dyn Read, names: Names, sink: &mut dyn TreeSink) -> io:
         let Some(entry) = entries.next() else { break };
         let mut entry = entry.map_err(|error| no_header(error, seen))?;
         left.set(u64::MAX);
+        may_end.set(false);
         seen = true;
         match entry.header().entry_type() {
             // What it says of all entries after it is not needed: it is not read into memory.
@@ -105,6 +124,9 @@ pub fn read(stream: &mut dyn Read, names: Names, sink: &mut dyn TreeSink) -> io:
         passed.map_err(at(&path))?;
         // Up to the next header, which is read with a limit.
         io::copy(&mut entry, &mut io::sink())?;
+        let sparse = entry.header().entry_type() == EntryType::GNUSparse;
+        let size = if sparse { entry.header().entry_size()? } else { entry.size() };
+        may_end.set(given.get() == entry.raw_file_position().saturating_add(size));
     }
     if seen { Ok(left_out) } else { Err(invalid("it is no tar, or an empty one")) }
 }
