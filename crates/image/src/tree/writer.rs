@@ -83,6 +83,10 @@ pub(crate) fn inner_path(path: &Path) -> io::Result<PathBuf> {
         return Err(invalid("a path is too long, or holds a NUL byte"));
     }
     let mut inner = PathBuf::new();
+    // The root itself, as umoci names it.
+    if path.as_os_str() == "/" {
+        return Ok(inner);
+    }
     for part in path.components() {
         match part {
             Component::CurDir => {}
