@@ -5,10 +5,12 @@ use std::io::{self, Read, Seek, Write};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
 
 use cofferdam_kernel::file_lock;
 use cofferdam_names::ZoneName;
 use rustix::fs::{MemfdFlags, Mode, OFlags, memfd_create};
+use rustix::net::sockopt::{self, Timeout};
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with,
 };
@@ -30,6 +32,8 @@ pub struct ZonePolicy {
     pub forwarding: Forwarding,
     /// Ranges that are not of the open internet and that the zone allows by their addresses.
     pub allowed_ranges: Vec<Range>,
+    /// Whether denied names are told.
+    pub log: bool,
 }
 
 /// A container with a link of its own.
@@ -54,6 +58,10 @@ pub struct Member {
 pub(super) enum Request {
     /// The descriptor is a file with a [`Member`] as JSON.
     Join,
+    /// The same for a container that has joined already, on another connection: its names or its zone's rules are others now.
+    Change,
+    /// What was opened has been closed by others: nothing that was learned is answered before it is opened again.
+    Forget,
     /// Which resolvers are there.
     Show,
 }
@@ -62,7 +70,7 @@ pub(super) enum Request {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) enum Answer {
-    /// Its names are answered and its questions are heard from now on, until the connection ends.
+    /// Its names are answered and its questions are heard from now on, until the connection ends; or the change is made.
     Joined,
     /// It could not be taken in.
     Refused(String),
@@ -76,7 +84,7 @@ pub(super) enum Answer {
 pub struct Shown {
     /// The zone.
     pub zone: ZoneName,
-    /// Its process; none while it is being started anew.
+    /// Its process; none before its first question, and while it is being started anew.
     pub pid: Option<i32>,
     /// How often it was started anew.
     pub restarts: u32,
@@ -97,9 +105,59 @@ pub enum JoinError {
 
 /// How often a keeper that ends at just this moment is tried.
 const TRIES: usize = 5;
+/// A keeper that has not answered for so long will not.
+const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Makes a container known to the keeper that listens at `path`, which `spawn` starts on a listening socket if there is none. The
-/// connection that is given back is the membership.
+/// A container that has asked to be taken in.
+#[derive(Debug)]
+pub struct Joining<'a, S> {
+    path: &'a Path,
+    member: &'a Member,
+    spawn: S,
+    control: Control,
+}
+
+impl<'a, S: Fn(OwnedFd) -> io::Result<()>> Joining<'a, S> {
+    /// Asks the keeper that listens at `path`, which `spawn` starts on a listening socket if there is none.
+    ///
+    /// # Errors
+    /// [`JoinError::Reach`]
+    pub fn begin(path: &'a Path, member: &'a Member, spawn: S) -> Result<Self, JoinError> {
+        let control = reach(path, &spawn).map_err(JoinError::Reach)?;
+        // One that has just ended is seen when its answer does not come.
+        let _ = send(&control, &Request::Join, member);
+        Ok(Self { path, member, spawn, control })
+    }
+
+    /// Waits until the container is taken in. The connection that is given back is the membership.
+    ///
+    /// # Errors
+    /// [`JoinError`]
+    pub fn finish(self) -> Result<OwnedFd, JoinError> {
+        let Self { path, member, spawn, mut control } = self;
+        let mut last = io::Error::from(io::ErrorKind::NotConnected);
+        for _ in 0..TRIES {
+            match control.receive::<Answer>() {
+                Ok(Some((Answer::Joined, _))) => return Ok(control.into_socket()),
+                Ok(Some((Answer::Refused(reason), _))) => return Err(JoinError::Refused(reason)),
+                Ok(Some((Answer::Shown(_), _))) => {
+                    return Err(JoinError::Refused("it answered something else".to_owned()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Err(JoinError::Reach(io::ErrorKind::TimedOut.into()));
+                }
+                // It ended before it heard us.
+                Ok(None) => last = io::ErrorKind::ConnectionReset.into(),
+                Err(error) => last = error,
+            }
+            control = reach(path, &spawn).map_err(JoinError::Reach)?;
+            let _ = send(&control, &Request::Join, member);
+        }
+        Err(JoinError::Reach(last))
+    }
+}
+
+/// Makes a container known to the keeper, as [`Joining`] does.
 ///
 /// # Errors
 /// [`JoinError`]
@@ -108,24 +166,38 @@ pub fn join(
     member: &Member,
     spawn: impl Fn(OwnedFd) -> io::Result<()>,
 ) -> Result<OwnedFd, JoinError> {
-    let mut last = io::Error::from(io::ErrorKind::NotConnected);
-    for _ in 0..TRIES {
-        let control = match reach(path, &spawn) {
-            Ok(control) => control,
-            Err(error) => return Err(JoinError::Reach(error)),
-        };
-        match ask(&control, member) {
-            Ok(Some(Answer::Joined)) => return Ok(control.into_socket()),
-            Ok(Some(Answer::Refused(reason))) => return Err(JoinError::Refused(reason)),
-            Ok(Some(Answer::Shown(_))) => {
-                return Err(JoinError::Refused("it answered something else".to_owned()));
-            }
-            // It ended before it heard us.
-            Ok(None) => last = io::ErrorKind::ConnectionReset.into(),
-            Err(error) => last = error,
-        }
+    Joining::begin(path, member, spawn)?.finish()
+}
+
+/// Tells the keeper that listens at `path`, if one does, that a container that has joined has other names now, or its zone other
+/// rules.
+///
+/// # Errors
+/// [`JoinError`]
+pub fn change(path: &Path, member: &Member) -> Result<(), JoinError> {
+    told(path, |control| send(control, &Request::Change, member))
+}
+
+/// Tells the keeper that listens at `path`, if one does, that others have closed what it had opened.
+///
+/// # Errors
+/// [`JoinError`]
+pub fn forget(path: &Path) -> Result<(), JoinError> {
+    told(path, |control| control.send(&Request::Forget, None))
+}
+
+fn told(path: &Path, tell: impl FnOnce(&Control) -> io::Result<()>) -> Result<(), JoinError> {
+    let control = match open(path) {
+        Err(error) if is_gone(&error) => return Ok(()),
+        other => other.map_err(JoinError::Reach)?,
+    };
+    match tell(&control).and_then(|()| control.receive::<Answer>()) {
+        Ok(Some((Answer::Refused(reason), _))) => Err(JoinError::Refused(reason)),
+        // One that ended has no container: those that come are told by themselves.
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(()),
+        Err(error) => Err(JoinError::Reach(error)),
     }
-    Err(JoinError::Reach(last))
 }
 
 /// The resolvers of the keeper that listens at `path`; none where nobody does.
@@ -146,10 +218,8 @@ pub fn show(path: &Path) -> io::Result<Vec<Shown>> {
     Ok(all)
 }
 
-fn ask(control: &Control, member: &Member) -> io::Result<Option<Answer>> {
-    let file = in_memory(member)?;
-    control.send(&Request::Join, Some(file.as_fd()))?;
-    Ok(control.receive::<Answer>()?.map(|(answer, _)| answer))
+fn send(control: &Control, request: &Request, member: &Member) -> io::Result<()> {
+    control.send(request, Some(in_memory(member)?.as_fd()))
 }
 
 /// A value as JSON in a file in memory, to be handed over.
@@ -198,6 +268,7 @@ fn reach(path: &Path, spawn: &impl Fn(OwnedFd) -> io::Result<()>) -> io::Result<
 fn open(path: &Path) -> io::Result<Control> {
     let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
     with_short_path(path, |address| Ok(connect(&socket, address)?))?;
+    sockopt::set_socket_timeout(&socket, Timeout::Recv, Some(PATIENCE))?;
     Ok(Control::from_socket(socket))
 }
 

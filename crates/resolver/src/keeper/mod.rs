@@ -2,7 +2,8 @@
 //! zone, makes its sockets, opens the addresses that it found, and starts it anew when it dies.
 //!
 //! It parses nothing that strangers send. It lives while a container that needs it does: each shim holds a connection, and starts
-//! another keeper if this one goes.
+//! another keeper if this one goes. A zone's resolver is started by the first question of one of its containers: most of them ask
+//! nothing, and their starts do not wait for what they do not need.
 
 mod listening;
 mod membership;
@@ -26,7 +27,7 @@ use crate::limits::Limits;
 use crate::settings::Settings;
 use listening::Sockets;
 use membership::Answer;
-pub use membership::{JoinError, Member, Shown, ZonePolicy, join, show};
+pub use membership::{JoinError, Joining, Member, Shown, ZonePolicy, change, forget, join, show};
 pub use policy::InvalidRules;
 pub(crate) use process::CONTROL;
 pub use process::{Place, StartError};
@@ -105,6 +106,8 @@ struct Keeper<'w, W> {
     next: u64,
     /// Since when there is no container.
     empty_since: Option<Instant>,
+    /// How often it was told to forget.
+    forgotten: u32,
 }
 
 /// The keeper's life. It returns when there was no container for a while.
@@ -129,6 +132,7 @@ pub fn run<W: World>(listener: OwnedFd, place: Place, world: &mut W) -> io::Resu
         peers: BTreeMap::new(),
         next: 0,
         empty_since: Some(Instant::now()),
+        forgotten: 0,
     };
     keeper.live()
 }
@@ -173,10 +177,13 @@ impl<W: World> Keeper<'_, W> {
         let Some(peer) = self.peers.get_mut(&number) else { return Ok(()) };
         peer.joined = Some(joined);
         self.empty_since = None;
-        self.look_at_host(true);
-        if self.zones.get(&zone).is_some_and(|zone| zone.running.is_none()) {
-            self.start(&zone).map_err(|error| chain(&error))?;
+        if self.zones.get(&zone).is_none_or(|zone| zone.running.is_none()) {
+            // What it asks waits in its sockets, and starts the resolver.
+            self.send_settings(|_| true);
+            self.say_joined(number);
+            return Ok(());
         }
+        self.look_at_host(true);
         self.hand_over(number);
         self.send_settings(|_| true);
         let sent = self.zones.get(&zone).map(|zone| zone.sent);
@@ -184,6 +191,36 @@ impl<W: World> Keeper<'_, W> {
             joined.waits_for = sent;
         }
         Ok(())
+    }
+
+    fn say_joined(&self, number: u64) {
+        if let Some(peer) = self.peers.get(&number) {
+            let _ = peer.control.send(&Answer::Joined, None);
+        }
+    }
+
+    /// A container that has joined has other names, or its zone other rules.
+    fn change(&mut self, member: Member) -> Result<(), String> {
+        let mut joined = self.peers.values_mut().filter_map(|peer| peer.joined.as_mut());
+        let known = joined.find(|joined| joined.member.container.id == member.container.id);
+        let known = known.ok_or("the container has not joined")?;
+        let Member { container, policy, .. } = member;
+        if known.member.container.zone != container.zone {
+            return Err("a container has one zone for its life".to_owned());
+        }
+        if let Some(zone) = self.zones.get_mut(&container.zone) {
+            zone.policy = policy.clone();
+        }
+        known.member.container = container;
+        known.member.policy = policy;
+        self.send_settings(|_| true);
+        Ok(())
+    }
+
+    /// What the resolvers have learned is not answered any more before it is opened anew.
+    fn forget(&mut self) {
+        self.forgotten = self.forgotten.wrapping_add(1);
+        self.send_settings(|_| true);
     }
 
     /// A container has gone, or what asked has.
@@ -211,6 +248,7 @@ impl<W: World> Keeper<'_, W> {
 
     /// Starts a zone's resolver and hands it the sockets of its containers.
     fn start(&mut self, name: &ZoneName) -> Result<(), StartError> {
+        self.look_at_host(true);
         let running = Running::start(&self.place, name, &mut self.slot)?;
         if let Some(zone) = self.zones.get_mut(name) {
             zone.has_started(running);
@@ -267,7 +305,7 @@ impl<W: World> Keeper<'_, W> {
                 allowed_ranges: policy.allowed_ranges.clone(),
                 host_addresses: self.host.clone(),
                 servers,
-                servers_version: self.upstream.changes(),
+                servers_version: self.upstream.changes().wrapping_add(self.forgotten),
                 limits: Limits::default(),
             };
             let Ok(file) = membership::in_memory(&settings) else { continue };

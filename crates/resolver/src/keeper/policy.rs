@@ -64,7 +64,7 @@ impl ZonePolicy {
             (true, true) => Forwarding::All,
             (true, false) => Forwarding::Nothing,
         };
-        Ok(Self { reaches, forwarding, allowed_ranges })
+        Ok(Self { reaches, forwarding, allowed_ranges, log: rules.log })
     }
 }
 

@@ -24,6 +24,8 @@ enum Source {
     Peer(u64),
     Resolver(ZoneName),
     End(ZoneName),
+    /// A container asks, and its zone's resolver was not needed before.
+    Question(ZoneName),
 }
 
 impl<W: World> Keeper<'_, W> {
@@ -36,6 +38,7 @@ impl<W: World> Keeper<'_, W> {
                     Source::Peer(number) => self.on_peer(number),
                     Source::Resolver(zone) => self.on_resolver(&zone),
                     Source::End(zone) => self.on_end(&zone, "its process has ended"),
+                    Source::Question(zone) => self.on_question(&zone),
                 }
             }
             let now = Instant::now();
@@ -56,6 +59,14 @@ impl<W: World> Keeper<'_, W> {
         for (number, peer) in &self.peers {
             sources.push(Source::Peer(*number));
             fds.push(PollFd::new(&peer.control, PollFlags::IN));
+            let Some(joined) = &peer.joined else { continue };
+            let zone = &joined.member.container.zone;
+            if self.zones.get(zone).is_some_and(|zone| zone.waits_for_a_question()) {
+                for socket in joined.sockets.datagrams.iter().chain(&joined.sockets.streams) {
+                    sources.push(Source::Question(zone.clone()));
+                    fds.push(PollFd::new(socket, PollFlags::IN));
+                }
+            }
         }
         let mut deadline = look_at;
         for (name, zone) in &self.zones {
@@ -105,6 +116,18 @@ impl<W: World> Keeper<'_, W> {
                     self.leave(number);
                 }
             }
+            Ok(Some((Request::Change, Some(file)))) if peer.joined.is_none() => {
+                let member = member_of(file).map_err(|error| error.to_string());
+                let answer = match member.and_then(|member| self.change(member)) {
+                    Ok(()) => Answer::Joined,
+                    Err(reason) => Answer::Refused(reason),
+                };
+                self.answer(number, &answer);
+            }
+            Ok(Some((Request::Forget, _))) if peer.joined.is_none() => {
+                self.forget();
+                self.answer(number, &Answer::Joined);
+            }
             Ok(Some((Request::Show, _))) => {
                 for shown in self.shown() {
                     let _ = peer.control.send(&Answer::Shown(shown), None);
@@ -113,6 +136,20 @@ impl<W: World> Keeper<'_, W> {
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Ok(_) | Err(_) => self.leave(number),
+        }
+    }
+
+    /// The one answer to a command.
+    fn answer(&mut self, number: u64, answer: &Answer) {
+        if let Some(peer) = self.peers.get(&number) {
+            let _ = peer.control.send(answer, None);
+        }
+        self.leave(number);
+    }
+
+    fn on_question(&mut self, name: &ZoneName) {
+        if self.zones.get(name).is_some_and(|zone| zone.waits_for_a_question()) {
+            self.try_start(name, Instant::now());
         }
     }
 
@@ -174,6 +211,9 @@ impl<W: World> Keeper<'_, W> {
                     .filter(|container| container.zone == *name)
                     .find(|container| container.addresses.contains(&client));
                 let container = asker.map(|container| container.id.as_str());
+                if !self.zones.get(name).is_some_and(|zone| zone.policy.log) {
+                    return;
+                }
                 self.world.denied(&Denial { zone: name, container, name: &asked, kind, address });
             }
         }
@@ -202,12 +242,16 @@ impl<W: World> Keeper<'_, W> {
         let due = self.zones.iter().filter(|(_, zone)| zone.restart_at.is_some_and(|at| at <= now));
         let due: Vec<ZoneName> = due.map(|(name, _)| name.clone()).collect();
         for name in due {
-            if let Err(error) = self.start(&name) {
-                if let Some(zone) = self.zones.get_mut(&name) {
-                    zone.has_ended(now);
-                }
-                self.world.ended(&name, &chain(&error));
+            self.try_start(&name, now);
+        }
+    }
+
+    fn try_start(&mut self, name: &ZoneName, now: Instant) {
+        if let Err(error) = self.start(name) {
+            if let Some(zone) = self.zones.get_mut(name) {
+                zone.has_ended(now);
             }
+            self.world.ended(name, &chain(&error));
         }
     }
 }

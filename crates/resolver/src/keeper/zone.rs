@@ -79,6 +79,11 @@ impl Zone {
         self.restart_at = Some(now + self.delay);
     }
 
+    /// Whether its resolver was not needed yet: the first question starts it.
+    pub(super) fn waits_for_a_question(&self) -> bool {
+        self.running.is_none() && self.restart_at.is_none()
+    }
+
     /// What the resolver asks to change, in the words of the rules; none where it asks for what it may not have. It parses what
     /// strangers send, so all that it found out is looked at once more.
     pub(super) fn judge(&self, changes: &[Change], host: &[std::net::IpAddr]) -> Option<Vec<NamedChange>> {
@@ -119,6 +124,7 @@ mod tests {
             reaches: vec![],
             forwarding: Forwarding::Names(rules),
             allowed_ranges: vec!["10.1.0.0/16".parse().unwrap()],
+            log: false,
         };
         Zone::new("blue".parse().unwrap(), policy)
     }

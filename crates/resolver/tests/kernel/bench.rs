@@ -183,6 +183,7 @@ pub fn member(zone: &str, name: &str, last: u8, forwarding: Forwarding, reaches:
             reaches: reaches.iter().map(|zone| zone.parse().unwrap()).collect(),
             forwarding,
             allowed_ranges: vec![],
+            log: true,
         },
     }
 }

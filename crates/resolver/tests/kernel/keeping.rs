@@ -17,7 +17,11 @@ pub fn a_killed_resolver_comes_back() {
     let web = member("blue", "web", 7, Forwarding::All, &[]);
     let other = member("green", "other", 8, Forwarding::All, &[]);
     let (_web, _other) = (ground.join(&web).unwrap(), ground.join(&other).unwrap());
+    assert_eq!((ground.pid("blue"), ground.pid("green")), (None, None), "nobody has asked");
+    ask(&web, "web");
+    ask(&other, "other");
     let untouched = ground.pid("green");
+    assert!(untouched.is_some());
     for _ in 0..3 {
         let pid = ground.pid("blue").unwrap();
         kill(pid);
@@ -34,6 +38,7 @@ pub fn a_killed_keeper_is_replaced() {
     let ground = Ground::new(&[]);
     let web = member("blue", "web", 9, Forwarding::All, &[]);
     let joined = ground.join(&web).unwrap();
+    ask(&web, "web");
     let old = ground.pid("blue").unwrap();
     ground.kill_keepers();
     // Its shim sees the end of the connection.
@@ -55,6 +60,7 @@ pub fn the_last_container_takes_all_with_it() {
     let ground = Ground::new(&[]);
     let web = member("blue", "web", 10, Forwarding::All, &[]);
     let first = ground.join(&web).unwrap();
+    ask(&web, "web");
     let pid = ground.pid("blue").unwrap();
     let groups = groups(pid);
     assert!(!groups.is_empty());
