@@ -60,6 +60,11 @@ pub fn main() -> ExitCode {
     {
         return shim(number);
     }
+    if let [first, number, orders] = arguments.as_slice()
+        && first == cofferdam_engine::KEEPER_SUBCOMMAND
+    {
+        return keeper(number, orders);
+    }
     if arguments.first().is_some_and(|first| first == "oci") {
         return oci::run("cofferdam oci", arguments.into_iter().skip(1));
     }
@@ -70,6 +75,14 @@ pub fn main() -> ExitCode {
 fn shim(number: &OsStr) -> ExitCode {
     let number = number.to_str().and_then(|text| text.parse().ok());
     let ended = number.map(cofferdam_engine::resume_shim);
+    if matches!(ended, Some(Ok(()))) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The keeper of resolvers. Whoever needs it starts another one if it ends.
+fn keeper(number: &OsStr, orders: &OsStr) -> ExitCode {
+    let number = number.to_str().and_then(|text| text.parse().ok());
+    let ended =
+        number.zip(orders.to_str()).map(|(number, orders)| cofferdam_engine::keep_resolvers(number, orders));
     if matches!(ended, Some(Ok(()))) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

@@ -20,6 +20,7 @@ impl Engine {
         if !renamed {
             return Err(ownership::gone(id));
         }
+        self.tell_keeper(id, name)?;
         self.definition(id)?.tell(&self.paths, "rename", &[("oldName", format!("/{old}"))]);
         Ok(())
     }

@@ -31,6 +31,7 @@ mod log_options;
 mod log_reader;
 mod log_record;
 mod log_tail;
+mod name_service;
 mod network;
 mod options;
 mod own_program;
@@ -54,6 +55,7 @@ pub use attach_stream::AttachStream;
 pub use build::{BuildFile, BuildOutput, BuildRequest, BuildSource, Built};
 pub use cofferdam_resolver::plan::PROGRAM as RESOLVER_PROGRAM;
 pub use cofferdam_resolver::worker::main as resolve;
+pub use cofferdam_shim::KEEPER_SUBCOMMAND;
 pub use cofferdam_shim::container_init;
 pub use cofferdam_shim::{ContainerState, ExitClass, ExitStatus, SUBCOMMAND as SHIM_SUBCOMMAND, Status};
 pub use container::{ContainerDetails, ContainerSummary, ListFilters};
@@ -72,6 +74,7 @@ pub use image::registry::PullWhen;
 pub use image::removal::ImageRemoval;
 pub use image::transfer::LoadSource;
 pub use log_reader::LogReader;
+pub use name_service::keep_resolvers;
 pub use options::{
     Attach, Change, ChangeKind, Event, EventQuery, ExecRequest, LogQuery, LogRecord, ProcessRow, PruneReport,
     RelayEnd, RelayOptions, RemoveOptions, RunOptions, Selection, StatsSample, StopOptions, UpdateRequest,

@@ -50,7 +50,8 @@ impl Engine {
     /// # Errors
     /// The kernel refuses; then all is as it was.
     pub fn repair_network(&self) -> Result<()> {
-        cofferdam_network::repair(&self.running_networks()?).map_err(not_repaired)
+        cofferdam_network::repair(&self.running_networks()?).map_err(not_repaired)?;
+        self.forget_names()
     }
 
     /// Makes our table again if somebody has flushed the host's rules while containers run: the start of another one must not
@@ -62,7 +63,10 @@ impl Engine {
         }
         match self.running_networks()? {
             networks if networks.is_empty() => Ok(()),
-            networks => cofferdam_network::restore(&networks).map_err(not_repaired),
+            networks => {
+                cofferdam_network::restore(&networks).map_err(not_repaired)?;
+                self.forget_names()
+            }
         }
     }
 

@@ -76,6 +76,11 @@ impl Paths {
         self.state.join("events.jsonl")
     }
 
+    /// The folder of the keeper of resolvers.
+    pub(crate) fn resolver(&self) -> PathBuf {
+        self.run.join("resolver")
+    }
+
     pub(crate) fn images(&self) -> PathBuf {
         self.state.join("images")
     }

@@ -109,6 +109,7 @@ impl Engine {
             }
         }
         let _ = self.clean_builds();
+        let _ = self.sweep_resolvers();
         // An image that cannot be removed now is no reason to show no containers.
         let _ = self.image_store().and_then(|store| Ok(store.sweep()?));
         let known = |name: &str| records.iter().any(|record| record.id.as_str() == name);

@@ -27,6 +27,12 @@ impl Keeper for ShimKeeper {
         Ok(rejoin_for(&Self::paths(spec)?, spec, plan)?)
     }
 
+    fn name(&self, spec: &ShimSpec) -> Option<String> {
+        let paths = Self::paths(spec).ok()?;
+        let record = crate::store::Store::new(paths.definitions()).container(&spec.id).ok()??;
+        Some(record.name.to_string())
+    }
+
     fn forget(&self, spec: &ShimSpec, group_empty: bool) -> Result<(), Box<dyn std::error::Error>> {
         let paths = Self::paths(spec)?;
         if !group_empty {

@@ -103,6 +103,7 @@ impl Engine {
             log: log_options(request)?,
             joined,
             connected: plan.network.is_some(),
+            resolver: plan.network.is_some().then(|| self.keeper_orders()).transpose()?,
         };
         let attach_shim = attach.map(|attach| cofferdam_shim::Attach {
             stdin: attach.stdin,

@@ -1,9 +1,10 @@
 //! `verify`: whether a running container is confined as planned, read back from the kernel now.
 
-use cofferdam_confinement::NamespaceSource;
+use cofferdam_confinement::{NamespaceSource, Plan};
 use cofferdam_kernel::proc::ProcFs;
-use cofferdam_names::ContainerId;
+use cofferdam_names::{ContainerId, ZoneName};
 use cofferdam_proof::{Entrants, GateError, HostKey, Prepared, Receipt, Running, verify_all};
+use cofferdam_runtime::cgroup::{Group, Layout};
 use rustix::process::Pid;
 
 use crate::error::{Error, Result};
@@ -12,7 +13,7 @@ use crate::{Engine, ListFilters};
 
 impl Engine {
     /// Reads all controls of a running container back and signs what was found, whatever that is: the container's receipt
-    /// first, then one for each process that entered it.
+    /// first, then one for each process that entered it, then that of its zone's resolver.
     ///
     /// # Errors
     /// It does not run, or cannot be looked at.
@@ -36,7 +37,40 @@ impl Engine {
             entrants: &Entrants::of(live.dir.small()),
             guests: &|| self.guests(&proc, &key),
         };
-        verify_all(&proc, &running, &key).map_err(failed)
+        let mut receipts = verify_all(&proc, &running, &key).map_err(failed)?;
+        if let (Some(network), Some(zone)) = (&live.plan.network, &live.plan.zone)
+            && network.resolver
+        {
+            receipts.extend(self.verify_resolver(&proc, zone, &key).map_err(failed)?);
+        }
+        Ok(receipts)
+    }
+
+    /// Reads back how a zone's resolver is confined; none where nobody has asked it anything, so that it does not run.
+    fn verify_resolver(
+        &self,
+        proc: &ProcFs,
+        zone: &ZoneName,
+        key: &HostKey,
+    ) -> std::result::Result<Vec<Receipt>, GateError> {
+        let Some((pid, place)) = self.resolver_of(zone).map_err(GateError::Entrants)? else {
+            return Ok(Vec::new());
+        };
+        let read = std::fs::read(place.plan(zone)).and_then(|text| Ok(serde_json::from_slice(&text)?));
+        let plan: Plan = read.map_err(GateError::Entrants)?;
+        let prepared = Prepared::new(proc, &plan)?;
+        let group = plan.cgroup.path.as_ref().zip(Layout::detect().ok());
+        let group = group.and_then(|(path, layout)| Group::open(&layout, path).ok());
+        let running = Running {
+            plan: &plan,
+            first: pid,
+            group: group.as_ref(),
+            prepared: &prepared,
+            start: &std::fs::read(place.receipt(zone)).unwrap_or_default(),
+            entrants: &Entrants::of(&place.folder),
+            guests: &Vec::new,
+        };
+        verify_all(proc, &running, key)
     }
 
     /// The processes of containers that share another's namespaces, its user namespace among them. A container that cannot be looked at has none: its

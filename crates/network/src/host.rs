@@ -54,6 +54,14 @@ impl HostNetwork {
     }
 }
 
+/// All addresses of the host's.
+///
+/// # Errors
+/// The kernel does not answer.
+pub fn addresses() -> io::Result<Vec<IpAddr>> {
+    Ok(RouteSocket::open()?.addresses()?.into_iter().map(|it| it.address).collect())
+}
+
 fn is_gateway(address: &LinkAddress) -> bool {
     address.link == LOOPBACK && matches!(address.maker, MAKER | MAKER_OF_ROUTER)
 }

@@ -8,12 +8,15 @@ mod connections;
 mod host;
 mod link;
 mod lock;
+mod name_server;
+mod named;
 mod nft;
 mod observe;
 mod rules;
 mod table;
 
-pub use host::HostNetwork;
+pub use host::{HostNetwork, addresses};
+pub use named::{NamedAddress, is_named, set_named};
 pub use observe::{Part, observe, observe_rules};
 pub use rules::{LOG_GROUP, TABLE, Tag};
 pub use table::{ConnectError, Connected, connect, disconnect, is_in_place, repair, restore};

@@ -11,6 +11,7 @@ use cofferdam_kernel::rtnetlink::{LinkDetails, RouteSocket};
 
 use crate::host::is_router;
 use crate::link::Ends;
+use crate::name_server;
 use crate::nft::{Data, Element, Expr, Rule, Tables};
 use crate::rules::{self, CHAINS, TABLE, Tag};
 
@@ -46,8 +47,20 @@ pub fn observe(network: &Network, namespace: BorrowedFd<'_>) -> io::Result<Vec<P
     let mut parts = links(network, &ends);
     parts.extend(inside(network, &ends.inside));
     parts.extend(routes(network, &ends.host));
+    parts.extend(name_servers(network));
     parts.extend(observe_rules(network)?);
     Ok(parts)
+}
+
+/// The zone's resolver, where it is the container's name server.
+fn name_servers(network: &Network) -> Vec<Part> {
+    let link = &network.link.host_name;
+    let gateways = network.addresses.iter().map(|pair| pair.gateway).filter(|_| network.resolver);
+    let part = |gateway: IpAddr| {
+        let item = format!("name server at {gateway} by {link}");
+        Part::new(item, name_server::HEARD, name_server::heard(gateway, link))
+    };
+    gateways.map(part).collect()
 }
 
 /// The part of it that is the host's packet rules.

@@ -63,6 +63,8 @@ steps! {
     Link => "make link",
     /// Giving the link addresses and routes.
     Address => "set address",
+    /// Making the container known to its zone's resolver.
+    NameServer => "join name server",
     /// Moving network devices in.
     NetDevice => "move network device",
     /// Setting host and domain name.

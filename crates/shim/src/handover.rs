@@ -34,6 +34,7 @@ struct Handover {
     stdout: Option<RawFd>,
     stderr: Option<RawFd>,
     terminal: Option<RawFd>,
+    membership: Option<RawFd>,
     clients: Vec<ClientState>,
 }
 
@@ -68,6 +69,7 @@ pub(crate) fn execute_anew<K: Keeper>(shim: &mut Supervisor<'_, K>) -> io::Resul
         stdout: number(&shim.streams.stdout),
         stderr: number(&shim.streams.stderr),
         terminal: number(&shim.streams.terminal),
+        membership: number(&shim.membership),
         clients: clients.collect(),
     };
     let mut file = File::from(memfd_create(c"cofferdam-shim", MemfdFlags::empty())?);
@@ -99,6 +101,7 @@ fn set_inheritable<K>(shim: &Supervisor<'_, K>, inheritable: bool) -> io::Result
         .filter_map(|stream| stream.as_ref().map(AsFd::as_fd))
         .chain(shim.clients.iter().map(|client| client.connection.as_fd()))
         .chain(child)
+        .chain(shim.membership.as_ref().map(AsFd::as_fd))
         .chain([shim.lock.as_fd(), shim.listener.as_fd()]);
     for fd in fds {
         rustix::io::fcntl_setfd(fd, flags)?;
@@ -137,6 +140,7 @@ pub fn resume(number: RawFd, keeper: &impl Keeper) -> io::Result<()> {
     let clients = clients.collect::<io::Result<Vec<_>>>()?;
     let mut shim = Supervisor::new(state.spec, state.status, lock, listener, watch_signals()?, keeper);
     shim.child = Some(child);
+    shim.membership = take(state.membership)?;
     shim.streams = streams;
     shim.clients = clients;
     // What reading the handover took is not needed again while the container idles.

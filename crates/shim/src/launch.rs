@@ -1,7 +1,7 @@
 //! From a plan to a running container: set-up, gate, go, receipt.
 
 use cofferdam_confinement::Plan;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use cofferdam_kernel::namespace::Namespace;
 use cofferdam_kernel::proc::ProcFs;
@@ -9,11 +9,14 @@ use cofferdam_network::{ConnectError, Connected};
 use cofferdam_proof::{
     ContainerReading, GateError, HostKey, Prepared, Receipt, Rule, Statement, Terms, gate,
 };
+use cofferdam_resolver::keeper::JoinError;
 use cofferdam_runtime::cgroup::Group;
 use cofferdam_runtime::start::{Gated, OwnedGroup, Permit, Released, StartIo, Supervision, begin};
+use cofferdam_runtime::step::Step;
 use rustix::process::{Pid, Signal, pidfd_send_signal};
 
 use crate::failure::Failure;
+use crate::names::Candidate;
 use crate::spec::ShimSpec;
 use crate::streams::Streams;
 
@@ -21,9 +24,11 @@ use crate::streams::Streams;
 #[derive(Debug)]
 pub(crate) struct Launched {
     pub(crate) pid: Pid,
-    pub(crate) pidfd: std::os::fd::OwnedFd,
+    pub(crate) pidfd: OwnedFd,
     pub(crate) group: OwnedGroup,
     pub(crate) streams: Streams,
+    /// Its membership in its zone's resolver.
+    pub(crate) membership: Option<OwnedFd>,
 }
 
 /// Starts the container. If anything fails, nothing of it is left but its folder.
@@ -49,7 +54,17 @@ pub(crate) fn launch(plan: &Plan, spec: &ShimSpec) -> Result<Launched, Failure> 
         return Err(Failure::plain(format!("container {id}, whose namespaces are shared, has ended")));
     }
     let connected = connect(plan, &prover.proc, building.pid())?;
+    let candidate = candidate(plan, spec)?;
+    let joining = match &candidate {
+        Some(candidate) => Some(candidate.begin().map_err(not_joined)?),
+        None => None,
+    };
     let mut created = building.finish()?;
+    // Its keeper has had that time for it. The gate looks whether somebody listens.
+    let membership = match joining {
+        Some(joining) => Some(joining.finish().map_err(not_joined)?),
+        None => None,
+    };
     let streams = match streams {
         Some(streams) => streams,
         None => {
@@ -70,7 +85,21 @@ pub(crate) fn launch(plan: &Plan, spec: &ShimSpec) -> Result<Launched, Failure> 
     if let Some(connected) = connected {
         connected.keep();
     }
-    Ok(Launched { pid: released.pid, pidfd: released.pidfd, group: released.group, streams })
+    Ok(Launched { pid: released.pid, pidfd: released.pidfd, group: released.group, streams, membership })
+}
+
+/// What the container is to its zone's resolver, if it has one.
+fn candidate(plan: &Plan, spec: &ShimSpec) -> Result<Option<Candidate>, Failure> {
+    let (Some(network), Some(orders)) = (&plan.network, &spec.resolver) else { return Ok(None) };
+    if Step::NameServer.is_left_out(&network.zone) {
+        return Ok(None);
+    }
+    Step::NameServer.run(&network.zone, || Ok(()))?;
+    Candidate::new(&spec.id, spec.name(), network, orders).map(Some)
+}
+
+fn not_joined(error: JoinError) -> Failure {
+    Failure::during("give the container its name server", &error)
 }
 
 /// Gives the container its link and rules, if it is to have any.

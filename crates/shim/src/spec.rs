@@ -11,6 +11,7 @@ use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 
 use crate::log_writer::LogOptions;
+use crate::names::KeeperOrders;
 use crate::{ContainerDir, RunDir};
 
 /// A shim's orders. They go to the shim at its fork, and from it to itself when it executes itself anew.
@@ -53,6 +54,9 @@ pub struct ShimSpec {
     /// Whether it has a link of its own, which ends with it.
     #[serde(default)]
     pub connected: bool,
+    /// The keeper of its zone's resolver; none without a link.
+    #[serde(default)]
+    pub resolver: Option<KeeperOrders>,
 }
 
 /// A container whose namespaces are joined, by its first process: on one boot a number and a start time name one process.
@@ -83,6 +87,12 @@ impl ShimSpec {
     pub fn container_dir(&self) -> ContainerDir {
         let path = self.dir.clone();
         if self.remove { ContainerDir::fleeting(path, &self.run()) } else { ContainerDir::new(path) }
+    }
+
+    /// The container's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.attributes.get("name").map_or("", String::as_str)
     }
 
     /// The container's folder in the run state.

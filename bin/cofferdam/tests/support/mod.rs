@@ -4,6 +4,7 @@
 pub mod archive;
 pub mod debian;
 pub mod faulty;
+pub mod internet;
 pub mod layers;
 pub mod remains;
 pub mod user;

@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use cofferdam_confinement::network::{LabelSelector, Network, PublishedPort};
+use cofferdam_confinement::network::{LabelSelector, NamePattern, Network, PublishedPort};
+use cofferdam_names::ZoneName;
 
 use super::condition::address_bytes;
 use super::{Tag, set};
@@ -48,6 +49,12 @@ pub(crate) fn shared_elements(network: &Network) -> Vec<Element> {
         Element::key(set::GATEWAYS[usize::from(pair.gateway.is_ipv6())], address_bytes(pair.gateway))
     };
     network.addresses.iter().map(gateway).collect()
+}
+
+/// An address that names of a rule stand for.
+pub(crate) fn named(realm: &str, zone: &ZoneName, pattern: &NamePattern, address: IpAddr) -> Element {
+    let tag = Tag::name(realm, zone, pattern);
+    Element::key(set::NAMED[usize::from(address.is_ipv6())], joined(&[&tag.0, &address_bytes(address)]))
 }
 
 /// What stands for the container in rules: its segments and labels.

@@ -16,7 +16,7 @@ use cofferdam_names::ZoneName;
 use sha2::{Digest, Sha256};
 
 pub(crate) use base::{CHAINS, Forwarding, base, base_note, forwarding_of, rules as base_rules};
-pub(crate) use container::{elements, is_way_of, shared_elements, target_address};
+pub(crate) use container::{elements, is_way_of, named, shared_elements, target_address};
 pub(crate) use zone::{ZoneObjects, zone};
 
 /// The one table that is ours.

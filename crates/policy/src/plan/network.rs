@@ -94,7 +94,7 @@ impl Planner<'_> {
             labels: self.request.labels.clone(),
             published: self.published(host)?,
             rules: self.zone.network.packet_rules(host.segments.clone()),
-            resolver: false,
+            resolver: true,
         }))
     }
 

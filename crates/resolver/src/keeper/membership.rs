@@ -200,6 +200,22 @@ fn told(path: &Path, tell: impl FnOnce(&Control) -> io::Result<()>) -> Result<()
     }
 }
 
+/// Takes away what a keeper that was killed has left in its folder, if none listens at `path`.
+///
+/// # Errors
+/// It cannot be told whether one does, or something cannot be removed.
+pub fn sweep(path: &Path, folder: &Path) -> io::Result<()> {
+    if !super::remains::are_there(folder)? {
+        return Ok(());
+    }
+    // Nobody starts one meanwhile.
+    let _lock = lock(path)?;
+    match open(path) {
+        Err(error) if is_gone(&error) => super::remains::sweep(folder),
+        _ => Ok(()),
+    }
+}
+
 /// The resolvers of the keeper that listens at `path`; none where nobody does.
 ///
 /// # Errors
@@ -248,8 +264,7 @@ fn reach(path: &Path, spawn: &impl Fn(OwnedFd) -> io::Result<()>) -> io::Result<
         other => return other,
     }
     // One starts it, the others wait for that one.
-    let lock = File::options().write(true).create(true).truncate(false).open(path.with_extension("lock"))?;
-    file_lock::lock(&lock)?;
+    let _lock = lock(path)?;
     match open(path) {
         Err(error) if is_gone(&error) => {}
         other => return other,
@@ -263,6 +278,12 @@ fn reach(path: &Path, spawn: &impl Fn(OwnedFd) -> io::Result<()>) -> io::Result<
     listen(&listener, 1024)?;
     spawn(listener)?;
     open(path)
+}
+
+fn lock(path: &Path) -> io::Result<File> {
+    let lock = File::options().write(true).create(true).truncate(false).open(path.with_extension("lock"))?;
+    file_lock::lock(&lock)?;
+    Ok(lock)
 }
 
 fn open(path: &Path) -> io::Result<Control> {

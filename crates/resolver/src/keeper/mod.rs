@@ -27,7 +27,7 @@ use crate::limits::Limits;
 use crate::settings::Settings;
 use listening::Sockets;
 use membership::Answer;
-pub use membership::{JoinError, Joining, Member, Shown, ZonePolicy, change, forget, join, show};
+pub use membership::{JoinError, Joining, Member, Shown, ZonePolicy, change, forget, join, show, sweep};
 pub use policy::InvalidRules;
 pub(crate) use process::CONTROL;
 pub use process::{Place, StartError};

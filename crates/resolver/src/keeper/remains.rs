@@ -9,6 +9,15 @@ use cofferdam_runtime::cgroup::{Group, Layout};
 /// What the name of a plan's file ends with.
 pub(super) const PLAN: &str = ".plan.json";
 
+/// Whether a folder has the plan of a resolver.
+pub(super) fn are_there(folder: &Path) -> io::Result<bool> {
+    match std::fs::read_dir(folder) {
+        Ok(entries) => Ok(entries.flatten().any(|entry| entry.file_name().to_string_lossy().ends_with(PLAN))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Takes away what plans in a keeper's folder have left. Each plan is written before anything is made by it.
 pub(super) fn sweep(folder: &Path) -> io::Result<()> {
     for entry in std::fs::read_dir(folder)? {

@@ -221,6 +221,7 @@ impl<K: Keeper> Supervisor<'_, K> {
 
     /// Takes the container's link and packet rules away; false if something stays, for the next command's clean-up.
     fn end_network(&mut self) -> bool {
+        self.leave_resolver();
         if !self.spec.connected {
             return true;
         }
@@ -286,7 +287,7 @@ impl<K: Keeper> Supervisor<'_, K> {
         if held { None } else { self.open_group() }
     }
 
-    fn read_plan(&self) -> Result<Plan, Failure> {
+    pub(super) fn read_plan(&self) -> Result<Plan, Failure> {
         let path = self.spec.container_dir().plan();
         let read = std::fs::read(path).and_then(|text| Ok(serde_json::from_slice(&text)?));
         read.map_err(|error| Failure::during("read the plan", &error))
@@ -297,6 +298,9 @@ impl<K: Keeper> Supervisor<'_, K> {
         let started = self.read_plan().and_then(|mut plan| {
             let found = self.keeper.rejoin(&mut self.spec, &mut plan);
             found.map_err(|error| Failure::during("start the container again", error.as_ref()))?;
+            if let Some(name) = self.keeper.name(&self.spec) {
+                self.spec.attributes.insert("name".to_owned(), name);
+            }
             launch(&plan, &self.spec)
         });
         match started {

@@ -2,6 +2,7 @@
 
 mod clients;
 mod ending;
+mod membership;
 mod output;
 
 use std::io;
@@ -39,6 +40,9 @@ pub trait Keeper {
         plan: &mut cofferdam_confinement::Plan,
     ) -> Result<(), Box<dyn std::error::Error>>;
 
+    /// The name that the container has now: it can be given another one while it runs. None where it cannot be told.
+    fn name(&self, spec: &ShimSpec) -> Option<String>;
+
     /// Takes the container out of the state: it has ended and was started with `--rm`. The caller holds its lock, and sees
     /// to its cgroup, if no process is left in it (`group_empty`).
     ///
@@ -72,6 +76,10 @@ pub(crate) struct Supervisor<'k, K> {
     signals: SignalFd,
     pub(crate) child: Option<Child>,
     pub(crate) streams: Streams,
+    /// The connection to the keeper of its zone's resolver.
+    pub(crate) membership: Option<OwnedFd>,
+    /// When that is tried again, after the keeper has ended.
+    join_at: Option<Instant>,
     pub(crate) clients: Vec<Client>,
     pub(crate) log: Option<LogWriter>,
     output: Output,
@@ -102,6 +110,7 @@ enum Source {
     Stdout,
     Stderr,
     Terminal,
+    Membership,
 }
 
 /// The signals that a shim reads: ends of children, and the requests to end that a machine's shutdown sends.
@@ -134,6 +143,8 @@ impl<'k, K: Keeper> Supervisor<'k, K> {
             signals,
             child: None,
             streams: Streams::default(),
+            membership: None,
+            join_at: None,
             clients: Vec::new(),
             log,
             output: Output::default(),
@@ -150,9 +161,10 @@ impl<'k, K: Keeper> Supervisor<'k, K> {
 
     /// Takes over a container that has just been released.
     pub(crate) fn adopt(&mut self, launched: Launched) -> io::Result<()> {
-        let Launched { pid, pidfd, group, streams } = launched;
+        let Launched { pid, pidfd, group, streams, membership } = launched;
         self.child = Some(Child { pid, pidfd, group: Some(group) });
         self.streams = streams;
+        self.membership = membership;
         self.status.state = ContainerState::Running;
         self.status.pid = pid.as_raw_nonzero().get();
         self.status.started = Some(Timestamp::from(SystemTime::now()));
@@ -232,6 +244,10 @@ impl<'k, K: Keeper> Supervisor<'k, K> {
         if let Some(input) = self.streams.input().filter(|_| !self.pending_input.is_empty()) {
             add(Source::Input, input.as_fd(), PollFlags::OUT);
         }
+        if let Some(membership) = &self.membership {
+            // Nothing comes by it but its end.
+            add(Source::Membership, membership.as_fd(), PollFlags::IN);
+        }
         if self.output.is_empty() {
             for (source, stream) in [
                 (Source::Stdout, &self.streams.stdout),
@@ -253,6 +269,10 @@ impl<'k, K: Keeper> Supervisor<'k, K> {
             Source::Client(number) => self.on_client(number),
             Source::Input => self.feed(),
             Source::Stdout | Source::Stderr | Source::Terminal => self.pump(source).map(drop),
+            Source::Membership => {
+                self.lose_membership();
+                Ok(())
+            }
         }
     }
 
@@ -267,7 +287,7 @@ impl<'k, K: Keeper> Supervisor<'k, K> {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        [self.kill_at, self.restart_at, self.handover_at].into_iter().flatten().min()
+        [self.kill_at, self.restart_at, self.handover_at, self.join_at].into_iter().flatten().min()
     }
 
     /// Does what is due. True when the shim is to end.
@@ -285,6 +305,9 @@ impl<'k, K: Keeper> Supervisor<'k, K> {
             } else {
                 self.handover_at = Some(now + HANDOVER_AFTER);
             }
+        }
+        if self.join_at.is_some_and(|at| at <= now) {
+            self.join_again();
         }
         if self.gave_up {
             self.finish_given_up()?;

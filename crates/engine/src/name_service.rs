@@ -1,0 +1,150 @@
+//! The resolvers of this state folder's zones: what their keeper is started with, and what it does on the host.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use cofferdam_names::{ContainerId, ContainerName, ZoneName};
+use cofferdam_network::NamedAddress;
+use cofferdam_resolver::keeper::{self, Denial, NamedChange, Place, World};
+use cofferdam_shim::{Event, KeeperOrders};
+use rustix::process::Pid;
+
+use crate::engine::make_private_folder;
+use crate::error::{Error, Result};
+use crate::live::Live;
+use crate::{Engine, own_program};
+
+/// The host's name servers, which are asked for what is no container's.
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+
+impl Engine {
+    /// What the keeper of this state folder's resolvers is started with, by whichever shim finds none.
+    pub(crate) fn keeper_orders(&self) -> Result<KeeperOrders> {
+        let orders = self.orders_of(own_program::path().ok_or_else(|| {
+            let why = io::Error::other("the file of the program that runs cannot be found");
+            Error::io("start", "the zone's resolver", why)
+        })?);
+        make_private_folder(&orders.place.folder)?;
+        Ok(orders)
+    }
+
+    fn orders_of(&self, program: PathBuf) -> KeeperOrders {
+        KeeperOrders {
+            place: Place {
+                realm: self.paths.state().display().to_string(),
+                folder: self.paths.resolver(),
+                program,
+                keys: self.paths.state().join("keys"),
+                resolv_conf: RESOLV_CONF.into(),
+            },
+            events: self.paths.events(),
+        }
+    }
+
+    fn keeper_socket(&self) -> PathBuf {
+        self.orders_of(PathBuf::new()).socket()
+    }
+
+    /// Tells the keeper that a running container has another name, other aliases, or that its zone has other rules.
+    pub(crate) fn tell_keeper(&self, id: &ContainerId, name: &ContainerName) -> Result<()> {
+        let live = match Live::find(&self.paths, id) {
+            Err(Error::NotRunning { .. }) => return Ok(()),
+            other => other?,
+        };
+        let Some(network) = &live.plan.network else { return Ok(()) };
+        let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
+            Error::io("tell the resolver of", id.short(), io::Error::other(error))
+        };
+        let member =
+            cofferdam_shim::member(id, name.as_str(), network).map_err(|error| failed(error.into()))?;
+        keeper::change(&self.keeper_socket(), &member).map_err(|error| failed(error.into()))
+    }
+
+    /// What the resolvers had opened is closed: they open it again when it is asked for.
+    pub(crate) fn forget_names(&self) -> Result<()> {
+        let failed = |error| Error::io("tell", "the zones' resolvers", io::Error::other(error));
+        keeper::forget(&self.keeper_socket()).map_err(failed)
+    }
+
+    /// The process of a zone's resolver, and where its plan and receipt are; none where it does not run.
+    pub(crate) fn resolver_of(&self, zone: &ZoneName) -> io::Result<Option<(Pid, Place)>> {
+        let shown = keeper::show(&self.keeper_socket())?;
+        let pid = shown.into_iter().find(|shown| shown.zone == *zone).and_then(|shown| shown.pid);
+        Ok(pid.and_then(Pid::from_raw).map(|pid| (pid, self.orders_of(PathBuf::new()).place)))
+    }
+
+    /// Takes away what a keeper that was killed has left, if none lives.
+    pub(crate) fn sweep_resolvers(&self) -> Result<()> {
+        let folder = self.paths.resolver();
+        keeper::sweep(&self.keeper_socket(), &folder)
+            .map_err(|source| Error::io("clean up", folder.display(), source))
+    }
+}
+
+/// What the keeper does on the host.
+struct Host {
+    realm: String,
+    events: PathBuf,
+}
+
+impl Host {
+    fn tell(&self, action: &str, zone: &ZoneName, attributes: &[(&str, &str)]) {
+        let attributes: BTreeMap<String, String> =
+            attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        // Names are answered, or not, with or without a record of it.
+        let _ = Event::now("zone", action, zone.as_str(), attributes).append(&self.events);
+    }
+}
+
+impl World for Host {
+    fn host_addresses(&mut self) -> io::Result<Vec<IpAddr>> {
+        cofferdam_network::addresses()
+    }
+
+    fn change(&mut self, zone: &ZoneName, changes: &[NamedChange]) -> io::Result<()> {
+        let named = |change: &NamedChange| {
+            Ok(NamedAddress {
+                pattern: change.pattern.to_string().parse().map_err(io::Error::other)?,
+                address: change.address,
+                seconds: change.ttl,
+            })
+        };
+        let changes = changes.iter().map(named).collect::<io::Result<Vec<_>>>()?;
+        cofferdam_network::set_named(&self.realm, zone, &changes)
+    }
+
+    fn denied(&mut self, denial: &Denial<'_>) {
+        let kind = denial.kind.to_string();
+        let address = denial.address.map(|address| address.to_string());
+        let mut attributes = vec![("name", denial.name), ("type", kind.as_str())];
+        attributes.extend(denial.container.map(|id| ("container", id)));
+        attributes.extend(address.as_deref().map(|address| ("address", address)));
+        self.tell("deny-name", denial.zone, &attributes);
+    }
+
+    fn ended(&mut self, zone: &ZoneName, why: &str) {
+        self.tell("resolver-end", zone, &[("error", why)]);
+    }
+}
+
+/// The life of the keeper of resolvers: the hidden subcommand [`cofferdam_shim::KEEPER_SUBCOMMAND`], with the number of its socket
+/// and its orders.
+///
+/// # Errors
+/// The orders cannot be read, or it cannot go on: the shims of containers start another one.
+pub fn keep_resolvers(number: i32, orders: &str) -> io::Result<()> {
+    let listener = cofferdam_kernel::inherited::take(number)?;
+    let orders: KeeperOrders = serde_json::from_str(orders)?;
+    raise_open_files();
+    let realm = orders.place.realm.clone();
+    keeper::run(listener, orders.place, &mut Host { realm, events: orders.events })
+}
+
+/// Five descriptors for each of its containers: as many as the machine lets it have.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+}
