@@ -224,7 +224,12 @@ fn member(zone: &str, last: u8) -> Member {
         link: Some("lo".to_owned()),
         gateways: vec![[127, 0, last, 53].into()],
         port: 53,
-        policy: ZonePolicy { reaches: Vec::new(), forwarding: Forwarding::All, allowed_ranges: Vec::new() },
+        policy: ZonePolicy {
+            reaches: Vec::new(),
+            forwarding: Forwarding::All,
+            allowed_ranges: Vec::new(),
+            log: false,
+        },
     }
 }
 
