@@ -99,6 +99,8 @@ pub(super) fn run(arguments: &[String]) -> Result<ExitCode> {
     let start_ms = starts(&ground, 20)?;
     let member = member("bench", 1);
     let joined = ground.join(&member)?;
+    // The first question starts it.
+    ask(&member, &["c1".to_owned()], 1)?;
     let resolver = ground.resolver()?;
     on_core(Some(resolver), 0)?;
     on_core(None, 1)?;
