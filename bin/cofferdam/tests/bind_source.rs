@@ -32,3 +32,26 @@ fn a_judged_bind_source_is_swapped_for_a_link() {
     std::fs::write(share.join("data/secret"), "for the container").unwrap();
     assert_eq!(home.ok(&["start", "-a", "judged"]), "for the container");
 }
+
+#[test]
+fn a_missing_bind_source_is_made_where_that_is_asked_for_and_allowed() {
+    let Some(home) = busybox_home("a_missing_bind_source_is_made") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("new/data");
+    let mount =
+        |source: &std::path::Path, more: &str| format!("type=bind,src={},dst=/data{more}", source.display());
+    let ran = home.run(&["run", "--rm", "--mount", &mount(&data, ""), "busybox", "true"]);
+    assert!(ran.code == 125 && ran.err.contains("no such file or folder"), "{ran:?}");
+    assert!(!data.exists());
+    let asked = mount(&data, ",bind-create-src");
+    assert_eq!(
+        home.ok(&["run", "--rm", "--mount", &asked, "busybox", "stat", "-c", "%F", "/data"]),
+        "directory"
+    );
+    assert!(data.is_dir());
+    // What the zone refuses is not made.
+    let refused = home.path().join("state/new");
+    let ran = home.run(&["run", "--rm", "--mount", &mount(&refused, ",bind-create-src"), "busybox", "true"]);
+    assert!(ran.code == 125 && ran.err.contains("never brought into a container"), "{ran:?}");
+    assert!(!refused.exists());
+}

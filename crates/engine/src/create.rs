@@ -17,6 +17,7 @@ use cofferdam_policy::{
 };
 use cofferdam_shim::{ContainerDir, Event};
 
+use crate::bind_folder;
 use crate::definition::understood;
 use crate::engine::make_private_folder;
 use crate::error::{Error, Result};
@@ -107,9 +108,10 @@ impl Engine {
         let candidates = random_name::candidates(id.as_str());
         let (name, admitted) = self.store.insert(&new, candidates, decide)?;
         let dir = self.paths.new_container(&id, request.rm);
-        let mut new_volumes = Vec::new();
+        let (mut new_volumes, mut new_folders) = (Vec::new(), Vec::new());
         let made = self
             .make_volumes(&request, &parts.zone, &parts.image, &mut new_volumes)
+            .and_then(|()| bind_folder::make_missing(&request, admitted.plan(), &mut new_folders))
             .and_then(|()| write_folder(&dir, &admitted, &request));
         if let Err(error) = made {
             // The definition is taken back; a folder that cannot be removed is found by the next clean-up.
@@ -117,6 +119,9 @@ impl Engine {
             let _ = std::fs::remove_dir_all(self.paths.run_dir(&id).path());
             let _ = self.store.delete(&id);
             // Only now: as long as it has its definition it uses them. One that another container uses by now stays.
+            for folder in new_folders.iter().rev() {
+                let _ = std::fs::remove_dir(folder);
+            }
             for name in &new_volumes {
                 let _ = volume::remove_unused(&self.paths, std::iter::once(name.as_str()));
             }
@@ -343,12 +348,14 @@ fn image_mounts(parts: &Parts) -> Vec<Mount> {
 }
 
 fn bind_sources(request: &ContainerRequest) -> BTreeMap<PathBuf, BindSource> {
-    let look = |source: &Path| {
-        let canonical = source.canonicalize().ok()?;
-        let directory = canonical.is_dir();
-        Some((source.to_owned(), BindSource { canonical, directory }))
+    let look = |volume: &VolumeRequest| {
+        let VolumeKind::Bind { source, create, .. } = &volume.kind else { return None };
+        let missing = || bind_folder::would_be(source).filter(|_| *create);
+        let canonical = source.canonicalize().ok().or_else(missing)?;
+        let directory = canonical.is_dir() || !canonical.exists();
+        Some((source.clone(), BindSource { canonical, directory }))
     };
-    request.bind_sources().filter_map(look).collect()
+    request.volumes.iter().filter_map(look).collect()
 }
 
 /// The sources of a plan that is there already, as they were judged then: a link that has been put in the place of one since

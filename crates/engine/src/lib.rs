@@ -4,6 +4,7 @@
 //! colours and no flag's spelling; it starts no thread, because the start of a container clones the calling process.
 
 mod attach_stream;
+mod bind_folder;
 mod build;
 mod changes;
 mod changing;

@@ -48,7 +48,7 @@ impl Planner<'_> {
 
     fn volume(&self, volume: &VolumeRequest) -> Result<Mount, PolicyError> {
         match &volume.kind {
-            VolumeKind::Bind { source, propagation, recursion, relabel } => {
+            VolumeKind::Bind { source, propagation, recursion, relabel, .. } => {
                 let asked = format!("volume {}:{}", source.display(), volume.target);
                 let bind = Bind {
                     source,

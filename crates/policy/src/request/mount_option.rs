@@ -16,6 +16,7 @@ struct Fields {
     readonly: Option<bool>,
     propagation: Option<Propagation>,
     recursion: Option<String>,
+    create: bool,
     no_copy: bool,
     subpath: Option<PathBuf>,
     tmpfs: TmpfsOptions,
@@ -73,9 +74,7 @@ impl Fields {
             }
             "bind-create-src" => {
                 self.bound_to.push(("bind", key.to_owned()));
-                if switch()? {
-                    return Err("bind-create-src is not built: make the folder first".to_owned());
-                }
+                self.create = switch()?;
             }
             "volume-driver" => {
                 self.bound_to.push(("volume", key.to_owned()));
@@ -131,7 +130,8 @@ impl Fields {
                     Some("readonly") => return Err("bind-recursive=readonly goes with readonly".to_owned()),
                     Some(word) => return Err(format!("unknown bind-recursive {word:?}")),
                 };
-                VolumeKind::Bind { source: source.into(), propagation, recursion, relabel }
+                let create = self.create;
+                VolumeKind::Bind { source: source.into(), propagation, recursion, create, relabel }
             }
             "volume" => {
                 if let Some(name) = self.source.as_deref().filter(|name| !volume::is_volume_name(name)) {
@@ -187,6 +187,8 @@ mod tests {
         assert!(matches!(part.kind, VolumeKind::Volume { subpath: Some(path), .. } if path.ends_with("a/b")));
         let quoted = VolumeRequest::parse_mount(r#"type=bind,"src=/a,b",dst=/b"#).unwrap();
         assert!(matches!(quoted.kind, VolumeKind::Bind { source, .. } if source.ends_with("a,b")));
+        let made = VolumeRequest::parse_mount("type=bind,src=/a,dst=/b,bind-create-src").unwrap();
+        assert!(matches!(made.kind, VolumeKind::Bind { create: true, .. }));
         let tmpfs = VolumeRequest::parse_mount("type=tmpfs,dst=/t,tmpfs-size=1m,tmpfs-mode=700").unwrap();
         assert!(matches!(tmpfs.kind, VolumeKind::Tmpfs { options } if options.mode == Some(0o700)));
     }
@@ -205,7 +207,7 @@ mod tests {
             "type=tmpfs,src=/a,dst=/b",
             "type=npipe,src=/a,dst=/b",
             "type=image,src=busybox,dst=/b",
-            "type=bind,src=/a,dst=/b,bind-create-src",
+            "type=volume,src=a,dst=/b,bind-create-src",
             "type=volume,src=data,dst=/b,volume-driver=nfs",
             "type=volume,src=data,dst=/b,volume-opt=o=bind",
             "src=/a,dst=/b",

@@ -77,6 +77,9 @@ pub enum VolumeKind {
         propagation: Option<Propagation>,
         /// The mounts below it.
         recursion: BindRecursion,
+        /// Make the folder where it is missing.
+        #[serde(default)]
+        create: bool,
         /// SELinux: `z` (false: shared) or `Z` (true: the container's own).
         relabel: Option<bool>,
     },
@@ -135,6 +138,7 @@ impl VolumeRequest {
             return Ok(VolumeKind::Bind {
                 source: source.into(),
                 propagation: None,
+                create: false,
                 recursion: BindRecursion::Enabled,
                 relabel: None,
             });
