@@ -1,14 +1,16 @@
 #!/bin/sh
-# Runs the cgroup tests, and then the whole program (program.sh), on a kernel where cgroup v2 is all there is and AppArmor is
-# active: a virtual machine (TCG, no KVM needed) with Debian's cloud kernel. For build machines that still mount v1.
+# Runs the cgroup tests, and then the whole program (program.sh), on kernels where cgroup v2 is all there is and AppArmor is
+# active: virtual machines (TCG, no KVM needed) with Debian's cloud kernels. For build machines that still mount v1, and for
+# the kernels that Debian's users have: 12's own, which cannot map the ids of a tmpfs, and the newest of its backports.
 #
-#   tests/v2-host/run.sh            about two minutes, after a download of about 50 MB the first time
+#   tests/v2-host/run.sh [SERIES...]     about two minutes each (6.1 and 6.12), after a download of about 80 MB the first time
 #
 # Wants apt-get, dpkg and busybox-static. Nothing is installed: the packages are unpacked below target/v2-host.
 set -eu
 
 repository=$(cd "$(dirname "$0")/../.." && pwd)
 work=$repository/target/v2-host
+[ $# -gt 0 ] || set -- 6.1 6.12
 mkdir -p "$work/packages" "$work/root"
 
 # Debian 12's qemu: newer ones from backports would pull in libraries that clash with what is installed.
@@ -18,11 +20,22 @@ if [ ! -x "$work/root/usr/bin/qemu-system-x86_64" ]; then
     qemu=$(apt-cache madison qemu-system-x86 | awk '$6 ~ /bookworm\/main/ { print $3; exit }')
     needed=$(apt-get install --print-uris -y --no-install-recommends "qemu-system-x86${qemu:+=$qemu}" | awk -F"'" '/^'\''/ { print $3 }' |
         awk '{ sub(/_.*/, "", $1); print $1 }')
-    kernel=$(apt-cache search '^linux-image-6\.[0-9].*-cloud-amd64-unsigned$' | awk '{ print $1 }' | sort -V | tail -n 1)
     # shellcheck disable=SC2086 # a list of package names
-    apt-get download $needed "$kernel" apparmor cpio
+    apt-get download $needed apparmor cpio kmod
     for package in *.deb; do dpkg -x "$package" "$work/root"; done
 fi
+for series in "$@"; do
+    kernel=$work/kernel-$series
+    if [ ! -d "$kernel/boot" ]; then
+        mkdir -p "$kernel"
+        cd "$kernel"
+        name=$(apt-cache search "^linux-image-$series[.][0-9].*-cloud-amd64-unsigned$" | awk '{ print $1 }' | sort -V | tail -n 1)
+        apt-get download "$name"
+        dpkg -x ./*.deb .
+        "$work/root/bin/kmod" --version > /dev/null && ln -sf "$work/root/bin/kmod" depmod
+        ./depmod -b . "$(ls lib/modules)"
+    fi
+done
 
 cd "$repository"
 program=$(cargo test -p cofferdam-runtime --test cgroup --no-run --message-format=json |
@@ -37,15 +50,12 @@ init=$work/init
 rm -rf "$init"
 mkdir -p "$init/bin" "$init/dev" "$init/etc" "$init/proc" "$init/sys" "$init/tmp"
 cp "$(command -v busybox)" "$init/bin/busybox"
-for applet in sh cat head tail mknod seq sleep mount mkdir chown chmod cp find insmod su switch_root poweroff ls; do ln -s busybox "$init/bin/$applet"; done
+for applet in sh cat head tail mknod seq sleep mount mkdir chown chmod cp dd find insmod mke2fs su switch_root poweroff ls; do ln -s busybox "$init/bin/$applet"; done
 cp "$program" "$init/tests"
 cp "$cofferdam" "$init/bin/cofferdam"
 strip "$init/tests" "$init/bin/cofferdam"
 cp "$repository/tests/v2-host/program.sh" "$init/program"
 chmod +x "$init/program"
-# The kernel has overlayfs as a module, and the machine has no modprobe.
-module=$(find "$work/root/lib/modules" -name 'overlay.ko*' | sort -V | tail -n 1)
-case $module in *.xz) xz -dc "$module" > "$init/overlay.ko" ;; *) cp "$module" "$init/overlay.ko" ;; esac
 # A profile in the kernel's own form: its compiler is not needed in the machine.
 "$work/root/sbin/apparmor_parser" --skip-kernel-load --skip-cache --stdout --config-file /dev/null \
     --features-file "$work/root/etc/apparmor.d/abi/3.0" --kernel-features "$work/root/etc/apparmor.d/abi/3.0" \
@@ -53,7 +63,7 @@ case $module in *.xz) xz -dc "$module" > "$init/overlay.ko" ;; *) cp "$module" "
 # The image of the program's containers.
 mkdir -p "$init/image/bin" "$init/image/proc" "$init/image/sys" "$init/image/dev" "$init/image/etc" "$init/image/tmp"
 cp "$(command -v busybox)" "$init/image/bin/busybox"
-for applet in sh cat id mknod sleep true; do ln -s busybox "$init/image/bin/$applet"; done
+for applet in sh cat id ip mknod sleep true; do ln -s busybox "$init/image/bin/$applet"; done
 echo 'root:x:0:0::/:/bin/sh' > "$init/image/etc/passwd"
 echo hidden > "$init/image/secret"
 echo 'root:x:0:0::/:/bin/sh' > "$init/etc/passwd"
@@ -85,11 +95,14 @@ echo "v2-host: user exit status $?"
 echo $$ > /sys/fs/cgroup/cgroup.procs
 # The tests leave nothing behind but the user's part.
 ls -d /sys/fs/cgroup/*/ 2>/dev/null
-insmod /overlay.ko
+for module in /modules/*; do insmod "$module"; done
 # The program needs a root that pivot_root(2) can leave, which an initial ramdisk is not.
 mount -t securityfs securityfs /sys/kernel/security
 mkdir /new
-mount -t tmpfs -o size=700m,mode=755 tmpfs /new
+dd if=/dev/zero of=/disk bs=1M count=0 seek=600 2> /dev/null
+mke2fs -F /disk > /dev/null
+mount -t ext4 -o loop /disk /new
+chmod 755 /new
 cp -a /bin /etc /image /profile.bin /program /new/
 mkdir -p /new/proc /new/sys /new/dev /new/tmp /new/run /new/var /new/root
 chmod 1777 /new/tmp
@@ -97,14 +110,37 @@ for name in proc sys dev; do mount --move /$name /new/$name; done
 exec switch_root /new /program
 INIT
 chmod +x "$init/init"
-(cd "$init" && find . | "$work/root/bin/cpio" -o -H newc --quiet | gzip -1) > "$work/initrd.gz"
 
-log=$work/log
-LD_LIBRARY_PATH=$work/root/usr/lib/x86_64-linux-gnu:$work/root/lib/x86_64-linux-gnu timeout 600 "$work/root/usr/bin/qemu-system-x86_64" \
-    -L "$work/root/usr/share/qemu" -L "$work/root/usr/share/seabios" -L "$work/root/usr/lib/ipxe/qemu" \
-    -M q35 -accel tcg -cpu max -m 2G -smp 1 -nic none -nographic -no-reboot \
-    -kernel "$(ls "$work"/root/boot/vmlinuz-*-cloud-amd64 | tail -n 1)" -initrd "$work/initrd.gz" \
-    -append "console=ttyS0 quiet cryptomgr.notests panic=-1 cgroup_no_v1=all apparmor=1 lsm=landlock,capability,apparmor" < /dev/null | tee "$log"
-grep -q '^v2-host: exit status 0' "$log"
-grep -q '^v2-host: user exit status 0' "$log"
-tr -d '\r' < "$log" | tail -n 20 | grep -q '^test result: ok. [1-9][0-9]* passed; 0 failed'
+# What the program needs of the kernel is modules, and the machine has no modprobe: they are numbered in the order in which
+# each finds what it needs.
+modules() { # KERNEL
+    rm -rf "$init/modules"
+    mkdir "$init/modules"
+    folder=$(echo "$1"/lib/modules/*)
+    for wanted in loop overlay erofs veth nft_chain_nat nft_ct nft_nat nft_masq nft_limit nft_connlimit nft_log nft_reject_inet \
+        nft_fib_inet nft_numgen nf_log_syslog nf_conntrack_netlink; do
+        awk -F: -v name="/$wanted.ko" 'index($1, name) { print $1; print $2 }' "$folder/modules.dep" | tr ' ' '\n' | tac | grep . || true
+    done | awk '!seen[$0]++' | {
+        number=100
+        while read -r module; do
+            number=$((number + 1))
+            target=$init/modules/$number-$(basename "${module%.xz}")
+            case $module in *.xz) xz -dc "$folder/$module" > "$target" ;; *) cp "$folder/$module" "$target" ;; esac
+        done
+    }
+}
+
+for series in "$@"; do
+    kernel=$work/kernel-$series
+    modules "$kernel"
+    (cd "$init" && find . | "$work/root/bin/cpio" -o -H newc --quiet | gzip -1) > "$work/initrd.gz"
+    log=$work/log-$series
+    LD_LIBRARY_PATH=$work/root/usr/lib/x86_64-linux-gnu:$work/root/lib/x86_64-linux-gnu timeout 600 "$work/root/usr/bin/qemu-system-x86_64" \
+        -L "$work/root/usr/share/qemu" -L "$work/root/usr/share/seabios" -L "$work/root/usr/lib/ipxe/qemu" \
+        -M q35 -accel tcg -cpu max -m 2G -smp 1 -nic none -nographic -no-reboot \
+        -kernel "$(echo "$kernel"/boot/vmlinuz-*)" -initrd "$work/initrd.gz" \
+        -append "console=ttyS0 quiet cryptomgr.notests panic=-1 cgroup_no_v1=all apparmor=1 lsm=landlock,capability,apparmor" < /dev/null | tee "$log"
+    grep -q '^v2-host: exit status 0' "$log"
+    grep -q '^v2-host: user exit status 0' "$log"
+    tr -d '\r' < "$log" | tail -n 20 | grep -q '^test result: ok. [1-9][0-9]* passed; 0 failed'
+done
