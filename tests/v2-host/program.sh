@@ -1,24 +1,8 @@
 #!/bin/sh
 # Runs in the virtual machines of run.sh, as root on an ext4: the whole program on a host with cgroup v2 alone and AppArmor.
-# Most containers have no network, which takes long to make in such a machine. Every check is told as cargo's tests tell theirs.
-export PATH=/bin HOME=/root
-passed=0 failed=0
-pass() { echo "test program: $1 ... ok"; passed=$((passed + 1)); }
-fail() { echo "test program: $1 ... FAILED"; echo "$2"; failed=$((failed + 1)); }
-check() { # NAME COMMAND...: the command succeeds
-    name=$1; shift
-    if out=$("$@" 2>&1); then pass "$name"; else fail "$name" "$out"; fi
-}
-says() { # NAME TEXT COMMAND...: the command prints the text, whatever its exit status
-    name=$1 text=$2; shift 2
-    out=$("$@" 2>&1)
-    case $out in *"$text"*) pass "$name" ;; *) fail "$name" "$out" ;; esac
-}
-exits() { # NAME CODE COMMAND...
-    name=$1 code=$2; shift 2
-    out=$("$@" 2>&1); got=$?
-    if [ $got = "$code" ]; then pass "$name"; else fail "$name" "$got: $out"; fi
-}
+# Most containers have no network, which takes long to make in such a machine.
+. /checks.sh
+
 groups=/sys/fs/cgroup/cofferdam
 
 check "an image is imported" cofferdam image import /image bb
@@ -83,7 +67,4 @@ check "rm by the user" $user 'cofferdam rm -f mine'
 echo $$ > /sys/fs/cgroup/cgroup.procs
 left=$(find /sys/fs/cgroup -path '*cofferdam/*' -type d)
 if [ -z "$left" ]; then pass "nothing is left"; else fail "nothing is left" "$left"; fi
-result=ok
-[ $failed = 0 ] || result=FAILED
-echo "test result: $result. $passed passed; $failed failed; 0 ignored"
-poweroff -f
+finish

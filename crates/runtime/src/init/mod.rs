@@ -27,7 +27,7 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use crate::channel::{Channel, Message};
 use crate::process::credentials::{self, Moment, seal};
 use crate::process::filter::Filter;
-use crate::process::lsm::Label;
+use crate::process::lsm::{self, Label};
 use crate::process::program::{Program, enter_working_directory, environment};
 use crate::process::{affinity, settings, terminal};
 use crate::rootfs::{Maker, Sources, assemble, pivot};
@@ -84,6 +84,7 @@ fn build_and_execute(init: &mut Init<'_>) -> Result<Never, StepError> {
     }
     // While the host's procfs is in sight: a container's own could be a fake (CVE-2025-52881, CVE-2019-19921).
     let proc = Step::LsmLabel.run("/proc", || Ok(ProcFs::open()?))?;
+    lsm::check_modules(&plan.process)?;
     let label = Label::open(&plan.process, &proc)?;
     drop(proc);
     enter_root(init, &mut sources)?;

@@ -16,22 +16,16 @@ pub(crate) struct Label {
 }
 
 impl Label {
-    /// Opens the attribute files that the plan needs. A label that this host cannot enforce stops the start.
+    /// Opens the attribute files that the plan needs.
     pub(crate) fn open(process: &Process, proc: &ProcFs) -> Result<Self, StepError> {
         let mut writes = Vec::new();
         if let Some(profile) = &process.apparmor_profile {
-            if !module_is_active("apparmor")? {
-                return Err(refusal("AppArmor profile", profile, "apparmor"));
-            }
             // Since Linux 5.8 AppArmor has a folder of its own, so that it can be used beside another module.
             let open = |name| open_attribute(proc, name);
             let file = open("attr/apparmor/exec").or_else(|_| open("attr/exec"));
             writes.push((Step::LsmLabel.run(profile, || file)?, format!("exec {profile}")));
         }
         if let Some(label) = &process.selinux_label {
-            if !module_is_active("selinux")? {
-                return Err(refusal("SELinux label", label, "selinux"));
-            }
             writes.push((Step::LsmLabel.run(label, || open_attribute(proc, "attr/exec"))?, label.clone()));
         }
         Ok(Self { writes })
@@ -52,6 +46,23 @@ impl Label {
         }
         Ok(())
     }
+}
+
+/// A label that this host cannot enforce stops the start. Only from the host's own mounts: an entering process sees the
+/// container's, and its container was asked for the same label.
+pub(crate) fn check_modules(process: &Process) -> Result<(), StepError> {
+    let labels = [
+        ("AppArmor profile", &process.apparmor_profile, "apparmor"),
+        ("SELinux label", &process.selinux_label, "selinux"),
+    ];
+    for (kind, label, module) in labels {
+        if let Some(label) = label
+            && !module_is_active(module)?
+        {
+            return Err(refusal(kind, label, module));
+        }
+    }
+    Ok(())
 }
 
 fn refusal(kind: &str, value: &str, module: &str) -> StepError {
