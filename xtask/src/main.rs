@@ -15,6 +15,7 @@ mod command;
 mod fuzz;
 mod heavy;
 mod layers;
+mod order;
 mod runc_suite;
 mod tidy;
 mod workspace;
@@ -31,6 +32,7 @@ usage: cargo xtask TOOL
   crowd       many containers at once, verified and removed: [COUNT] (500)
   kills       kill -9 at random moments: [COUNT] (200)
   fuzz        feed the parsers of foreign input: [SECONDS] [TARGET]... (60 seconds, all targets)
+  order       find out what a container's start executes, for the linker to place together
   ci          install what the tests need, check everything, run every test, count and report
   runc-suite  run runc's own tests: [--runtime cofferdam|runc|PATH] [--file NAME]... [--filter REGEX] [--output FILE]
   bench       audit: the audit of this host beside Lynis and others [--runs N]; resolver: a zone's DNS [--questions N]; or starts beside the peers: start [--engines A,B] [--runs N] [--row N] [--crowd N] [--output FILE]
@@ -58,6 +60,7 @@ fn run(tool: Option<&str>, arguments: &[String]) -> Result<ExitCode> {
         (Some("crowd"), [count]) => heavy::crowd(Some(count)),
         (Some("kills"), []) => heavy::kills(None),
         (Some("kills"), [count]) => heavy::kills(Some(count)),
+        (Some("order"), []) => order::run(),
         (Some("fuzz"), arguments) => fuzz::run(arguments),
         (Some("bench"), arguments) => bench::run(arguments),
         (Some("resolver-keeper"), [number, place]) => bench::keep_resolver(number, place),
