@@ -21,6 +21,11 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// The severity that tables of checks call so.
+    pub(crate) fn of_word(word: &str) -> Option<Self> {
+        [Self::Low, Self::Medium, Self::High, Self::Critical].into_iter().find(|one| one.name() == word)
+    }
+
     /// The word for it.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -56,6 +61,21 @@ pub enum Gain {
 }
 
 impl Gain {
+    /// The gain that tables of checks call so.
+    pub(crate) fn of_word(word: &str) -> Option<Self> {
+        Some(match word {
+            "hygiene" => Self::Hygiene,
+            "concealment" => Self::Concealment,
+            "denial" => Self::Denial,
+            "information" => Self::Information,
+            "foothold" => Self::Foothold,
+            "kernel-reach" => Self::KernelReach,
+            "other-tenants" => Self::OtherTenants,
+            "host-root" => Self::HostRoot,
+            _ => return None,
+        })
+    }
+
     /// What is gained, as the end of "an escaping container would gain ...".
     #[must_use]
     pub const fn words(self) -> &'static str {
@@ -129,6 +149,38 @@ pub enum Body {
 }
 
 impl Body {
+    /// All of them.
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 10] = [
+        Self::CisDocker,
+        Self::CisLinux,
+        Self::CisKubernetes,
+        Self::Kspp,
+        Self::KernelHardeningChecker,
+        Self::Nist800190,
+        Self::NsaCisa,
+        Self::Stig,
+        Self::Lynis,
+        Self::PodSecurity,
+    ];
+
+    /// The body that tables of checks call so.
+    pub(crate) fn of_word(word: &str) -> Option<Self> {
+        Some(match word {
+            "CisDocker" => Self::CisDocker,
+            "CisLinux" => Self::CisLinux,
+            "CisKubernetes" => Self::CisKubernetes,
+            "Kspp" => Self::Kspp,
+            "KernelHardeningChecker" => Self::KernelHardeningChecker,
+            "Nist800190" => Self::Nist800190,
+            "NsaCisa" => Self::NsaCisa,
+            "Stig" => Self::Stig,
+            "Lynis" => Self::Lynis,
+            "PodSecurity" => Self::PodSecurity,
+            _ => return None,
+        })
+    }
+
     /// The short name that stands before an id.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -48,7 +48,7 @@ pub(crate) struct SecretFile {
     /// What it is, in words.
     pub(crate) name: &'static str,
     /// What its text must have besides, so that an example or an empty form is not taken for one; any of these.
-    marks: &'static [&'static str],
+    marks: Vec<&'static str>,
 }
 
 impl SecretFile {
@@ -58,61 +58,50 @@ impl SecretFile {
     }
 }
 
-/// How a path says what it is.
-enum Named {
-    /// The whole end of the path, from a slash on.
-    End(&'static str),
-    /// The last letters.
-    Letters(&'static str),
-}
-
-const KEY: &[&str] = &["PRIVATE KEY"];
-
-#[rustfmt::skip]
-const FILES: &[(Named, SecretFile)] = &[
-    (Named::End("/id_rsa"), SecretFile { name: "a private SSH key", marks: KEY }),
-    (Named::End("/id_dsa"), SecretFile { name: "a private SSH key", marks: KEY }),
-    (Named::End("/id_ecdsa"), SecretFile { name: "a private SSH key", marks: KEY }),
-    (Named::End("/id_ed25519"), SecretFile { name: "a private SSH key", marks: KEY }),
-    (Named::End("/ssh_host_rsa_key"), SecretFile { name: "an SSH server's key", marks: KEY }),
-    (Named::End("/ssh_host_ecdsa_key"), SecretFile { name: "an SSH server's key", marks: KEY }),
-    (Named::End("/ssh_host_ed25519_key"), SecretFile { name: "an SSH server's key", marks: KEY }),
-    (Named::Letters(".pem"), SecretFile { name: "a private key", marks: KEY }),
-    (Named::Letters(".key"), SecretFile { name: "a private key", marks: KEY }),
-    (Named::Letters(".p12"), SecretFile { name: "a store of private keys", marks: &[] }),
-    (Named::Letters(".pfx"), SecretFile { name: "a store of private keys", marks: &[] }),
-    (Named::Letters(".kdbx"), SecretFile { name: "a store of passwords", marks: &[] }),
-    (Named::End("/.aws/credentials"), SecretFile { name: "credentials of AWS", marks: &["aws_secret_access_key"] }),
-    (Named::End("/.docker/config.json"), SecretFile { name: "a registry's password", marks: &["\"auth\"", "identitytoken"] }),
-    (Named::End("/.dockercfg"), SecretFile { name: "a registry's password", marks: &["\"auth\""] }),
-    (Named::End("/.config/containers/auth.json"), SecretFile { name: "a registry's password", marks: &["\"auth\""] }),
-    (Named::End("/.netrc"), SecretFile { name: "passwords of servers", marks: &["password"] }),
-    (Named::End("/.npmrc"), SecretFile { name: "a token of a package registry", marks: &["_authToken", "_password"] }),
-    (Named::End("/.pypirc"), SecretFile { name: "a password of a package registry", marks: &["password"] }),
-    (Named::End("/.cargo/credentials.toml"), SecretFile { name: "a token of a package registry", marks: &["token"] }),
-    (Named::End("/.git-credentials"), SecretFile { name: "passwords of git servers", marks: &["://"] }),
-    (Named::End("/.kube/config"), SecretFile { name: "access to a cluster", marks: &["token:", "client-key-data:", "password:"] }),
-    (Named::End("/.pgpass"), SecretFile { name: "passwords of databases", marks: &[":"] }),
-    (Named::End("/.my.cnf"), SecretFile { name: "passwords of databases", marks: &["password"] }),
-    (Named::End("/.vault-token"), SecretFile { name: "a token of a vault", marks: &[] }),
-    (Named::End("/application_default_credentials.json"), SecretFile { name: "credentials of a cloud", marks: &["private_key", "refresh_token"] }),
-    (Named::End("/terraform.tfstate"), SecretFile { name: "the state of an infrastructure, with its secrets", marks: &[] }),
-    (Named::End("/.htpasswd"), SecretFile { name: "passwords of a web server", marks: &[":"] }),
-    (Named::End("/.env"), SecretFile { name: "an environment with secrets", marks: &["PASSWORD=", "SECRET=", "TOKEN=", "_KEY="] }),
-    (Named::End("/.bash_history"), SecretFile { name: "a history of commands with secrets", marks: &["password", "PASSWORD", "TOKEN=", "SECRET="] }),
-];
+/// How the path ends (from a slash on, or its last letters), what it is, and marks of its text.
+const FILES: &str = r#"/id_rsa | a private SSH key | PRIVATE KEY
+/id_dsa | a private SSH key | PRIVATE KEY
+/id_ecdsa | a private SSH key | PRIVATE KEY
+/id_ed25519 | a private SSH key | PRIVATE KEY
+/ssh_host_rsa_key | an SSH server's key | PRIVATE KEY
+/ssh_host_ecdsa_key | an SSH server's key | PRIVATE KEY
+/ssh_host_ed25519_key | an SSH server's key | PRIVATE KEY
+.pem | a private key | PRIVATE KEY
+.key | a private key | PRIVATE KEY
+.p12 | a store of private keys
+.pfx | a store of private keys
+.kdbx | a store of passwords
+/.aws/credentials | credentials of AWS | aws_secret_access_key
+/.docker/config.json | a registry's password | "auth" | identitytoken
+/.dockercfg | a registry's password | "auth"
+/.config/containers/auth.json | a registry's password | "auth"
+/.netrc | passwords of servers | password
+/.npmrc | a token of a package registry | _authToken | _password
+/.pypirc | a password of a package registry | password
+/.cargo/credentials.toml | a token of a package registry | token
+/.git-credentials | passwords of git servers | ://
+/.kube/config | access to a cluster | token: | client-key-data: | password:
+/.pgpass | passwords of databases | :
+/.my.cnf | passwords of databases | password
+/.vault-token | a token of a vault
+/application_default_credentials.json | credentials of a cloud | private_key | refresh_token
+/terraform.tfstate | the state of an infrastructure, with its secrets
+/.htpasswd | passwords of a web server | :
+/.env | an environment with secrets | PASSWORD= | SECRET= | TOKEN= | _KEY=
+/.bash_history | a history of commands with secrets | password | PASSWORD | TOKEN= | SECRET="#;
 
 /// The kind of secret that a file of this name usually holds. Keys among tests and examples of software are not secret.
-pub(crate) fn secret_by_path(path: &str) -> Option<&'static SecretFile> {
+pub(crate) fn secret_by_path(path: &str) -> Option<SecretFile> {
     const EXAMPLES: [&str; 6] = ["/test/", "/tests/", "/testdata/", "/examples/", "/usr/share/", "/doc/"];
     if EXAMPLES.iter().any(|part| path.contains(part)) {
         return None;
     }
-    let kind = FILES.iter().find(|(named, _)| match named {
-        Named::End(end) => path.ends_with(end),
-        Named::Letters(letters) => path.ends_with(letters) && path.len() > letters.len(),
-    });
-    kind.map(|(_, kind)| kind)
+    FILES.lines().find_map(|line| {
+        let mut parts = line.split(" | ");
+        let (end, name) = (parts.next()?, parts.next()?);
+        let is_it = path.ends_with(end) && (end.starts_with('/') || path.len() > end.len());
+        is_it.then(|| SecretFile { name, marks: parts.collect() })
+    })
 }
 
 #[cfg(test)]
@@ -121,12 +110,10 @@ mod tests {
 
     #[test]
     fn each_kind_of_file_is_told_by_its_name_and_text() {
-        for (named, kind) in FILES {
-            let path = match named {
-                Named::End(end) => format!("/root{end}"),
-                Named::Letters(letters) => format!("/srv/a{letters}"),
-            };
-            assert!(secret_by_path(&path).is_some(), "{path}");
+        for line in FILES.lines() {
+            let end = line.split(" | ").next().unwrap();
+            let path = if end.starts_with('/') { format!("/root{end}") } else { format!("/srv/a{end}") };
+            let kind = secret_by_path(&path).unwrap_or_else(|| panic!("{path}"));
             assert!(kind.marks.is_empty() || !kind.is_in(""), "{path}");
         }
         assert!(secret_by_path("/usr/lib/python3/test/keycert.pem").is_none());

@@ -117,3 +117,50 @@ fn it_neither_hangs_nor_crashes_nor_believes_nor_prints() {
         assert!(!text.contains('\x1b') && !text.contains('\x07'), "a raw escape");
     }
 }
+
+#[test]
+fn an_image_neither_hangs_nor_crashes_nor_prints() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    fifo(root, "etc/shadow");
+    fifo(root, "app/.env");
+    std::fs::File::create(root.join("etc/passwd")).unwrap().set_len(1 << 30).unwrap();
+    std::fs::File::create(root.join("app/id_rsa")).unwrap().set_len(1 << 30).unwrap();
+    symlink("loop-b", root.join("etc/loop-a")).unwrap();
+    symlink("loop-a", root.join("etc/loop-b")).unwrap();
+    symlink("/proc/self/root", root.join("host")).unwrap();
+    symlink("..", root.join("app/up")).unwrap();
+    symlink("/dev/zero", root.join("etc/os-release")).unwrap();
+    let evil = std::ffi::OsStr::from_bytes(b"\x1b]0;owned\x07\xff");
+    std::fs::write(root.join("app").join(evil), "x").unwrap();
+    std::fs::set_permissions(root.join("app").join(evil), std::fs::Permissions::from_mode(0o4777)).unwrap();
+    let start = Instant::now();
+    let reports = cofferdam_audit::image::audit(root, "\x1b[2J").unwrap();
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+    let outcome = |id: &str| {
+        let found = reports[0].findings.iter().find(|finding| finding.about.id == id);
+        found.unwrap_or_else(|| panic!("no check {id}")).verdict.outcome
+    };
+    assert_eq!(outcome("image.set_id"), Outcome::Fail, "what has an evil name is still found");
+    assert_ne!(outcome("image.passwords"), Outcome::Pass, "what could not be read does not pass");
+    assert_ne!(outcome("image.one_root"), Outcome::Pass);
+    for text in shown(&reports[0]) {
+        assert!(!text.contains('\x1b') && !text.contains('\x07'), "a raw escape");
+    }
+}
+
+#[test]
+fn what_waits_or_never_ends_is_no_image_and_no_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    fifo(folder.path(), "pipe");
+    let pipe = folder.path().join("pipe");
+    let start = Instant::now();
+    for path in [pipe.as_path(), Path::new("/dev/zero"), Path::new("/proc/self/mem"), Path::new("/dev/null")]
+    {
+        assert!(cofferdam_audit::image::audit(path, "x").is_err(), "{}", path.display());
+        assert!(cofferdam_audit::host::audit_disk(path, "x").is_err(), "{}", path.display());
+    }
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+}

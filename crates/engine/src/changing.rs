@@ -40,6 +40,8 @@ impl Engine {
         }
         let dir = self.paths.container(id);
         let mut plan = read_plan(&dir)?;
+        // The host is not judged anew (`[placement] require`): nothing is started here, and where a host has become weaker a
+        // tighter limit must not be refused.
         let zone = self.zones().load(&definition.record.zone)?;
         let devices = host_devices(&definition.request, &zone);
         let planned = plan_limits(

@@ -2,6 +2,7 @@
 
 use crate::container::ContainerFacts;
 use crate::control::{About, Body, Control, Dimension, Evidence, Gain, Judgement, Severity, Verdict};
+use crate::line::referring;
 
 const AREA: &str = "container";
 
@@ -14,8 +15,8 @@ fn about(id: &'static str, title: &'static str, why: &'static str, remedy: &'sta
 pub fn controls() -> Vec<Control<ContainerFacts>> {
     let mut controls = identity();
     controls.extend(walls());
-    controls.extend(SHARED.iter().map(shared));
-    controls.extend(CAPABILITIES.iter().map(capability));
+    controls.extend(own_namespaces());
+    controls.extend(CAPABILITIES.lines().filter_map(capability));
     controls.extend(reach());
     controls.extend(resources());
     controls
@@ -164,75 +165,78 @@ fn walls() -> Vec<Control<ContainerFacts>> {
     ]
 }
 
-/// A namespace that should be the container's own.
-struct Shared {
+/// Namespaces that should be the container's own.
+#[rustfmt::skip]
+fn own_namespaces() -> Vec<Control<ContainerFacts>> {
+    vec![
+        own("pid", "processes", "A container that sees the host's processes reads their command lines, and as root their memory and files.", "--pid=host", Severity::High, Gain::HostRoot, "CisDocker 5.16\nPodSecurity hostPID"),
+        own("net", "network", "On the host's network a container reaches everything that listens on 127.0.0.1 and every abstract socket (CVE-2020-15257).", "--network=host", Severity::High, Gain::OtherTenants, "CisDocker 5.10\nPodSecurity hostNetwork\nNist800190 4.4.2"),
+        own("ipc", "shared memory", "Shared memory and queues of the host's programs can be read and changed.", "--ipc=host", Severity::Medium, Gain::OtherTenants, "CisDocker 5.17\nPodSecurity hostIPC"),
+        own("uts", "host name", "With the right capability it renames the host.", "--uts=host", Severity::Low, Gain::Denial, "CisDocker 5.21"),
+        own("mnt", "mounts", "It stands in the host's own file tree: there is no container.", "a chroot only", Severity::Critical, Gain::HostRoot, ""),
+        own("cgroup", "view of control groups", "It sees the names of all groups on the host, and where they are writable can move into others.", "--cgroupns=host", Severity::Low, Gain::Information, "CisDocker 5.25"),
+    ]
+}
+
+/// One of them; not inlined, as the compiler would make constants of the words: see [`crate::line`] why it should not.
+#[inline(never)]
+fn own(
     namespace: &'static str,
     what: &'static str,
     why: &'static str,
     flag: &'static str,
     severity: Severity,
     gain: Gain,
-    references: &'static [(Body, &'static str)],
-}
-
-#[rustfmt::skip]
-const SHARED: &[Shared] = &[
-    Shared { namespace: "pid", what: "processes", why: "A container that sees the host's processes reads their command lines, and as root their memory and files.", flag: "--pid=host", severity: Severity::High, gain: Gain::HostRoot, references: &[(Body::CisDocker, "5.16"), (Body::PodSecurity, "hostPID")] },
-    Shared { namespace: "net", what: "network", why: "On the host's network a container reaches everything that listens on 127.0.0.1 and every abstract socket (CVE-2020-15257).", flag: "--network=host", severity: Severity::High, gain: Gain::OtherTenants, references: &[(Body::CisDocker, "5.10"), (Body::PodSecurity, "hostNetwork"), (Body::Nist800190, "4.4.2")] },
-    Shared { namespace: "ipc", what: "shared memory", why: "Shared memory and queues of the host's programs can be read and changed.", flag: "--ipc=host", severity: Severity::Medium, gain: Gain::OtherTenants, references: &[(Body::CisDocker, "5.17"), (Body::PodSecurity, "hostIPC")] },
-    Shared { namespace: "uts", what: "host name", why: "With the right capability it renames the host.", flag: "--uts=host", severity: Severity::Low, gain: Gain::Denial, references: &[(Body::CisDocker, "5.21")] },
-    Shared { namespace: "mnt", what: "mounts", why: "It stands in the host's own file tree: there is no container.", flag: "a chroot only", severity: Severity::Critical, gain: Gain::HostRoot, references: &[] },
-    Shared { namespace: "cgroup", what: "view of control groups", why: "It sees the names of all groups on the host, and where they are writable can move into others.", flag: "--cgroupns=host", severity: Severity::Low, gain: Gain::Information, references: &[(Body::CisDocker, "5.25")] },
-];
-
-fn shared(line: &'static Shared) -> Control<ContainerFacts> {
-    let about = About::new(AREA, format!("container.own_{}", line.namespace))
-        .title(format!("It has its own {}", line.what))
-        .why(line.why)
-        .remedy(format!("remove {} from its options", line.flag))
+    references: &'static str,
+) -> Control<ContainerFacts> {
+    let about = About::new(AREA, format!("container.own_{namespace}"))
+        .title(format!("It has its own {what}"))
+        .why(why)
+        .remedy(format!("remove {flag} from its options"))
         .dimension(Dimension::Processes)
-        .weight(line.severity, line.gain);
-    let about = about.references(line.references);
+        .weight(severity, gain);
+    let about = references.lines().fold(about, referring);
     Control::new(about, move |facts: &ContainerFacts| {
-        let shares = facts.shares(line.namespace)?;
+        let shares = facts.shares(namespace)?;
         judged(!shares, if shares { "it shares the host's" } else { "its own" })
     })
 }
 
-/// A capability that should not count on the host.
-type Capability = (&'static str, &'static str, Severity, Gain, &'static [(Body, &'static str)]);
+/// Capabilities that should not count on the host: how bad it is, what is gained, why, and who asks for it.
+const CAPABILITIES: &str = "\
+CAP_SYS_ADMIN critical host-root | It mounts, unmounts and steers namespaces: most of what root is. | CisDocker 5.5 | CisDocker 5.4 | CisDocker C.5.3.3 | PodSecurity capabilities
+CAP_SYS_MODULE critical host-root | It loads a module, which is kernel code. | CisDocker C.5.3.2 | PodSecurity capabilities
+CAP_SYS_RAWIO critical host-root | It writes the machine's ports and memory. | PodSecurity capabilities
+CAP_SYS_PTRACE high host-root | It takes over every process that it can see. | CisDocker C.5.3.4 | PodSecurity capabilities
+CAP_DAC_READ_SEARCH high host-root | It opens any file of the host's by its number, past the container's root (the Shocker exploit). | CisDocker C.5.3.1 | PodSecurity capabilities
+CAP_BPF high kernel-reach | It loads programs that run in the kernel. | PodSecurity capabilities
+CAP_PERFMON medium other-tenants | It watches every process on the machine. | PodSecurity capabilities
+CAP_SYS_BOOT high denial | It reboots the host or starts another kernel. | PodSecurity capabilities
+CAP_SYS_TIME medium concealment | It sets the clock of every container, and with it the validity of certificates and logs. | PodSecurity capabilities
+CAP_SYSLOG medium information | It reads the kernel's log and addresses. | PodSecurity capabilities
+CAP_NET_ADMIN medium other-tenants | It changes addresses, routes and packet rules of its network. | CisDocker 5.4 | PodSecurity capabilities
+CAP_NET_RAW low other-tenants | It sends packets in its neighbours' names. | CisDocker 5.4 | PodSecurity capabilities
+CAP_MKNOD low host-root | It makes nodes of the host's devices, and opens them where no device rule stands before. | PodSecurity capabilities
+CAP_SYS_CHROOT low kernel-reach | It leaves roots that were only changed (chroot). | PodSecurity capabilities
+CAP_AUDIT_CONTROL high concealment | It switches the host's audit log off. | PodSecurity capabilities
+CAP_MAC_ADMIN high host-root | It changes the policy of the security module. | PodSecurity capabilities
+CAP_CHECKPOINT_RESTORE medium kernel-reach | It writes the state of processes, their links in /proc among it. | PodSecurity capabilities
+";
 
-#[rustfmt::skip]
-const CAPABILITIES: &[Capability] = &[
-    ("CAP_SYS_ADMIN", "It mounts, unmounts and steers namespaces: most of what root is.", Severity::Critical, Gain::HostRoot, &[(Body::CisDocker, "5.5"), (Body::CisDocker, "5.4"), (Body::CisDocker, "C.5.3.3"), (Body::PodSecurity, "capabilities")]),
-    ("CAP_SYS_MODULE", "It loads a module, which is kernel code.", Severity::Critical, Gain::HostRoot, &[(Body::CisDocker, "C.5.3.2"), (Body::PodSecurity, "capabilities")]),
-    ("CAP_SYS_RAWIO", "It writes the machine's ports and memory.", Severity::Critical, Gain::HostRoot, &[(Body::PodSecurity, "capabilities")]),
-    ("CAP_SYS_PTRACE", "It takes over every process that it can see.", Severity::High, Gain::HostRoot, &[(Body::CisDocker, "C.5.3.4"), (Body::PodSecurity, "capabilities")]),
-    ("CAP_DAC_READ_SEARCH", "It opens any file of the host's by its number, past the container's root (the Shocker exploit).", Severity::High, Gain::HostRoot, &[(Body::CisDocker, "C.5.3.1"), (Body::PodSecurity, "capabilities")]),
-    ("CAP_BPF", "It loads programs that run in the kernel.", Severity::High, Gain::KernelReach, &[(Body::PodSecurity, "capabilities")]),
-    ("CAP_PERFMON", "It watches every process on the machine.", Severity::Medium, Gain::OtherTenants, &[(Body::PodSecurity, "capabilities")]),
-    ("CAP_SYS_BOOT", "It reboots the host or starts another kernel.", Severity::High, Gain::Denial, &[(Body::PodSecurity, "capabilities")]),
-    ("CAP_SYS_TIME", "It sets the clock of every container, and with it the validity of certificates and logs.", Severity::Medium, Gain::Concealment, &[(Body::PodSecurity, "capabilities")]),
-    ("CAP_SYSLOG", "It reads the kernel's log and addresses.", Severity::Medium, Gain::Information, &[(Body::PodSecurity, "capabilities")]),
-    ("CAP_NET_ADMIN", "It changes addresses, routes and packet rules of its network.", Severity::Medium, Gain::OtherTenants, &[(Body::CisDocker, "5.4"), (Body::PodSecurity, "capabilities")]),
-    ("CAP_NET_RAW", "It sends packets in its neighbours' names.", Severity::Low, Gain::OtherTenants, &[(Body::CisDocker, "5.4"), (Body::PodSecurity, "capabilities")]),
-    ("CAP_MKNOD", "It makes nodes of the host's devices, and opens them where no device rule stands before.", Severity::Low, Gain::HostRoot, &[(Body::PodSecurity, "capabilities")]),
-    ("CAP_SYS_CHROOT", "It leaves roots that were only changed (chroot).", Severity::Low, Gain::KernelReach, &[(Body::PodSecurity, "capabilities")]),
-    ("CAP_AUDIT_CONTROL", "It switches the host's audit log off.", Severity::High, Gain::Concealment, &[(Body::PodSecurity, "capabilities")]),
-    ("CAP_MAC_ADMIN", "It changes the policy of the security module.", Severity::High, Gain::HostRoot, &[(Body::PodSecurity, "capabilities")]),
-    ("CAP_CHECKPOINT_RESTORE", "It writes the state of processes, their links in /proc among it.", Severity::Medium, Gain::KernelReach, &[(Body::PodSecurity, "capabilities")]),
-];
-
-fn capability(line: &'static Capability) -> Control<ContainerFacts> {
-    let (name, why, severity, gain, references) = *line;
+fn capability(line: &'static str) -> Option<Control<ContainerFacts>> {
+    let mut parts = line.split(" | ");
+    let mut words = parts.next()?.split(' ');
+    let name = words.next()?;
+    let (severity, gain) = (Severity::of_word(words.next()?)?, Gain::of_word(words.next()?)?);
+    let why = parts.next()?;
     let about = About::new(AREA, format!("container.without_{}", name.to_ascii_lowercase()))
         .title(format!("It does not have {name} on the host"))
         .why(why)
         .remedy(format!("remove --privileged, and add `--cap-drop {}`", name.trim_start_matches("CAP_")))
         .dimension(Dimension::Processes)
         .weight(severity, gain);
-    let about = about.references(references);
-    Control::new(about, move |facts: &ContainerFacts| {
+    let about = parts.fold(about, referring);
+    Some(Control::new(about, move |facts: &ContainerFacts| {
         let has = facts.has_on_host(name)?;
         judged(
             !has,
@@ -242,28 +246,14 @@ fn capability(line: &'static Capability) -> Control<ContainerFacts> {
                 "it has it not, or only in a user namespace"
             },
         )
-    })
+    }))
 }
 
 /// The sockets of engines: whoever speaks to one is root on the host.
-pub(super) const SOCKETS: [&str; 10] = [
-    "docker.sock",
-    "podman.sock",
-    "containerd.sock",
-    "crio.sock",
-    "dockershim.sock",
-    "cri-dockerd.sock",
-    "lxd/unix.socket",
-    "incus/unix.socket",
-    "kubelet.sock",
-    "libvirt-sock",
-];
+const SOCKETS: &str = "docker.sock podman.sock containerd.sock crio.sock dockershim.sock cri-dockerd.sock lxd/unix.socket incus/unix.socket kubelet.sock libvirt-sock";
 
 /// Folders of the host that decide who is root on it.
-pub(super) const SENSITIVE: [&str; 13] = [
-    "/", "/etc", "/boot", "/usr", "/lib", "/bin", "/sbin", "/root", "/var", "/var/lib", "/run", "/var/run",
-    "/home",
-];
+const SENSITIVE: &str = "/ /etc /boot /usr /lib /bin /sbin /root /var /var/lib /run /var/run /home";
 
 /// Whether a path of the host's is one of those, or lies below one that always is.
 pub(crate) fn is_sensitive(path: &str) -> bool {
@@ -271,7 +261,7 @@ pub(crate) fn is_sensitive(path: &str) -> bool {
     // Files that every engine binds into a container, from copies of its own or the host's.
     const USUAL: [&str; 5] =
         ["/etc/hosts", "/etc/resolv.conf", "/etc/hostname", "/etc/localtime", "/etc/timezone"];
-    (SENSITIVE.contains(&path) || BELOW.iter().any(|folder| path.starts_with(folder)))
+    (SENSITIVE.split(' ').any(|folder| folder == path) || BELOW.iter().any(|folder| path.starts_with(folder)))
         && !USUAL.contains(&path)
 }
 
@@ -286,7 +276,7 @@ pub(crate) fn is_exposed(path: &str, writable: bool) -> bool {
 
 /// Whether the host path is an engine's socket, or a folder with one in it.
 pub(crate) fn holds_socket(path: &str) -> bool {
-    SOCKETS.iter().any(|socket| path.ends_with(socket))
+    SOCKETS.split(' ').any(|socket| path.ends_with(socket))
         || ["/", "/run", "/var/run", "/run/docker", "/run/podman", "/run/containerd", "/run/crio"]
             .contains(&path)
 }

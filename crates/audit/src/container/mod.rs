@@ -6,7 +6,7 @@ mod checks;
 mod facts;
 mod paths;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use checks::controls;
 pub(crate) use checks::{holds_socket, is_sensitive};

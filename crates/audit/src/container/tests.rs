@@ -6,7 +6,7 @@ use super::{ContainerFacts, HostPath, Limits, controls, paths};
 use crate::control::Outcome;
 use crate::fact::Fact;
 
-fn confined() -> ContainerFacts {
+pub(crate) fn confined() -> ContainerFacts {
     ContainerFacts {
         name: "docker web".into(),
         pid: 4711,
@@ -31,7 +31,7 @@ fn path(host: &str) -> Fact<Vec<HostPath>> {
 }
 
 /// A container that is weak in the point of the check.
-fn weak(id: &str) -> ContainerFacts {
+pub(crate) fn weak(id: &str) -> ContainerFacts {
     let mut facts = confined();
     if let Some(namespace) = id.strip_prefix("container.own_") {
         facts.shared = Fact::Known(vec![namespace.to_owned()]);
@@ -69,6 +69,9 @@ fn weak(id: &str) -> ContainerFacts {
 
 #[test]
 fn every_check_can_fail_and_can_pass() {
+    let capabilities =
+        controls().iter().filter(|control| control.about.id.starts_with("container.without_")).count();
+    assert_eq!(capabilities, 17, "each line is understood");
     for control in controls() {
         let id = control.about.id.clone();
         assert_eq!(control.judge(&confined()).outcome, Outcome::Pass, "{id}");

@@ -7,7 +7,8 @@ mod yaml;
 
 use thiserror::Error;
 
-use crate::control::{About, Body, Control, Dimension, Evidence, Gain, Severity, Verdict};
+use crate::control::{Control, Dimension, Evidence, Verdict};
+use crate::line::Line;
 use crate::{Assessment, Report};
 
 /// Whether a text is YAML, for tests of what we write.
@@ -35,39 +36,18 @@ pub enum DocumentError {
     Other(&'static str),
 }
 
-/// A check on a file of one kind, with a file that is weak in it and one that is not.
-struct Line<T: 'static> {
-    id: &'static str,
-    title: &'static str,
-    why: &'static str,
-    remedy: &'static str,
-    severity: Severity,
-    gain: Gain,
-    references: &'static [(Body, &'static str)],
-    find: fn(&T) -> Vec<Evidence>,
-    #[cfg_attr(not(test), expect(dead_code, reason = "the tests judge them"))]
-    weak: &'static str,
-    #[cfg_attr(not(test), expect(dead_code, reason = "the tests judge them"))]
-    strong: &'static str,
-}
+/// What finds all that is wrong in a file of one kind.
+type Find<T> = fn(&T) -> Vec<Evidence>;
 
-fn control<T>(area: &'static str, path: &str, line: &'static Line<T>) -> Control<T> {
-    let about = About::new(area, line.id)
-        .title(line.title)
-        .why(line.why)
-        .remedy(line.remedy)
-        .weight(line.severity, line.gain)
-        .dimension(Dimension::Processes);
-    let about = about.references(line.references);
-    let path = path.to_owned();
-    Control::new(about, move |facts: &T| {
-        let found =
-            (line.find)(facts).into_iter().map(|evidence| Evidence { path: Some(path.clone()), ..evidence });
+fn control<T: 'static>(area: &'static str, path: &str, line: &Line<Find<T>>) -> Control<T> {
+    let (path, find) = (path.to_owned(), line.judge);
+    Control::new(line.about(area, Dimension::Processes), move |facts: &T| {
+        let found = find(facts).into_iter().map(|evidence| Evidence { path: Some(path.clone()), ..evidence });
         Ok(Verdict::none_of(found, "nothing of the kind"))
     })
 }
 
-fn judge<T>(area: &'static str, path: &str, facts: &T, lines: &'static [Line<T>]) -> Report {
+fn judge<T: 'static>(area: &'static str, path: &str, facts: &T, lines: &[Line<Find<T>>]) -> Report {
     let controls = lines.iter().map(|line| control(area, path, line)).collect();
     Report::new(Assessment::of(path, facts, controls), Vec::new(), Vec::new())
 }
@@ -79,12 +59,13 @@ fn seen(text: impl Into<String>, line: usize) -> Evidence {
 
 /// Each line of a table fails on its weak file and passes on its strong one.
 #[cfg(test)]
-fn try_lines<T>(lines: &'static [Line<T>], parse: impl Fn(&str) -> T) {
+fn try_lines<T>(lines: &[Line<Find<T>>], parse: impl Fn(&str) -> T) {
     let mut ids = std::collections::BTreeSet::new();
     for line in lines {
-        assert!(ids.insert(line.id), "{} stands twice", line.id);
-        assert!(!(line.find)(&parse(line.weak)).is_empty(), "{} finds nothing in {}", line.id, line.weak);
-        let found = (line.find)(&parse(line.strong));
-        assert!(found.is_empty(), "{} finds {found:?} in {}", line.id, line.strong);
+        let id = line.id();
+        assert!(ids.insert(id), "{id} stands twice");
+        assert!(!(line.judge)(&parse(line.weak)).is_empty(), "{id} finds nothing in {}", line.weak);
+        let found = (line.judge)(&parse(line.strong));
+        assert!(found.is_empty(), "{id} finds {found:?} in {}", line.strong);
     }
 }

@@ -42,10 +42,8 @@ pub fn judged_with(facts: &HostFacts, target: &str, more: Vec<Control<HostFacts>
 /// unknown.
 #[must_use]
 pub fn required(source: &Source, ids: &[String]) -> Vec<(String, Verdict)> {
-    let controls: Vec<_> =
-        controls().into_iter().filter(|control| ids.iter().any(|id| *id == control.about.id)).collect();
-    let parts = controls.iter().map(|control| checks::parts_of(&control.about)).fold(Parts::NONE, Parts::and);
-    let facts = HostFacts::gather(source, &Wanted { parts, ..checks::wanted() });
+    let controls = checks::controls_named(ids);
+    let facts = HostFacts::gather(source, &checks::wanted_for(ids, &controls));
     let verdict = |id: &String| {
         let control = controls.iter().find(|control| control.about.id == id.as_str());
         let verdict = match control {

@@ -78,6 +78,10 @@ pub(super) fn open(path: &Path) -> Result<Vec<Opened>, ImageError> {
         return layout(&Blobs::Folder(path.to_owned()));
     }
     let plain = Spool::open(path)?.plain()?;
+    // No tar is that short; a report on nothing would pass.
+    if plain.len() == 0 {
+        return Err(ImageError::Lacks("bytes".to_owned()));
+    }
     let mut outer = Archive::empty();
     outer.lay(&plain)?;
     let has = |name: &str| outer.content(name).is_some();

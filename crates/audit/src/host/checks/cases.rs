@@ -39,6 +39,7 @@ const ACCESS: &[Case] = &[
     Case("accounts.strong_hashes", &[File("etc/shadow", "a:$1$x$y:1:0:1:7:::\n")], &[File("etc/shadow", "a:$6$x$y:1:0:1:7:::\n")]),
     Case("accounts.shadowed", &[File("etc/passwd", "a:$6$x$y:1000:1000::/a:/bin/sh\n")], &[]),
     Case("accounts.unique_ids", &[File("etc/passwd", "a:x:5:0::/a:/bin/sh\nb:x:5:0::/b:/bin/sh\n")], &[]),
+    Case("accounts.unique_ids", &[File("etc/group", "root:x:0:\na:x:5:\nb:x:5:\n")], &[]),
     Case("accounts.unique_names", &[File("etc/group", "a:x:1:\na:x:2:\n")], &[]),
     Case("accounts.known_groups", &[File("etc/passwd", "a:x:5:77::/a:/bin/sh\n")], &[]),
     Case("accounts.system_shells", &[File("etc/passwd", "a:x:5:0::/a:/bin/sh\n")], &[File("etc/passwd", "a:x:5:0::/a:/usr/sbin/nologin\n")]),
@@ -60,14 +61,24 @@ const ACCESS: &[Case] = &[
     Case("login.fail_delay", &[File("etc/pam.d/x", "auth required pam_unix.so\n")], &[File("etc/login.defs", "FAIL_DELAY 4\n")]),
     Case("sshd.allowed", &[File("usr/sbin/sshd", "")], &[File("usr/sbin/sshd", ""), File("etc/ssh/sshd_config", "AllowGroups ssh\n")]),
     Case("mount.protected_root", &[File("proc/self/mountinfo", "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 8:1 / /mnt/x rw - ext4 /dev/sda1 rw\n")], &[]),
+    Case("docker.swarm", &[File("usr/bin/dockerd", ""), File("var/lib/docker/swarm/docker-state.json", "{}")], &[File("usr/bin/dockerd", "")]),
     Case("swap.encrypted", &[File("proc/swaps", "Filename Type\n/dev/sda2 partition\n")], &[File("proc/swaps", "Filename Type\n/dev/zram0 partition\n")]),
 ];
 
 /// A family whose lines differ in a name only: one tree that is weak and one that is not, for each name.
 fn family(prefix: &str, weak: impl Fn(&str) -> (String, String), strong: impl Fn(&str) -> (String, String)) {
+    family_without(prefix, "", weak, strong);
+}
+
+fn family_without(
+    prefix: &str,
+    other: &str,
+    weak: impl Fn(&str) -> (String, String),
+    strong: impl Fn(&str) -> (String, String),
+) {
     let ids: Vec<_> = super::controls().into_iter().map(|control| control.about.id).collect();
     let mut count = 0;
-    for id in ids.iter().filter(|id| id.starts_with(prefix)) {
+    for id in ids.iter().filter(|id| id.starts_with(prefix) && **id != other) {
         let name = &id[prefix.len()..];
         let leak = |(path, text): (String, String)| -> &'static [super::planted::Plant] {
             Box::leak(Box::new([File(path.leak(), text.leak())]))
@@ -81,13 +92,11 @@ fn family(prefix: &str, weak: impl Fn(&str) -> (String, String), strong: impl Fn
 #[test]
 fn every_check_on_the_walls_can_fail_and_can_pass() {
     run(WALLS);
-    let cpu = |name: &str| format!("sys/devices/system/cpu/vulnerabilities/{name}");
-    for name in ["meltdown", "spectre_v1", "vmscape"] {
-        let (path, id) = (cpu(name).leak() as &str, format!("cpu.{name}").leak() as &str);
-        let weak = Box::leak(Box::new([File(path, "Vulnerable: x\n")]));
-        let strong = Box::leak(Box::new([File(path, "Not affected\n")]));
-        run(&[Case(id, weak, strong)]);
-    }
+    let cpu = |state: &'static str| {
+        move |name: &str| (format!("sys/devices/system/cpu/vulnerabilities/{name}"), format!("{state}\n"))
+    };
+    // The threads of a core are no weakness of the kernel's list; they have a case of their own.
+    family_without("cpu.", "cpu.smt", cpu("Vulnerable: x"), cpu("Not affected"));
     let bar = |word: &'static str| {
         move |name: &str| ("etc/modprobe.d/x.conf".to_owned(), format!("{word} {name} /bin/false\n"))
     };
@@ -127,6 +136,38 @@ fn containers_on_the_root_file_system() {
         );
         assert_eq!(verdict(&id, &[there, apart]).outcome, Outcome::Pass);
     }
+}
+
+/// Whether a check is a line of a table whose own test has every line fail and pass.
+fn is_of_a_tested_table(area: &str, id: &str) -> bool {
+    match area {
+        // kernel::tests::every_line_can_hold_and_can_fail
+        "kernel options" | "kernel parameters" | "network parameters" | "kernel surface"
+        | "boot parameters" => true,
+        // The tests beside each table.
+        "kubelet" | "podman" | "containerd" | "settings" | "services" | "open ports" | "audit rules" => true,
+        "containers" | "file permissions" | "engine files" | "updates" | "files and programs" => true,
+        "docker" => id != "docker.swarm",
+        "ssh" => id != "sshd.allowed",
+        // The families above.
+        "processor" => id != "cpu.smt",
+        _ => ["module.", "group.", "mount.options.", "mount.apart.", "mount.containers."]
+            .iter()
+            .any(|prefix| id.starts_with(prefix)),
+    }
+}
+
+#[test]
+fn no_check_is_without_a_case_in_which_it_fails_and_one_in_which_it_passes() {
+    let cases: Vec<&str> = WALLS.iter().chain(ACCESS).map(|Case(id, _, _)| *id).collect();
+    let controls = super::controls();
+    let bare: Vec<_> = controls
+        .iter()
+        .map(|control| (control.about.area, control.about.id.as_ref()))
+        .filter(|(area, id)| !is_of_a_tested_table(area, id) && !cases.contains(id))
+        .collect();
+    assert!(bare.is_empty(), "{bare:?}");
+    assert!(cases.iter().all(|case| controls.iter().any(|control| control.about.id == *case)));
 }
 
 #[test]
@@ -172,4 +213,18 @@ fn a_check_says_the_same_when_only_its_own_facts_are_looked_at() {
     let mut all = super::planted::both_ways(&plants);
     all.retain(|(_, whole, part)| whole != part);
     assert!(all.is_empty(), "{all:#?}");
+}
+
+/// A zone's start makes only the checks that it asks for: the same ones.
+#[test]
+fn each_check_is_found_by_its_name_alone() {
+    let all = super::controls();
+    for some in all.chunks(60) {
+        let ids: Vec<String> = some.iter().map(|control| control.about.id.to_string()).collect();
+        let mut found = super::controls_named(&ids);
+        assert_eq!(found.len(), some.len());
+        found.sort_by_key(|control| ids.iter().position(|id| *id == control.about.id));
+        assert!(found.iter().zip(some).all(|(one, other)| one.about == other.about), "{ids:?}");
+    }
+    assert!(super::controls_named(&["no.such".to_owned()]).is_empty());
 }

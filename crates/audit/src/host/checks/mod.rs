@@ -12,6 +12,8 @@ mod walls;
 
 pub(super) use access::whole_disk;
 
+use std::collections::BTreeSet;
+
 use super::{HostFacts, Parts, Wanted};
 use crate::control::{About, Control};
 
@@ -24,6 +26,18 @@ pub fn controls() -> Vec<Control<HostFacts>> {
     controls.extend(upkeep::controls());
     controls.extend(kernel::controls());
     controls
+}
+
+/// Those of the checks that have one of these ids. Groups of checks are made until all are found.
+pub(super) fn controls_named(ids: &[String]) -> Vec<Control<HostFacts>> {
+    let mut found = kernel::controls_named(ids);
+    for group in [walls::controls, upkeep::controls, access::controls, engine::controls] {
+        if found.len() >= ids.len() {
+            break;
+        }
+        found.extend(group().into_iter().filter(|control| ids.iter().any(|id| *id == control.about.id)));
+    }
+    found
 }
 
 /// The kinds of facts that a check judges by. One that is not told here has everything looked at; one that is told wrongly is
@@ -56,12 +70,21 @@ pub(super) fn parts_of(about: &About) -> Parts {
     }
 }
 
-/// What the checks ask about.
+/// What all checks ask about.
 pub(super) fn wanted() -> Wanted {
-    let mut parameters = kernel::parameters_looked_at();
+    wanted_of(Parts::ALL, kernel::parameters_looked_at())
+}
+
+/// What the checks with these ids ask about.
+pub(super) fn wanted_for(ids: &[String], controls: &[Control<HostFacts>]) -> Wanted {
+    let parts = controls.iter().map(|control| parts_of(&control.about)).fold(Parts::NONE, Parts::and);
+    wanted_of(parts, kernel::parameters_of(ids))
+}
+
+fn wanted_of(parts: Parts, mut parameters: BTreeSet<String>) -> Wanted {
     parameters.extend(walls::PARAMETERS.iter().map(|name| (*name).to_owned()));
     Wanted {
-        parts: Parts::ALL,
+        parts,
         parameters,
         files: access::files().chain(engine::files()).chain(upkeep::FILES).collect(),
         texts: access::TEXTS.iter().chain(upkeep::TEXTS).copied().collect(),

@@ -8,6 +8,7 @@ mod mounts;
 mod packages;
 mod parts;
 mod processes;
+mod rpm;
 mod security;
 mod services;
 mod sockets;
@@ -25,7 +26,7 @@ use crate::tree::FileStatus;
 
 pub use accounts::{Account, Accounts, Group, Password, PasswordKind, SudoRule};
 pub use cgroups::Cgroups;
-pub use engines::{Docker, DockerContainer, Engines};
+pub use engines::{Docker, DockerContainer, Engines, Kubelet};
 pub use kernel::{Kernel, parse_command_line, parse_options};
 pub use mounts::{Mount, Mounts};
 pub use packages::Packages;

@@ -1,4 +1,5 @@
-//! Facts about packages: what is installed, and for what of it a security fix is known (deb-version(7), apt's lists).
+//! Facts about packages: what is installed, and for what of it a security fix is known (deb-version(7), apt's lists;
+//! rpm's in a module of its own).
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -6,11 +7,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
-use super::Source;
+use super::{Source, rpm};
 use crate::fact::{Fact, Unknown};
 
 /// dpkg's database and apt's lists are some ten MiB long.
-const MOST_BYTES: usize = 128 << 20;
+pub(super) const MOST_BYTES: usize = 128 << 20;
 
 /// The packages of a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -46,12 +47,7 @@ fn read(source: &Source) -> Result<Option<Packages>, Unknown> {
             list_age: Fact::Unknown(gap()),
         }));
     }
-    for path in ["/var/lib/rpm/rpmdb.sqlite", "/usr/lib/sysimage/rpm/rpmdb.sqlite", "/var/lib/rpm/Packages"] {
-        if *source.tree.exists(path).get()? {
-            return Err(Unknown(format!("{path}: the database of rpm is not read yet")));
-        }
-    }
-    Ok(None)
+    rpm::read(source)
 }
 
 /// The fields `Package`, `Architecture`, `Version` and `Status` of each paragraph (deb822(5)).
@@ -98,9 +94,13 @@ fn security_lists(source: &Source) -> Result<(Vec<String>, i64), Unknown> {
     let Some(newest) = newest else {
         return Err(Unknown("apt has no list of a security archive: run `apt-get update`".to_owned()));
     };
+    Ok((lists, days_since(newest)))
+}
+
+/// How many days ago a time is that is told in seconds since 1970.
+pub(super) fn days_since(seconds: i64) -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
-    let age = i64::try_from(now).unwrap_or(i64::MAX).saturating_sub(newest) / 86_400;
-    Ok((lists, age))
+    i64::try_from(now).unwrap_or(i64::MAX).saturating_sub(seconds) / 86_400
 }
 
 fn outdated(

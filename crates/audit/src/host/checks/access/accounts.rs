@@ -111,16 +111,20 @@ fn twice<T: Ord + Clone>(values: impl Iterator<Item = T>) -> Vec<T> {
 
 fn unique_ids() -> Control<HostFacts> {
     let about = about("accounts.unique_ids")
-        .title("No two accounts share an id")
+        .title("No two accounts or groups share an id")
         .why("Two accounts with one id own each other's files and processes, whatever their names say.")
-        .remedy("give one of them another id with usermod")
+        .remedy("give one of them another id with usermod or groupmod")
         .weight(Severity::Medium, Gain::Foothold)
         .reference(Body::CisLinux, "7.2.4")
-        .reference(Body::Lynis, "AUTH-9208");
+        .reference(Body::CisLinux, "7.2.5")
+        .reference(Body::Lynis, "AUTH-9208")
+        .reference(Body::Lynis, "AUTH-9222");
     Control::new(about, |facts: &HostFacts| {
-        let doubles = twice(facts.accounts.users.get()?.iter().map(|user| user.uid));
-        let seen =
-            doubles.into_iter().map(|id| Evidence::at(format!("id {id} stands twice"), "/etc/passwd", None));
+        let users = twice(facts.accounts.users.get()?.iter().map(|user| user.uid));
+        let groups = twice(facts.accounts.groups.get()?.iter().map(|group| group.gid));
+        let user = |id| Evidence::at(format!("id {id} stands twice"), "/etc/passwd", None);
+        let group = |id| Evidence::at(format!("group id {id} stands twice"), "/etc/group", None);
+        let seen = users.into_iter().map(user).chain(groups.into_iter().map(group));
         Ok(Verdict::none_of(seen, "all ids differ"))
     })
 }
@@ -132,6 +136,7 @@ fn unique_names() -> Control<HostFacts> {
         .remedy("rename one of them with usermod -l or groupmod -n")
         .weight(Severity::Medium, Gain::Foothold)
         .reference(Body::CisLinux, "7.2.6")
+        .reference(Body::Lynis, "AUTH-9216")
         .reference(Body::Lynis, "AUTH-9226");
     Control::new(about, |facts: &HostFacts| {
         let users = twice(facts.accounts.users.get()?.iter().map(|user| user.name.clone()));

@@ -17,57 +17,57 @@ fn about(id: &'static str) -> About {
 }
 
 /// What distributions ship with the bits, by name.
-const SET_ID: &[&str] = &[
-    "at",
-    "bwrap",
-    "chage",
-    "chfn",
-    "chsh",
-    "crontab",
-    "dbus-daemon-launch-helper",
-    "dotlockfile",
-    "expiry",
-    "fusermount",
-    "fusermount3",
-    "gpasswd",
-    "mount",
-    "mount.nfs",
-    "newgidmap",
-    "newgrp",
-    "newuidmap",
-    "pam_extrausers_chkpwd",
-    "passwd",
-    "ping",
-    "ping6",
-    "pkexec",
-    "polkit-agent-helper-1",
-    "postdrop",
-    "postqueue",
-    "snap-confine",
-    "ssh-agent",
-    "ssh-keysign",
-    "su",
-    "sudo",
-    "umount",
-    "unix_chkpwd",
-    "utempter",
-    "wall",
-    "write",
-    "write.ul",
-];
+const SET_ID: &str = "\
+at
+bwrap
+chage
+chfn
+chsh
+crontab
+dbus-daemon-launch-helper
+dotlockfile
+expiry
+fusermount
+fusermount3
+gpasswd
+mount
+mount.nfs
+newgidmap
+newgrp
+newuidmap
+pam_extrausers_chkpwd
+passwd
+ping
+ping6
+pkexec
+polkit-agent-helper-1
+postdrop
+postqueue
+snap-confine
+ssh-agent
+ssh-keysign
+su
+sudo
+umount
+unix_chkpwd
+utempter
+wall
+write
+write.ul
+";
 
 /// Programs with the capabilities that they are known to need.
-const CAPABLE: &[(&str, &str)] = &[
-    ("ping", "CAP_NET_RAW"),
-    ("arping", "CAP_NET_RAW"),
-    ("clockdiff", "CAP_NET_RAW"),
-    ("mtr-packet", "CAP_NET_RAW"),
-    ("newuidmap", "CAP_SETUID"),
-    ("newgidmap", "CAP_SETGID"),
-    ("gst-ptp-helper", "CAP_NET_BIND_SERVICE CAP_NET_ADMIN"),
-    ("rlogin", "CAP_NET_BIND_SERVICE"),
-    ("suexec", "CAP_SETGID CAP_SETUID"),
-];
+const CAPABLE: &str = "\
+ping CAP_NET_RAW
+arping CAP_NET_RAW
+clockdiff CAP_NET_RAW
+mtr-packet CAP_NET_RAW
+newuidmap CAP_SETUID
+newgidmap CAP_SETGID
+gst-ptp-helper CAP_NET_BIND_SERVICE CAP_NET_ADMIN
+rlogin CAP_NET_BIND_SERVICE
+suexec CAP_SETGID CAP_SETUID
+";
 
 fn name(found: &Found) -> &str {
     found.path.rsplit('/').next().unwrap_or(&found.path)
@@ -90,8 +90,8 @@ fn set_id() -> Control<HostFacts> {
         .why("Each set-id program is a way to root for a process that escaped to an ordinary user; one that nobody knows may be a back door.")
         .remedy("remove the bit of what is not needed: chmod a-s PROGRAM")
         .weight(Severity::Medium, Gain::HostRoot)
-        .references(&[(Body::CisLinux, "7.1.13"), (Body::Lynis, "FILE-6372"), (Body::Stig, "SV-238258")]);
-    let wrong: fn(&Found) -> bool = |found| !SET_ID.contains(&name(found));
+        .references(&[(Body::CisLinux, "7.1.13"), (Body::Stig, "SV-238258")]);
+    let wrong: fn(&Found) -> bool = |found| SET_ID.lines().all(|known| known != name(found));
     Control::new(about, move |facts: &HostFacts| {
         unusual(facts, |facts| Ok(&facts.survey.get()?.set_id), wrong, "no other is")
     })
@@ -116,10 +116,10 @@ fn capable() -> Control<HostFacts> {
         .why("A capability on a file is given to whoever runs it: CAP_SETUID on an interpreter is root for everybody.")
         .remedy("setcap -r PROGRAM")
         .weight(Severity::High, Gain::HostRoot)
-        .references(&[(Body::Lynis, "FILE-6374")]);
+        .reference(Body::Nist800190, "4.5.3");
     let wrong: fn(&Found) -> bool = |found| {
-        let needs =
-            CAPABLE.iter().find(|(program, _)| *program == name(found)).map_or("", |(_, needs)| needs);
+        let mut programs = CAPABLE.lines().filter_map(|line| line.split_once(' '));
+        let needs = programs.find(|(program, _)| *program == name(found)).map_or("", |(_, needs)| needs);
         !found.what.split(' ').all(|has| needs.split(' ').any(|need| need == has))
     };
     Control::new(about, move |facts: &HostFacts| {

@@ -18,6 +18,8 @@ pub(super) fn controls() -> Vec<Control<HostFacts>> {
             }
             let mut failed = Vec::new();
             let mut unknown = None;
+            let mut nothing_to_judge = None;
+            let mut judged = 0;
             for one in containers {
                 let verdict = control.judge(one);
                 match verdict.outcome {
@@ -25,14 +27,58 @@ pub(super) fn controls() -> Vec<Control<HostFacts>> {
                         failed.push(Evidence::new(format!("{}: {}", one.name, verdict.summary())))
                     }
                     Outcome::Unknown => unknown = Some(format!("{}: {}", one.name, verdict.summary())),
-                    Outcome::Pass | Outcome::NotApplicable => {}
+                    Outcome::Pass => judged += 1,
+                    Outcome::NotApplicable => nothing_to_judge = Some(verdict.summary()),
                 }
             }
-            Ok(match unknown {
-                Some(reason) if failed.is_empty() => Verdict::unknown(reason),
-                _ => Verdict::none_of(failed, format!("all {}", containers.len())),
+            Ok(match (unknown, nothing_to_judge) {
+                (Some(reason), _) if failed.is_empty() => Verdict::unknown(reason),
+                (_, Some(reason)) if failed.is_empty() && judged == 0 => Verdict::not_applicable(reason),
+                _ => Verdict::none_of(failed, format!("all {judged}")),
             })
         })
     });
     all.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::ContainerFacts;
+    use crate::fact::Fact;
+    use crate::host::checks::planted::nothing;
+
+    #[test]
+    fn every_check_can_fail_and_can_pass() {
+        for control in controls() {
+            let judge = |container: ContainerFacts| {
+                let mut facts = nothing();
+                facts.containers = Fact::Known(vec![container::tests::confined(), container]);
+                control.judge(&facts).outcome
+            };
+            let id = format!("container.{}", control.about.id.trim_start_matches("containers."));
+            assert_eq!(judge(container::tests::weak(&id)), Outcome::Fail, "{id}");
+            assert_eq!(judge(container::tests::confined()), Outcome::Pass, "{id}");
+        }
+    }
+
+    #[test]
+    fn where_no_container_could_be_judged_none_passes() {
+        let outcome = |id: &str, containers: Vec<ContainerFacts>| {
+            let mut facts = nothing();
+            facts.containers = Fact::Known(containers);
+            controls().into_iter().find(|control| control.about.id == id).unwrap().judge(&facts).outcome
+        };
+        let label = |label: Option<&str>| ContainerFacts {
+            label: Fact::Known(label.map(str::to_owned)),
+            ..container::tests::confined()
+        };
+        assert_eq!(outcome("containers.label", vec![]), Outcome::NotApplicable);
+        assert_eq!(outcome("containers.label", vec![label(None)]), Outcome::NotApplicable);
+        assert_eq!(
+            outcome("containers.label", vec![label(None), label(Some("docker-default"))]),
+            Outcome::Pass
+        );
+        assert_eq!(outcome("containers.label", vec![label(None), label(Some("unconfined"))]), Outcome::Fail);
+    }
 }

@@ -5,32 +5,44 @@ use std::borrow::Cow;
 use crate::condition::{Comparison, Condition, Holding, Subject, Test};
 use crate::control::{About, Body, Control, Fix, Gain, Judgement, Severity, Verdict};
 use crate::host::HostFacts;
+use crate::line::referring;
 
-/// Lines that share their reason.
+/// Lines that share their reason. Made when it is asked for, and with its lines in one text: see [`crate::line`] why.
 pub(super) struct Theme {
     /// The group they are listed in.
-    pub(super) area: &'static str,
+    area: &'static str,
     /// Why it matters to containers.
-    pub(super) why: &'static str,
-    /// How bad it is where a line fails.
-    pub(super) severity: Severity,
-    /// What is gained.
-    pub(super) gain: Gain,
-    /// Who asks for it, beside kernel-hardening-checker.
-    pub(super) bodies: &'static [(Body, &'static str)],
+    why: &'static str,
+    /// How bad it is where a line fails, and what is gained.
+    weight: (Severity, Gain),
+    /// Who asks for it, beside kernel-hardening-checker: a line for each.
+    bodies: &'static str,
     /// The machines it speaks of; none for all.
-    pub(super) machines: &'static [&'static str],
-    /// `name: condition`, or the condition alone, whose first term then gives the name. A line that starts with `+` asks for
-    /// more than other tools do, and one with `-` for something else.
-    pub(super) lines: &'static [&'static str],
+    machines: &'static str,
+    /// Each line is `name: condition`, or the condition alone, whose first term then gives the name. A line that starts with `+`
+    /// asks for more than other tools do, and one with `-` for something else.
+    lines: &'static str,
+}
+
+/// A theme; not inlined, as the compiler would make a constant of it.
+#[inline(never)]
+pub(super) fn theme(
+    area: &'static str,
+    why: &'static str,
+    weight: (Severity, Gain),
+    bodies: &'static str,
+    machines: &'static str,
+    lines: &'static str,
+) -> Theme {
+    Theme { area, why, weight, bodies, machines, lines }
 }
 
 /// Machines of Intel's and AMD's.
-pub(super) const X86: &[&str] = &["x86_64", "i686"];
+pub(super) const X86: &str = "x86_64 i686";
 /// Machines of ARM's with 64 bits.
-pub(super) const ARM64: &[&str] = &["aarch64"];
+pub(super) const ARM64: &str = "aarch64";
 /// No machine in particular.
-pub(super) const ANY: &[&str] = &[];
+pub(super) const ANY: &str = "";
 
 /// A line taken apart.
 pub(super) struct Line {
@@ -45,7 +57,13 @@ pub(super) struct Line {
 impl Theme {
     /// Its lines taken apart.
     pub(super) fn parsed(&self) -> impl Iterator<Item = Line> + '_ {
-        self.lines.iter().map(|line| {
+        self.parsed_where(|_| true)
+    }
+
+    /// Those of its lines whose text is wanted, taken apart.
+    pub(super) fn parsed_where(&self, is_wanted: impl Fn(&str) -> bool) -> impl Iterator<Item = Line> {
+        let lines = self.lines.lines().map(str::trim).filter(move |line| !line.is_empty() && is_wanted(line));
+        lines.map(|line| {
             let (is_theirs, line) = match line.strip_prefix('+') {
                 Some(rest) => (false, rest),
                 None => (true, line.strip_prefix('-').unwrap_or(line)),
@@ -71,18 +89,17 @@ impl Theme {
     }
 
     /// The checks of its lines.
-    pub(super) fn controls(&'static self) -> impl Iterator<Item = Control<HostFacts>> {
-        self.parsed().map(move |line| self.control(line))
+    pub(super) fn controls(&self) -> impl Iterator<Item = Control<HostFacts>> {
+        self.parsed().map(|line| self.control(line))
     }
 
-    fn control(&'static self, line: Line) -> Control<HostFacts> {
-        let mut about = About::new(self.area, line.id.clone()).why(self.why).weight(self.severity, self.gain);
+    pub(super) fn control(&self, line: Line) -> Control<HostFacts> {
+        let (severity, gain) = self.weight;
+        let mut about = About::new(self.area, line.id.clone()).why(self.why).weight(severity, gain);
         if line.is_theirs {
             about = about.reference(Body::KernelHardeningChecker, their_name(&line.id));
         }
-        for (body, id) in self.bodies {
-            about = about.reference(*body, *id);
-        }
+        about = self.bodies.lines().fold(about, referring);
         let condition = match line.condition {
             Ok(condition) => condition,
             Err(error) => {
@@ -94,22 +111,23 @@ impl Theme {
             about = about.title(title(test)).remedy(remedy(test));
             about.fix = fix(test);
         }
-        Control::new(about, move |facts: &HostFacts| self.judge(&condition, facts))
+        let machines = self.machines;
+        Control::new(about, move |facts: &HostFacts| judge(&condition, machines, facts))
     }
+}
 
-    fn judge(&self, condition: &Condition, facts: &HostFacts) -> Judgement {
-        if !self.machines.is_empty() {
-            let machine = facts.kernel.machine.get()?;
-            if !self.machines.contains(&machine.as_str()) {
-                return Ok(Verdict::not_applicable(format!("the machine is {machine}")));
-            }
+fn judge(condition: &Condition, machines: &str, facts: &HostFacts) -> Judgement {
+    if !machines.is_empty() {
+        let machine = facts.kernel.machine.get()?;
+        if machines.split(' ').all(|name| name != machine) {
+            return Ok(Verdict::not_applicable(format!("the machine is {machine}")));
         }
-        Ok(match condition.judge(&facts.kernel) {
-            Holding::Holds(seen) => Verdict::pass(seen),
-            Holding::Fails(seen) => Verdict::fail(seen),
-            Holding::Unknown(reason) => Verdict::unknown(reason),
-        })
     }
+    Ok(match condition.judge(&facts.kernel) {
+        Holding::Holds(seen) => Verdict::pass(seen),
+        Holding::Fails(seen) => Verdict::fail(seen),
+        Holding::Unknown(reason) => Verdict::unknown(reason),
+    })
 }
 
 fn with_prefix(subject: &Subject, name: &str) -> String {

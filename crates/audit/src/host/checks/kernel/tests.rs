@@ -73,7 +73,7 @@ fn can(condition: &Condition, wanted: fn(&Holding) -> bool) -> bool {
 #[test]
 fn every_line_can_hold_and_can_fail() {
     let mut ids = BTreeSet::new();
-    for line in themes().flat_map(super::Theme::parsed) {
+    for line in themes().iter().flat_map(super::Theme::parsed) {
         let condition = line.condition.unwrap_or_else(|error| panic!("{}: {error}", line.id));
         assert!(can(&condition, |holding| matches!(holding, Holding::Holds(_))), "{} cannot hold", line.id);
         assert!(can(&condition, |holding| matches!(holding, Holding::Fails(_))), "{} cannot fail", line.id);

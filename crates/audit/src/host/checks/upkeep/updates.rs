@@ -38,11 +38,11 @@ fn pending() -> Control<HostFacts> {
     let about = about("updates.security")
         .title("No security fix waits to be installed")
         .why("What was mended is described in the advisory, for whoever gets a foot into a container.")
-        .remedy("run `apt-get update && apt-get upgrade`, and let unattended-upgrades do it from then on")
+        .remedy("run `apt-get update && apt-get upgrade` (`dnf upgrade --security`), and let unattended-upgrades or dnf-automatic do it from then on")
         .weight(Severity::High, Gain::Foothold)
         .reference(Body::Lynis, "PKGS-7392")
         .reference(Body::CisLinux, "1.2.2.1");
-    Control::new(about, |facts: &HostFacts| outdated(facts, |_| true, "none is known to apt"))
+    Control::new(about, |facts: &HostFacts| outdated(facts, |_| true, "none is known to the package manager"))
 }
 
 fn pending_for_walls() -> Control<HostFacts> {
@@ -53,14 +53,16 @@ fn pending_for_walls() -> Control<HostFacts> {
         .weight(Severity::Critical, Gain::HostRoot)
         .reference(Body::CisDocker, "1.2.2");
     let wall: fn(&str) -> bool = |name| WALLS.iter().any(|wall| name.starts_with(wall));
-    Control::new(about, move |facts: &HostFacts| outdated(facts, wall, "none is known to apt"))
+    Control::new(about, move |facts: &HostFacts| {
+        outdated(facts, wall, "none is known to the package manager")
+    })
 }
 
 fn fresh_lists() -> Control<HostFacts> {
     let about = about("updates.fresh")
         .title("The list of security fixes is at most a week old")
         .why("Fixes that nobody has heard of are not installed.")
-        .remedy("run `apt-get update` daily (apt-daily.timer)")
+        .remedy("run `apt-get update` daily (apt-daily.timer), or `dnf makecache` (dnf-makecache.timer)")
         .weight(Severity::Low, Gain::Foothold)
         .reference(Body::Lynis, "PKGS-7390");
     Control::new(about, |facts: &HostFacts| {

@@ -16,7 +16,8 @@ pub(super) fn release() -> Control<HostFacts> {
         .remedy("install a kernel that your distribution still maintains, 5.19 or newer")
         .weight(Severity::High, Gain::KernelReach)
         .reference(Body::Nist800190, "4.5.1")
-        .reference(Body::Lynis, "KRNL-5788");
+        .reference(Body::Lynis, "KRNL-5788")
+        .reference(Body::Lynis, "KRNL-5695");
     Control::new(about, |facts: &HostFacts| {
         let release = facts.kernel.release.get()?;
         let version = version_of(release).ok_or_else(|| Unknown(format!("no version in {release:?}")))?;
@@ -48,7 +49,7 @@ pub(super) fn hidepid() -> Control<HostFacts> {
         .why("Command lines hold passwords and tokens, and a process that escapes to an unprivileged user can read those of all containers.")
         .remedy("mount /proc with `hidepid=2` (give systemd-logind and polkit a `gid=` that may see)")
         .weight(Severity::Low, Gain::OtherTenants)
-        .reference(Body::Lynis, "FILE-6410");
+        .reference(Body::Lynis, "FILE-6344");
     Control::new(about, |facts: &HostFacts| {
         let mounts = facts.mounts.get()?;
         let Some(proc) = mounts.at("/proc") else {

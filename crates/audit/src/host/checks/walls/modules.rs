@@ -10,81 +10,63 @@ const FILE_SYSTEM: &str = "A rare file system's driver is loaded for whoever mou
 const BUS: &str =
     "Storage or memory that is plugged in should not become part of a container host by itself.";
 
-/// Modules that a container host has no use for: name, whose reference, why.
-const BARRED: &[(&str, &str, &str)] = &[
-    ("dccp", "3.2.1", PROTOCOL),
-    ("sctp", "3.2.4", PROTOCOL),
-    ("rds", "3.2.3", PROTOCOL),
-    ("tipc", "3.2.2", PROTOCOL),
-    ("n_hdlc", "", PROTOCOL),
-    ("ax25", "", PROTOCOL),
-    ("netrom", "", PROTOCOL),
-    ("x25", "", PROTOCOL),
-    ("rose", "", PROTOCOL),
-    ("decnet", "", PROTOCOL),
-    ("econet", "", PROTOCOL),
-    ("af_802154", "", PROTOCOL),
-    ("ipx", "", PROTOCOL),
-    ("appletalk", "", PROTOCOL),
-    ("psnap", "", PROTOCOL),
-    ("p8022", "", PROTOCOL),
-    ("p8023", "", PROTOCOL),
-    ("can", "", PROTOCOL),
-    ("atm", "", PROTOCOL),
-    ("phonet", "", PROTOCOL),
-    ("vivid", "", PROTOCOL),
-    ("cramfs", "1.1.1.1", FILE_SYSTEM),
-    ("freevxfs", "1.1.1.2", FILE_SYSTEM),
-    ("hfs", "1.1.1.3", FILE_SYSTEM),
-    ("hfsplus", "1.1.1.4", FILE_SYSTEM),
-    ("jffs2", "1.1.1.5", FILE_SYSTEM),
-    ("udf", "1.1.1.8", FILE_SYSTEM),
-    ("gfs2", "", FILE_SYSTEM),
-    ("ksmbd", "", FILE_SYSTEM),
-    ("usb_storage", "1.1.1.9", BUS),
-    ("firewire_core", "", BUS),
-    ("thunderbolt", "", BUS),
+/// Modules that a container host has no use for, with the section that asks for it, by their reason.
+const BARRED: [(&str, &str); 3] = [
+    (
+        PROTOCOL,
+        "dccp:3.2.1 sctp:3.2.4 rds:3.2.3 tipc:3.2.2 n_hdlc ax25 netrom x25 rose decnet econet af_802154 ipx appletalk psnap p8022 p8023 can atm phonet vivid",
+    ),
+    (
+        FILE_SYSTEM,
+        "cramfs:1.1.1.1 freevxfs:1.1.1.2 hfs:1.1.1.3 hfsplus:1.1.1.4 jffs2:1.1.1.5 udf:1.1.1.8 gfs2 ksmbd",
+    ),
+    (BUS, "usb_storage:1.1.1.9 firewire_core thunderbolt"),
 ];
 
 /// One check for each.
 pub(super) fn barred() -> impl Iterator<Item = Control<HostFacts>> {
-    BARRED.iter().map(|(name, cis, why)| {
-        let mut about = About::new(AREA, format!("module.{name}"))
-            .title(format!("Module {name} is not loaded and cannot be"))
-            .why(*why)
-            .remedy(format!("write `install {name} /bin/false` to a file in /etc/modprobe.d"))
-            .weight(Severity::Low, Gain::KernelReach);
-        if !cis.is_empty() {
-            about = about.reference(Body::CisLinux, *cis);
+    BARRED.into_iter().flat_map(|(why, modules)| {
+        modules.split(' ').map(move |module| {
+            let (name, cis) = module.split_once(':').unwrap_or((module, ""));
+            one_barred(name, cis, why)
+        })
+    })
+}
+
+fn one_barred(name: &'static str, cis: &'static str, why: &'static str) -> Control<HostFacts> {
+    let mut about = About::new(AREA, format!("module.{name}"))
+        .title(format!("Module {name} is not loaded and cannot be"))
+        .why(why)
+        .remedy(format!("write `install {name} /bin/false` to a file in /etc/modprobe.d"))
+        .weight(Severity::Low, Gain::KernelReach);
+    if !cis.is_empty() {
+        about = about.reference(Body::CisLinux, cis);
+    }
+    if matches!(name, "dccp" | "sctp" | "rds" | "tipc") {
+        about = about.reference(Body::Lynis, "NETW-3200");
+    } else if matches!(name, "usb_storage") {
+        about = about.reference(Body::Lynis, "USB-1000");
+    } else if matches!(name, "firewire_core") {
+        about = about.reference(Body::Lynis, "STRG-1846");
+    } else if why == FILE_SYSTEM {
+        about = about.reference(Body::Lynis, "FILE-6430");
+    }
+    about.fix = Some(Fix::BarModule { name: name.to_owned() });
+    Control::new(about, move |facts: &HostFacts| {
+        if facts.modules.known().is_some_and(|loaded| loaded.iter().any(|module| module == name)) {
+            return Ok(Verdict::fail("it is loaded"));
         }
-        if matches!(*name, "dccp" | "sctp" | "rds" | "tipc") {
-            about = about.reference(Body::Lynis, "NETW-3200");
-        } else if matches!(*name, "usb_storage") {
-            about = about.reference(Body::Lynis, "USB-1000");
-        } else if matches!(*name, "firewire_core") {
-            about = about.reference(Body::Lynis, "STRG-1846");
-        } else if *why == FILE_SYSTEM {
-            about = about.reference(Body::Lynis, "FILE-6430");
+        match facts.barred_modules.get()?.get(name) {
+            Some(true) => return Ok(Verdict::pass("modprobe.d bars it")),
+            Some(false) => {
+                return Ok(Verdict::fail("it is only blacklisted: asked for by its name it is still loaded"));
+            }
+            None => {}
         }
-        about.fix = Some(Fix::BarModule { name: (*name).to_owned() });
-        Control::new(about, move |facts: &HostFacts| {
-            if facts.modules.known().is_some_and(|loaded| loaded.iter().any(|module| module == name)) {
-                return Ok(Verdict::fail("it is loaded"));
-            }
-            match facts.barred_modules.get()?.get(*name) {
-                Some(true) => return Ok(Verdict::pass("modprobe.d bars it")),
-                Some(false) => {
-                    return Ok(Verdict::fail(
-                        "it is only blacklisted: asked for by its name it is still loaded",
-                    ));
-                }
-                None => {}
-            }
-            Ok(if facts.loadable_modules.get()?.contains(*name) {
-                Verdict::fail("the kernel loads it when somebody asks for it")
-            } else {
-                Verdict::pass("this kernel has no such module")
-            })
+        Ok(if facts.loadable_modules.get()?.contains(name) {
+            Verdict::fail("the kernel loads it when somebody asks for it")
+        } else {
+            Verdict::pass("this kernel has no such module")
         })
     })
 }

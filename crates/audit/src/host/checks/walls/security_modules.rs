@@ -38,6 +38,7 @@ pub(super) fn selinux() -> Control<HostFacts> {
         .weight(Severity::Critical, Gain::HostRoot)
         .reference(Body::CisDocker, "5.3")
         .reference(Body::Lynis, "MACF-6232")
+        .reference(Body::Lynis, "MACF-6234")
         .reference(Body::Stig, "selinux_state");
     Control::new(about, |facts: &HostFacts| {
         let Some(selinux) = facts.security.selinux.get()? else {
@@ -69,7 +70,8 @@ pub(super) fn apparmor() -> Control<HostFacts> {
         .weight(Severity::High, Gain::HostRoot)
         .reference(Body::CisDocker, "5.2")
         .reference(Body::CisLinux, "1.3.1.4")
-        .reference(Body::Lynis, "MACF-6204");
+        .reference(Body::Lynis, "MACF-6204")
+        .reference(Body::Lynis, "MACF-6208");
     Control::new(about, |facts: &HostFacts| {
         let Some(apparmor) = facts.security.apparmor.get()? else {
             return Ok(Verdict::not_applicable("AppArmor is not active"));
