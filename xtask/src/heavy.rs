@@ -11,10 +11,10 @@ pub(crate) fn crowd(count: Option<&str>) -> Result<ExitCode> {
     test("crowd", &["--release"], "COFFERDAM_CROWD", count.unwrap_or("500"))
 }
 
-/// Kills at `count` random moments (200 unless told) of containers' lives, as root and as an ordinary user, and of what the image
-/// store goes through.
+/// Kills at `count` random moments (200 unless told) of containers' lives, as root and as an ordinary user, of what the image
+/// store goes through, and of builds.
 pub(crate) fn kills(count: Option<&str>) -> Result<ExitCode> {
-    for name in ["kills", "image_faults"] {
+    for name in ["kills", "image_faults", "build_kills"] {
         let code = test(name, &[], "COFFERDAM_KILLS", count.unwrap_or("200"))?;
         if code != ExitCode::SUCCESS {
             return Ok(code);

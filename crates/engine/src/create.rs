@@ -13,7 +13,7 @@ use cofferdam_kernel::namespace::Namespace;
 use cofferdam_names::{ContainerId, ContainerName, Timestamp, ZoneName};
 use cofferdam_policy::{
     Admitted, BindSource, ContainerRequest, EtcFiles, HostDevice, HostFacts, IdAllocation, IdRange,
-    JoinedContainer, PlanContext, VolumeKind, VolumeRequest, Zone, default_zone,
+    ImageOrigin, JoinedContainer, PlanContext, VolumeKind, VolumeRequest, Zone, default_zone,
 };
 use cofferdam_shim::{ContainerDir, Event};
 
@@ -221,7 +221,10 @@ impl Engine {
             state_dir: dir.small().to_owned(),
             engine_dirs: vec![self.paths.state().to_owned(), self.paths.run().to_owned()],
             init_program: if request.init { own_program::path() } else { None },
-            origin: self.origin(&request.image, &parts.image.id, &parts.zone)?,
+            origin: match &parts.writes {
+                Some(_) => ImageOrigin { unfinished: true, ..ImageOrigin::default() },
+                None => self.origin(&request.image, &parts.image.id, &parts.zone)?,
+            },
             bind_sources: parts.judged.clone().unwrap_or_else(|| bind_sources(request)),
             volumes: self.volume_sources(request, &parts.zone)?,
             host_devices: host_devices(request, &parts.zone),

@@ -53,7 +53,9 @@ mod volume;
 mod zones;
 
 pub use attach_stream::AttachStream;
-pub use build::{BuildFile, BuildOutput, BuildRequest, BuildSource, Built};
+pub use build::{
+    BuildFile, BuildOutput, BuildReach, BuildRequest, BuildSource, Built, CacheExport, CachePlace,
+};
 pub use cofferdam_resolver::plan::PROGRAM as RESOLVER_PROGRAM;
 pub use cofferdam_resolver::worker::main as resolve;
 pub use cofferdam_shim::KEEPER_SUBCOMMAND;

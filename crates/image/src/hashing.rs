@@ -1,5 +1,7 @@
 //! SHA-256 as digests.
 
+use std::io::{self, Read};
+
 use cofferdam_names::Digest;
 use sha2::{Digest as _, Sha256};
 
@@ -11,6 +13,23 @@ impl Hasher {
     /// Takes in more bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
+    }
+
+    /// Takes in all that a reader has. How many bytes that was.
+    ///
+    /// # Errors
+    /// It cannot be read to its end.
+    pub fn read(&mut self, content: &mut dyn Read) -> io::Result<u64> {
+        let (mut buffer, mut total) = (vec![0; 1 << 16], 0);
+        loop {
+            match content.read(&mut buffer)? {
+                0 => return Ok(total),
+                count => {
+                    self.update(buffer.get(..count).unwrap_or_default());
+                    total += count as u64;
+                }
+            }
+        }
     }
 
     /// The digest of all bytes.

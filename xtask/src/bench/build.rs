@@ -34,6 +34,8 @@ struct Options {
     runs: usize,
     output: Option<PathBuf>,
     folder: PathBuf,
+    /// What is measured; without, it is built.
+    program: Option<PathBuf>,
 }
 
 /// Measures, prints, writes JSON. Missed goals are shown, not an error: a figure depends on the machine.
@@ -41,7 +43,14 @@ pub(super) fn run(arguments: &[String]) -> Result<ExitCode> {
     let options = parse(arguments)?;
     let workspace = Workspace::load()?;
     debian::install_what_is_missing(&PACKAGES)?;
-    quietly(&mut command(&cargo(), ["build", "--release", "--package", "cofferdam", "--bin", "cofferdam"]))?;
+    let program = match &options.program {
+        Some(program) => program.clone(),
+        None => {
+            let arguments = ["build", "--release", "--package", "cofferdam", "--bin", "cofferdam"];
+            quietly(&mut command(&cargo(), arguments))?;
+            workspace.release_program()
+        }
+    };
     let ground = Ground::lay(options.folder)?;
     let (five, fifty) = (ground.folder.join("five"), ground.folder.join("fifty"));
     project(&five, 5)?;
@@ -49,7 +58,7 @@ pub(super) fn run(arguments: &[String]) -> Result<ExitCode> {
     let mut results = Vec::new();
     for name in ["docker", "podman", "cofferdam"] {
         println!("-- {name}");
-        if let Err(error) = measure(name, &workspace, &ground, options.runs, &mut results) {
+        if let Err(error) = measure(name, &program, &ground, options.runs, &mut results) {
             println!("-- {name} was not measured: {error:#}");
         }
     }
@@ -67,7 +76,7 @@ pub(super) fn run(arguments: &[String]) -> Result<ExitCode> {
 
 fn parse(arguments: &[String]) -> Result<Options> {
     let mut options =
-        Options { runs: 10, output: None, folder: PathBuf::from("/var/tmp/cofferdam-bench-build") };
+        Options { runs: 10, output: None, folder: "/var/tmp/cofferdam-bench-build".into(), program: None };
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         let value = rest.next().with_context(|| format!("{argument} needs a value"))?;
@@ -75,7 +84,8 @@ fn parse(arguments: &[String]) -> Result<Options> {
             "--runs" => options.runs = value.parse().with_context(|| format!("--runs {value}"))?,
             "--output" => options.output = Some(value.into()),
             "--folder" => options.folder = value.into(),
-            _ => bail!("usage: bench build [--runs N] [--output FILE] [--folder DIR]"),
+            "--program" => options.program = Some(value.into()),
+            _ => bail!("usage: bench build [--runs N] [--output FILE] [--folder DIR] [--program FILE]"),
         }
     }
     Ok(options)
@@ -98,19 +108,12 @@ fn project(folder: &Path, steps: usize) -> Result<()> {
     std::fs::write(folder.join("Dockerfile"), text).context("write a Dockerfile")
 }
 
-fn measure(
-    name: &str,
-    workspace: &Workspace,
-    ground: &Ground,
-    runs: usize,
-    results: &mut Vec<Timed>,
-) -> Result<()> {
-    let program = workspace.release_program();
+fn measure(name: &str, program: &Path, ground: &Ground, runs: usize, results: &mut Vec<Timed>) -> Result<()> {
     let mut engine = match name {
         "docker" => Engine::docker(ground)?,
         "podman" => Engine::podman(ground)?,
         _ => {
-            let mut engine = Engine::cofferdam(&program, ground)?;
+            let mut engine = Engine::cofferdam(program, ground)?;
             let tar = ground.path("busybox.tar");
             engine.world.script(&format!("{} image import {tar} busybox", program.display()))?;
             engine

@@ -6,10 +6,12 @@ use super::expand::ExpandError;
 
 /// Something on a line that cannot be, or that is not built.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("line {line}: {problem}")]
+#[error("line {line}{}: {problem}", column.map_or_else(String::new, |column| format!(", column {column}")))]
 pub struct DockerfileError {
-    /// From 1; where the instruction begins.
+    /// From 1; where the instruction begins, or what is wrong with it where that is known.
     pub line: usize,
+    /// From 1, counted in characters; absent until it is looked for ([`DockerfileError::located`]).
+    pub column: Option<usize>,
     /// What.
     pub problem: Problem,
 }
@@ -62,6 +64,6 @@ impl Problem {
     /// On a line.
     #[must_use]
     pub fn at(self, line: usize) -> DockerfileError {
-        DockerfileError { line, problem: self }
+        DockerfileError { line, column: None, problem: self }
     }
 }

@@ -11,6 +11,7 @@ mod healthcheck;
 mod instruction;
 mod lines;
 mod mount;
+mod position;
 mod stage;
 mod words;
 

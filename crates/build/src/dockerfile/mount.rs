@@ -221,7 +221,7 @@ pub enum NetworkChoice {
     Default,
     /// None.
     None,
-    /// The host's: refused when the step is made.
+    /// The host's: refused where the build has not got it.
     Host,
 }
 

@@ -38,7 +38,28 @@ pub(super) struct Outcome {
     pub(super) layer: Option<StageLayer>,
 }
 
+/// The result of a step by its key, as it goes to other machines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CacheEntry {
+    /// What it depends on.
+    pub key: Digest,
+    /// What came of it; absent if no file changed.
+    pub layer: Option<StageLayer>,
+}
+
 impl BuildCache {
+    /// Whether there is a result.
+    #[must_use]
+    pub fn has(&self, key: &Digest) -> bool {
+        self.entry(key).exists()
+    }
+
+    /// Takes a result from elsewhere. Its blob is in the store already.
+    pub fn take(&self, entry: CacheEntry, store: &Store) {
+        self.put(&entry.key, &Outcome { layer: entry.layer }, store);
+    }
+
     /// The cache in this folder, made where it is missing.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! `COPY`, `ADD` and `WORKDIR`: files are written into the stage's own tree, as a process in it would find it.
 
 use std::fs::File;
+use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -14,13 +15,15 @@ use cofferdam_names::Digest;
 use rustix::fs::{FileType, OFlags};
 
 use super::cache::Outcome;
+use super::fetch::Fetched;
 use super::prepare::StepFolder;
 use super::sink::{Change, ContentDigest, Placed};
 use super::{
-    BuildCache, BuildError, Execution, Layers, StageLayer, accounts, archive, destination, inside, select,
+    BuildCache, BuildError, CacheEntry, Execution, Layers, StageLayer, Workshop, accounts, archive,
+    destination, fetch, inside, select,
 };
 use crate::IgnoreRules;
-use crate::plan::{CopyStep, FileSource, Step, TreeRef, WorkdirStep};
+use crate::plan::{CopyStep, FileSource, Step, TreeRef, WorkdirStep, file_name};
 
 /// Which files, out of which tree, and what becomes of them.
 pub(super) struct Job<'a> {
@@ -30,6 +33,9 @@ pub(super) struct Job<'a> {
     exclude: IgnoreRules,
     /// What each source means.
     selected: Vec<Vec<PathBuf>>,
+    /// What was fetched of each source.
+    fetched: Vec<Option<Fetched>>,
+    shop: &'a Workshop<'a>,
     epoch: i64,
 }
 
@@ -127,6 +133,9 @@ impl<'a> Execution<'a, '_> {
         }
         let stage = self.stage_mut(at)?;
         stage.cached += usize::from(cached);
+        stage
+            .entries
+            .extend(keys.iter().map(|key| CacheEntry { key: key.clone(), layer: outcome.layer.clone() }));
         stage.take(step, outcome.layer);
         let label = Self::label(self.stage(at)?, step, number);
         self.progress.end(label, cached, began.elapsed());
@@ -171,7 +180,7 @@ impl<'a> Execution<'a, '_> {
         Ok(Some(open.map_err(BuildError::io("open", "the layers"))?))
     }
 
-    fn job<'c>(&self, at: usize, copy: &'c CopyStep) -> Result<Job<'c>, BuildError> {
+    fn job(&self, at: usize, copy: &'a CopyStep) -> Result<Job<'a>, BuildError> {
         let tree = self.open_tree(&copy.from)?;
         let (tree_name, ignore) = match &copy.from {
             TreeRef::Context => ("the build context", self.shop.context.ignore().clone()),
@@ -182,7 +191,7 @@ impl<'a> Execution<'a, '_> {
         for pattern in &copy.exclude {
             exclude.add(pattern).map_err(|error| BuildError::Refused(error.to_string()))?;
         }
-        let mut selected = Vec::new();
+        let (mut selected, mut fetched) = (Vec::new(), Vec::new());
         for source in &copy.sources {
             selected.push(match (source, &tree) {
                 (FileSource::Path(path), Some(tree)) => select::select(tree, path, &ignore, tree_name)?,
@@ -190,14 +199,16 @@ impl<'a> Execution<'a, '_> {
                     let hint = ": there is none, the Dockerfile came alone".to_owned();
                     return Err(BuildError::NotFound { path: path.clone(), tree: tree_name, hint });
                 }
-                (FileSource::Address { url, .. }, _) => {
-                    let why = "files are not fetched from the network; fetch and check it beside the Dockerfile, and COPY it";
-                    return Err(BuildError::Refused(format!("ADD {url} is not built: {why}")));
-                }
-                (FileSource::Text { .. }, _) => Vec::new(),
+                (FileSource::Text { .. } | FileSource::Address { .. }, _) => Vec::new(),
+            });
+            fetched.push(match source {
+                // Of what has a digest is known what it is.
+                FileSource::Address { url, checksum: None } => Some(fetch::fetch(self.shop, url, None)?),
+                _ => None,
             });
         }
-        Ok(Job { copy, tree, ignore, exclude, selected, epoch: self.stage(at)?.epoch })
+        let epoch = self.stage(at)?.epoch;
+        Ok(Job { copy, tree, ignore, exclude, selected, fetched, shop: self.shop, epoch })
     }
 
     /// Writes into the stage's tree; the layer of what was written, if anything was.
@@ -257,11 +268,11 @@ impl Job<'_> {
     fn digest(&self) -> Result<Digest, BuildError> {
         let mut digest = ContentDigest::default();
         let change = self.change(None, None);
-        for (source, paths) in self.copy.sources.iter().zip(&self.selected) {
+        for (paths, fetched) in self.selected.iter().zip(&self.fetched) {
             digest.field(b"source");
-            if let FileSource::Text { .. } = source {
-                // Its text is part of the step.
-                continue;
+            // Texts and checksums are part of the step.
+            if let Some(fetched) = fetched {
+                digest.field(fetched.digest.as_str().as_bytes());
             }
             for path in paths {
                 digest.field(path.as_os_str().as_encoded_bytes());
@@ -289,9 +300,19 @@ impl Job<'_> {
         let owner = self.copy.chown.as_deref().map(|text| accounts::owner(root, text)).transpose()?;
         let mode = self.copy.chmod.as_deref().map(octal).transpose()?;
         let change = self.change(owner, mode);
-        for (source, paths) in self.copy.sources.iter().zip(&self.selected) {
+        for ((source, paths), fetched) in self.copy.sources.iter().zip(&self.selected).zip(&self.fetched) {
             match source {
-                FileSource::Text { name, content } => self.write_text(root, name, content, &change)?,
+                FileSource::Text { name, content } => {
+                    let (size, mode) = (content.len() as u64, 0o644);
+                    self.write_new(root, name, (size, mode, &mut content.as_bytes()), &change)?;
+                }
+                FileSource::Address { url, checksum } => {
+                    let fetched = match fetched {
+                        Some(fetched) => fetched.clone(),
+                        None => fetch::fetch(self.shop, url, checksum.as_ref())?,
+                    };
+                    self.write_fetched(root, url, &fetched, &change)?;
+                }
                 _ => {
                     for path in paths {
                         self.write_path(root, path, paths.len() > 1, &change)?;
@@ -307,11 +328,34 @@ impl Job<'_> {
         Ok(TreeWriter::new(root, folder.to_owned(), Owners::Same, Replace::Anything))
     }
 
-    fn write_text(
+    /// Writes what was fetched, as a file that only its owner reads: as BuildKit does.
+    fn write_fetched(
+        &self,
+        root: &OwnedFd,
+        url: &str,
+        fetched: &Fetched,
+        change: &Change<'_>,
+    ) -> Result<(), BuildError> {
+        let failed = |error| BuildError::io("read", fetched.path.clone())(error);
+        let mut file = File::open(&fetched.path).map_err(failed)?;
+        if self.copy.unpack_fetched && archive::is_archive(&mut file).map_err(failed)? {
+            return self.unpack_file(root, &mut file, change.owner.unwrap_or((0, 0)));
+        }
+        let name = file_name(url);
+        if name.is_none() && self.copy.destination.ends_with('/') {
+            let why = "its address names no file, and the destination is a folder";
+            return Err(BuildError::Refused(format!("cannot name what {url} gives: {why}")));
+        }
+        let size = file.metadata().map_err(failed)?.len();
+        self.write_new(root, &name.unwrap_or_default(), (size, 0o600, &mut file), change)
+    }
+
+    /// Writes a file that is in no tree: its size, its mode and its content.
+    fn write_new(
         &self,
         root: &OwnedFd,
         name: &str,
-        content: &str,
+        (size, mode, content): (u64, u32, &mut dyn Read),
         change: &Change<'_>,
     ) -> Result<(), BuildError> {
         let owner = change.owner.unwrap_or((0, 0));
@@ -319,15 +363,13 @@ impl Job<'_> {
         let attributes = Attributes {
             uid: owner.0,
             gid: owner.1,
-            mode: change.mode.unwrap_or(0o644),
+            mode: change.mode.unwrap_or(mode),
             modified: self.epoch,
             xattrs: Vec::new(),
         };
         let mut writer = self.writer(root, &place.folder)?;
         let name = place.name.unwrap_or_else(|| PathBuf::from(name));
-        let written = writer
-            .file(&name, &attributes, content.len() as u64, &mut content.as_bytes())
-            .and_then(|()| writer.finish());
+        let written = writer.file(&name, &attributes, size, content).and_then(|()| writer.finish());
         written.map_err(BuildError::io("write", name))
     }
 
@@ -376,6 +418,11 @@ impl Job<'_> {
         if !archive::is_archive(&mut file).map_err(failed)? {
             return Ok(false);
         }
+        self.unpack_file(root, &mut file, owner)?;
+        Ok(true)
+    }
+
+    fn unpack_file(&self, root: &OwnedFd, file: &mut File, owner: (u32, u32)) -> Result<(), BuildError> {
         let place = destination::prepare(root, &self.copy.destination, true, owner)?;
         let mut writer = self.writer(root, &place.folder)?;
         // Owners are the archive's, unless somebody says otherwise.
@@ -395,8 +442,8 @@ impl Job<'_> {
             target: PathBuf::new(),
             keep_top: true,
         };
-        tars::unpack(&mut file, &mut placed).and_then(|_| writer.finish()).map_err(failed)?;
-        Ok(true)
+        let done = tars::unpack(file, &mut placed).and_then(|_| writer.finish());
+        done.map(drop).map_err(BuildError::io("unpack", &self.copy.destination))
     }
 }
 

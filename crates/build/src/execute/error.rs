@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use cofferdam_image::{DocumentError, LayerError, StoreError};
+use cofferdam_names::Digest;
 use thiserror::Error;
 
 use super::order::RunnerError;
@@ -31,6 +32,10 @@ pub enum BuildError {
     NotFound { path: String, tree: &'static str, hint: String },
     #[error("nothing matches {pattern} in {tree}")]
     NoMatch { pattern: String, tree: &'static str },
+    #[error("cannot fetch {url}")]
+    Fetch { url: String, source: RunnerError },
+    #[error("{url} is {found}, and should be {expected}")]
+    Checksum { url: String, expected: Digest, found: Digest },
     #[error("{0}")]
     Refused(String),
     #[error("there is no user or group {name:?} in the stage")]

@@ -9,6 +9,7 @@ mod cache;
 mod copy;
 mod destination;
 mod error;
+mod fetch;
 mod inside;
 mod order;
 mod prepare;
@@ -28,8 +29,9 @@ use cofferdam_names::Digest;
 use crate::context::Context;
 use crate::plan::{BuildPlan, PlannedStage, Step, StepKind, TreeRef};
 
-pub use cache::{BuildCache, CacheUse};
+pub use cache::{BuildCache, CacheEntry, CacheUse};
 pub use error::BuildError;
+pub use fetch::Fetcher;
 pub use order::{MountSource, ReadyMount, RunEnd, RunId, RunOrder, Runner, RunnerError};
 pub use root::Layers;
 
@@ -98,6 +100,40 @@ pub trait Progress {
     fn note(&mut self, text: &str);
 }
 
+/// Of which stages results are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WantedEntries {
+    /// None.
+    #[default]
+    None,
+    /// Of the target, and those that it begins with.
+    Target,
+    /// Of all.
+    All,
+}
+
+impl WantedEntries {
+    fn wants(self, plan: &BuildPlan, stage: &PlannedStage) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::Target => {
+                let mut at = plan.stages.get(plan.target);
+                while let Some(found) = at {
+                    if found.index == stage.index {
+                        return true;
+                    }
+                    at = match found.base {
+                        crate::plan::Base::Stage(base) => plan.stage(base),
+                        _ => None,
+                    };
+                }
+                false
+            }
+        }
+    }
+}
+
 /// How a build is done.
 #[derive(Debug, Clone)]
 pub struct BuildOptions {
@@ -105,6 +141,8 @@ pub struct BuildOptions {
     pub epoch: Option<i64>,
     /// Whether results may come from the cache.
     pub use_cache: bool,
+    /// Which results are told at the end.
+    pub entries: WantedEntries,
     /// How many `RUN`s at once.
     pub jobs: usize,
     /// How new layers are compressed.
@@ -127,6 +165,8 @@ pub struct Workshop<'a> {
     pub secrets: &'a BTreeMap<String, Vec<u8>>,
     /// The sockets of agents by name.
     pub agents: &'a BTreeMap<String, PathBuf>,
+    /// The way to addresses.
+    pub fetcher: &'a dyn Fetcher,
     /// How.
     pub options: &'a BuildOptions,
     /// Where images are.
@@ -144,6 +184,8 @@ pub struct BuiltStage {
     pub layers: Vec<StageLayer>,
     /// How many of its steps came from the cache.
     pub cached: usize,
+    /// The results of steps by their keys, as far as they are wanted (`--cache-to`).
+    pub entries: Vec<CacheEntry>,
 }
 
 /// Builds the target of a plan.
@@ -162,7 +204,14 @@ pub fn build(
         execution.runner.stop_all();
     }
     done?;
-    execution.stages.into_iter().nth(shop.plan.target).map(StageRun::into_result).ok_or(BuildError::NoStage)
+    let mut entries = Vec::new();
+    for stage in &mut execution.stages {
+        if shop.options.entries.wants(shop.plan, stage.planned) {
+            entries.append(&mut stage.entries);
+        }
+    }
+    let result = execution.stages.into_iter().nth(shop.plan.target).map(StageRun::into_result);
+    Ok(BuiltStage { entries, ..result.ok_or(BuildError::NoStage)? })
 }
 
 /// A `RUN` under way.

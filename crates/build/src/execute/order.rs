@@ -16,6 +16,17 @@ pub enum MountSource {
         /// Whether it may only be read.
         readonly: bool,
     },
+    /// A socket that the runner makes, and behind which it passes on questions to an ssh agent.
+    Agent {
+        /// Where the socket is to be.
+        path: PathBuf,
+        /// The agent's own socket.
+        agent: PathBuf,
+        /// The new socket's permission bits.
+        mode: u32,
+        /// Its owner and group, as a container's numbers.
+        owner: (u32, u32),
+    },
     /// A new tmpfs.
     Tmpfs {
         /// Bytes; absent for the kernel's choice.

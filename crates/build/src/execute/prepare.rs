@@ -19,6 +19,9 @@ use crate::IgnoreRules;
 use crate::dockerfile::Sharing;
 use crate::plan::{RunStep, SecretUse, Step, StepMount, StepMountKind, TreeRef};
 
+/// Where ssh(1) looks for its agent.
+const AGENT_VARIABLE: &str = "SSH_AUTH_SOCK=";
+
 /// What every container has mounted, whether its image has a place for it or not.
 const OWN_TARGETS: [&str; 6] = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/dev", "/proc", "/sys"];
 
@@ -58,6 +61,8 @@ pub(super) struct Prepared {
     folder: StepFolder,
     stubs: Stubs,
     mounts: Vec<ReadyMount>,
+    /// Variables beside the step's own.
+    env: Vec<String>,
     /// Files of secrets, which go as soon as it has ended.
     secrets: Vec<PathBuf>,
     /// Locks of caches.
@@ -78,10 +83,6 @@ impl<'a> Execution<'a, '_> {
         if self.runs.len() >= self.shop.options.jobs.max(1) {
             return Ok(false);
         }
-        if run.host_network {
-            let why = "the zone `build` has no network, and a Dockerfile cannot give itself one";
-            return Err(BuildError::Refused(format!("--network=host is not allowed: {why}")));
-        }
         let key = self.run_key(at, run)?;
         let (number, began) = (self.number(), Instant::now());
         self.tell_begin(at, step, number)?;
@@ -95,6 +96,7 @@ impl<'a> Execution<'a, '_> {
             folder,
             stubs: Stubs::default(),
             mounts: Vec::new(),
+            env: run.proxies.clone(),
             secrets: Vec::new(),
             locks: Vec::new(),
         };
@@ -109,7 +111,7 @@ impl<'a> Execution<'a, '_> {
             upper: &upper,
             work: &work,
             step: run,
-            env: &run.proxies,
+            env: &prepared.env,
             mounts: &prepared.mounts,
         };
         let id = self.runner.start(&order).map_err(BuildError::Runner)?;
@@ -205,10 +207,18 @@ impl<'a> Execution<'a, '_> {
             }
             StepMountKind::Tmpfs { size } => Some(MountSource::Tmpfs { size: *size }),
             StepMountKind::Secret(secret) => self.secret(secret, number, prepared)?,
-            StepMountKind::Ssh { id, required, .. } => match self.shop.agents.get(id) {
+            StepMountKind::Ssh { id, required, mode, uid, gid } => match self.shop.agents.get(id) {
                 None if !required => None,
                 None => return Err(BuildError::Refused(format!("no agent {id}: give --ssh {id}"))),
-                Some(path) => Some(MountSource::Path { path: path.clone(), readonly: false }),
+                Some(agent) => {
+                    let known = prepared.env.iter().any(|entry| entry.starts_with(AGENT_VARIABLE));
+                    if let Some(target) = mount.target.as_ref().filter(|_| !known) {
+                        prepared.env.push(format!("{AGENT_VARIABLE}{target}"));
+                    }
+                    let path = prepared.folder.0.join(format!("agent-{number}"));
+                    let (agent, mode, owner) = (agent.clone(), *mode, (*uid, *gid));
+                    Some(MountSource::Agent { path, agent, mode, owner })
+                }
             },
         };
         if let (Some(source), Some(target)) = (source, &mount.target) {

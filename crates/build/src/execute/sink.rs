@@ -158,14 +158,7 @@ impl TreeSink for ContentDigest {
     ) -> io::Result<()> {
         self.entry(b'f', path, attributes);
         self.0.update(&size.to_le_bytes());
-        let mut content = content.take(size);
-        let mut buffer = vec![0u8; 1 << 16];
-        loop {
-            match content.read(&mut buffer)? {
-                0 => return Ok(()),
-                count => self.0.update(buffer.get(..count).unwrap_or_default()),
-            }
-        }
+        self.0.read(&mut content.take(size)).map(drop)
     }
 
     fn link(&mut self, path: &Path, attributes: &Attributes, target: &[u8]) -> io::Result<()> {

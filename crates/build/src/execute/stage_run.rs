@@ -3,7 +3,7 @@
 use cofferdam_image::{Hasher, HistoryEntry};
 use cofferdam_names::{Digest, Timestamp};
 
-use super::{BuiltStage, StageLayer};
+use super::{BuiltStage, CacheEntry, StageLayer};
 use crate::plan::{PlannedStage, Step};
 
 /// A stage that is being built.
@@ -16,6 +16,8 @@ pub(super) struct StageRun<'a> {
     /// Seconds since 1970: the time of what is made here.
     pub(super) epoch: i64,
     pub(super) cached: usize,
+    /// Its results by their keys.
+    pub(super) entries: Vec<CacheEntry>,
     begun: bool,
     waiting: bool,
 }
@@ -29,6 +31,7 @@ impl<'a> StageRun<'a> {
             history: Vec::new(),
             epoch: 0,
             cached: 0,
+            entries: Vec::new(),
             begun: false,
             waiting: false,
         }
@@ -86,7 +89,7 @@ impl<'a> StageRun<'a> {
         config.created = Some(created);
         config.diff_ids = self.layers.iter().map(|layer| layer.diff_id.clone()).collect();
         config.history = self.history;
-        BuiltStage { config, layers: self.layers, cached: self.cached }
+        BuiltStage { config, layers: self.layers, cached: self.cached, entries: Vec::new() }
     }
 }
 

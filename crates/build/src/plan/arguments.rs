@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cofferdam_image::Platform;
 
-use super::{PlanError, PlanOptions};
+use super::{PlanError, PlanOptions, StepNetwork};
 use crate::dockerfile::{Dockerfile, Problem, expand};
 
 /// Arguments that need no `ARG`: a proxy is the machine's, and neither an image nor a cache key may depend on it.
@@ -37,6 +37,9 @@ pub(super) struct Globals {
     pub(super) platform: Platform,
     /// `NAME=value` of the proxies that were given.
     pub(super) proxies: Vec<String>,
+    /// `--network` and `--add-host`.
+    pub(super) network: StepNetwork,
+    pub(super) hosts: Vec<String>,
     /// The Dockerfile's escape character.
     pub(super) escape: char,
 }
@@ -51,6 +54,8 @@ impl Globals {
             used: BTreeSet::new(),
             platform: options.platform.clone(),
             proxies: proxies.collect(),
+            network: options.network,
+            hosts: options.hosts.clone(),
             escape: file.directives.escape,
         };
         let target = file.target(options.target.as_deref()).ok();

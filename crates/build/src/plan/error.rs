@@ -18,3 +18,14 @@ pub enum PlanError {
     #[error("line {line}: the configuration of image {image} is not known")]
     NoBase { line: usize, image: String },
 }
+
+impl PlanError {
+    /// The same error with the place in the Dockerfile of what it is about.
+    #[must_use]
+    pub fn located(self, text: &str) -> Self {
+        match self {
+            Self::Dockerfile(error) => Self::Dockerfile(error.located(text)),
+            other => other,
+        }
+    }
+}

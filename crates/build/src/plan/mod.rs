@@ -1,6 +1,7 @@
 //! From a Dockerfile to what is done: stages, their steps with all variables replaced, and what each stage's configuration
 //! becomes. Nothing of it depends on what a step does, so all of it is known before the first one runs.
 
+mod address;
 mod arguments;
 mod changes;
 mod error;
@@ -18,11 +19,13 @@ use crate::dockerfile::{Dockerfile, Problem};
 
 pub use changes::change_config;
 pub use error::PlanError;
-pub use reachable::external_images;
+pub use reachable::{ExternalImage, external_images};
 pub use steps::{
-    CopyStep, FileSource, RunStep, SecretUse, Step, StepKind, StepMount, StepMountKind, TreeRef, WorkdirStep,
+    CopyStep, FileSource, RunStep, SecretUse, Step, StepKind, StepMount, StepMountKind, StepNetwork, TreeRef,
+    WorkdirStep,
 };
 
+pub(crate) use address::file_name;
 use arguments::Globals;
 pub(crate) use stage::SCRIPT_PATH;
 
@@ -37,6 +40,10 @@ pub struct PlanOptions {
     pub platform: Platform,
     /// `--label`
     pub labels: BTreeMap<String, String>,
+    /// `--network`: what a `RUN` has that says nothing of it, and the most that one gets.
+    pub network: StepNetwork,
+    /// `--add-host`
+    pub hosts: Vec<String>,
 }
 
 impl Default for PlanOptions {
@@ -46,6 +53,8 @@ impl Default for PlanOptions {
             target: None,
             platform: Platform::host(),
             labels: BTreeMap::new(),
+            network: StepNetwork::None,
+            hosts: Vec::new(),
         }
     }
 }

@@ -9,8 +9,8 @@ use super::arguments::Globals;
 use super::mounts::step_mount;
 use super::network_ports::ports;
 use super::reachable::is_number;
-use super::steps::{CopyStep, FileSource, RunStep, Step, StepKind, TreeRef, WorkdirStep};
-use super::{Base, PlanError, PlannedStage};
+use super::steps::{CopyStep, FileSource, RunStep, Step, StepKind, StepNetwork, TreeRef, WorkdirStep};
+use super::{Base, PlanError, PlannedStage, address};
 use crate::dockerfile::{
     Command, CopySource, Dockerfile, Instruction, Located, NetworkChoice, Problem, Run, Transfer, expand,
     expand_words,
@@ -303,8 +303,8 @@ impl Planner<'_> {
                 }
                 CopySource::Path(path) => {
                     let path = self.expand(path)?;
-                    if transfer.add && is_address(&path) {
-                        FileSource::Address { url: path, checksum: checksum.clone() }
+                    if transfer.add {
+                        address::source(path, checksum.as_deref())?
                     } else {
                         FileSource::Path(path)
                     }
@@ -332,6 +332,7 @@ impl Planner<'_> {
             parents: transfer.parents,
             exclude: transfer.exclude.iter().map(|text| self.expand(text)).collect::<Result<_, _>>()?,
             unpack: transfer.unpack.unwrap_or(transfer.add),
+            unpack_fetched: transfer.unpack == Some(true),
         })
     }
 
@@ -376,9 +377,26 @@ impl Planner<'_> {
             user: self.config.user.clone(),
             workdir: self.config.working_dir.clone(),
             mounts,
-            host_network: run.network == NetworkChoice::Host,
+            network: self.network(run.network)?,
+            hosts: self.globals.hosts.clone(),
             script: run.script.as_ref().map(crate::dockerfile::Heredoc::text),
         })
+    }
+
+    /// A Dockerfile takes a network away; it gives none.
+    fn network(&self, choice: NetworkChoice) -> Result<StepNetwork, Problem> {
+        match (choice, self.globals.network) {
+            (NetworkChoice::None, _) => Ok(StepNetwork::None),
+            (NetworkChoice::Default, given) => Ok(given),
+            (NetworkChoice::Host, StepNetwork::Host) => Ok(StepNetwork::Host),
+            (NetworkChoice::Host, _) => Err(Problem::BadFlag {
+                instruction: "RUN",
+                flag: "network".to_owned(),
+                rule: "a Dockerfile cannot give itself the host's network; the build is given it (--network host), and \
+                       its zone must allow it"
+                    .to_owned(),
+            }),
+        }
     }
 
     /// As BuildKit shows it: the build arguments, then the command.
@@ -392,8 +410,4 @@ impl Planner<'_> {
         }
         text + &step.args.join(" ")
     }
-}
-
-fn is_address(path: &str) -> bool {
-    ["http://", "https://", "git@", "git://", "ssh://"].iter().any(|scheme| path.starts_with(scheme))
 }

@@ -1,5 +1,6 @@
 //! What is done in a stage.
 
+use cofferdam_names::Digest;
 use serde::Serialize;
 
 use crate::dockerfile::Sharing;
@@ -86,8 +87,8 @@ pub enum FileSource {
     Address {
         /// `https://...`
         url: String,
-        /// `sha256:...`
-        checksum: Option<String>,
+        /// What it must be.
+        checksum: Option<Digest>,
     },
 }
 
@@ -113,6 +114,8 @@ pub struct CopyStep {
     pub exclude: Vec<String>,
     /// Whether archives are unpacked.
     pub unpack: bool,
+    /// Whether fetched archives are.
+    pub unpack_fetched: bool,
 }
 
 /// How a secret is used.
@@ -174,6 +177,19 @@ pub struct StepMount {
     pub kind: StepMountKind,
 }
 
+/// The network of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepNetwork {
+    /// Its own loopback.
+    #[default]
+    None,
+    /// What the zone gives its containers.
+    Zone,
+    /// The host's, if the zone allows that.
+    Host,
+}
+
 /// `RUN`. What is serialized of it is part of its cache key: never a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RunStep {
@@ -190,8 +206,10 @@ pub struct RunStep {
     pub workdir: String,
     /// What is mounted.
     pub mounts: Vec<StepMount>,
-    /// Whether it asked for the host's network.
-    pub host_network: bool,
+    /// Its network.
+    pub network: StepNetwork,
+    /// `name:address`, beside what `/etc/hosts` has anyway.
+    pub hosts: Vec<String>,
     /// Name and text of a program that the Dockerfile holds: it is `args[0]`.
     pub script: Option<String>,
 }

@@ -61,13 +61,7 @@ impl ClientFlags {
     }
 
     fn when(&self) -> Result<PullWhen, Report> {
-        match self.pull.as_str() {
-            "missing" => Ok(PullWhen::Missing),
-            "always" => Ok(PullWhen::Always),
-            "never" => Ok(PullWhen::Never),
-            other => Err(Report::new(format!("invalid value {other:?} for --pull"))
-                .hint("it is one of always, missing, never")),
-        }
+        pull_when(&self.pull)
     }
 
     /// Brings the image here, as `--pull` says.
@@ -92,6 +86,17 @@ impl ClientFlags {
     /// Writes the id where `--cidfile` says.
     pub(super) fn write_id(&self, id: &str) -> Result<(), Report> {
         self.cidfile.as_deref().map_or(Ok(()), |file| write_new(file, id))
+    }
+}
+
+/// What `--pull` says.
+pub(super) fn pull_when(text: &str) -> Result<PullWhen, Report> {
+    match text {
+        "missing" => Ok(PullWhen::Missing),
+        "always" => Ok(PullWhen::Always),
+        "never" => Ok(PullWhen::Never),
+        other => Err(Report::new(format!("invalid value {other:?} for --pull"))
+            .hint("it is one of always, missing, never")),
     }
 }
 

@@ -1,5 +1,7 @@
 //! `build`: images of Dockerfiles.
 
+mod agent;
+mod exchange;
 mod output;
 mod recipe;
 mod runner;
@@ -14,16 +16,19 @@ use cofferdam_build::dockerfile::Dockerfile;
 use cofferdam_build::execute::{
     BuildCache, BuildError, BuildOptions, BuiltStage, CacheUse, Progress, Workshop, build,
 };
-use cofferdam_build::plan::{BuildPlan, PlanError, PlanOptions, external_images, plan};
+use cofferdam_build::plan::{BuildPlan, PlanError, PlanOptions, StepNetwork, external_images, plan};
 use cofferdam_image::{Descriptor, LayerCompression, Lease, Reached};
-use cofferdam_names::ImageReference;
+use cofferdam_names::{ImageReference, ZoneName};
+use cofferdam_policy::{NetworkAccess, Zone};
 
-use crate::Engine;
 use crate::error::{Error, Result};
+use crate::{Engine, PullWhen};
+pub use exchange::{CacheExport, CachePlace};
 use recipe::Recipe;
 pub use recipe::{BuildFile, BuildSource};
 use runner::StepRunner;
 use session::Session;
+pub use sources::BuildReach;
 
 /// The most bytes of layers that the build cache keeps after a build.
 const CACHE_BYTES: u64 = 10 << 30;
@@ -51,8 +56,16 @@ pub struct BuildRequest {
     pub secrets: BTreeMap<String, Vec<u8>>,
     /// Sockets of agents by name.
     pub agents: BTreeMap<String, PathBuf>,
+    /// The zone of the steps; absent for the built-in zone `build`.
+    pub zone: Option<ZoneName>,
+    /// When base images are fetched.
+    pub pull: PullWhen,
     /// Whether results of earlier builds count.
     pub use_cache: bool,
+    /// Where results of steps come from beside the cache of this machine.
+    pub cache_from: Vec<CachePlace>,
+    /// Where results of steps go.
+    pub cache_to: Vec<CacheExport>,
     /// How many steps at once.
     pub jobs: usize,
     /// `SOURCE_DATE_EPOCH`
@@ -86,15 +99,28 @@ impl Engine {
     /// # Errors
     /// The Dockerfile cannot be carried out, an image is not here, or a step fails. Then nothing is left but the results of
     /// the steps before, in the cache.
-    pub fn build(&self, mut request: BuildRequest, progress: &mut dyn Progress) -> Result<Built> {
+    pub fn build(
+        &self,
+        mut request: BuildRequest,
+        reach: &BuildReach<'_>,
+        progress: &mut dyn Progress,
+    ) -> Result<Built> {
         if !rustix::process::geteuid().is_root() {
             return Err(Error::NotBuilt("build images as an ordinary user"));
         }
         self.clean_builds()?;
+        let zone = match &request.zone {
+            Some(name) => self.zones().load(name)?,
+            None => self.zones().load(&sources::build_zone()?)?,
+        };
+        // What a step has, not what was asked for, is part of what its result depends on.
+        if request.plan.network == StepNetwork::Zone && zone.network.mode.value == NetworkAccess::None {
+            request.plan.network = StepNetwork::None;
+        }
         let session = Session::begin(&self.paths)?;
         let recipe = Recipe::read(&mut request.source, session.folder())?;
         let failed = |source| Error::Build { file: recipe.name.clone(), source: Box::new(source) };
-        let (file, plan, images) = self.build_plan(&request, &recipe)?;
+        let (file, plan, images) = self.build_plan(&request, &recipe, &zone, reach)?;
         for name in &plan.unused_arguments {
             progress.note(&format!("build argument {name} is used by no ARG"));
         }
@@ -105,7 +131,11 @@ impl Engine {
         let store = self.image_store()?;
         // Held to the end: nothing that the build needs is collected meanwhile.
         let lease = store.lease()?;
+        for place in request.cache_from.iter().filter(|_| request.use_cache) {
+            exchange::import(place, &zone, &lease, &cache, reach, progress)?;
+        }
         let options = BuildOptions {
+            entries: exchange::wanted(&request.cache_to),
             epoch: request.epoch,
             use_cache: request.use_cache,
             jobs: request.jobs,
@@ -119,13 +149,18 @@ impl Engine {
             images: &images,
             secrets: &request.secrets,
             agents: &request.agents,
+            fetcher: reach,
             options: &options,
             lease: &lease,
             cache: &cache,
         };
-        let mut runner = StepRunner::new(self, &session);
-        let stage = build(&shop, &mut runner, progress).map_err(failed)?;
+        let mut runner = StepRunner::new(self, &session, &zone.name.value);
+        let mut stage = build(&shop, &mut runner, progress).map_err(failed)?;
+        let entries = std::mem::take(&mut stage.entries);
         let built = self.put_out(&request, &recipe, &shop, stage)?;
+        for place in &request.cache_to {
+            exchange::export(place, &entries, &lease, reach)?;
+        }
         // A cache that cannot be cut now is cut after the next build.
         let _ = cache.prune(None, CACHE_BYTES);
         Ok(built)
@@ -168,11 +203,16 @@ impl Engine {
         &self,
         request: &BuildRequest,
         recipe: &Recipe,
+        zone: &Zone,
+        reach: &BuildReach<'_>,
     ) -> Result<(Dockerfile, BuildPlan, sources::Images)> {
-        let failed = |why: PlanError| Error::Plan { file: recipe.name.clone(), why: Box::new(why) };
+        let failed = |why: PlanError| Error::Plan {
+            file: recipe.name.clone(),
+            why: Box::new(why.located(&recipe.text)),
+        };
         let file = Dockerfile::parse(&recipe.text).map_err(|error| failed(error.into()))?;
         let needed = external_images(&file, &request.plan).map_err(failed)?;
-        let images = self.build_sources(&needed, &recipe.name)?;
+        let images = self.build_sources(&needed, &recipe.name, zone, request.pull, reach)?;
         let configs = images.iter().map(|(name, image)| (name.clone(), image.config.clone())).collect();
         let plan = plan(&file, &request.plan, &configs).map_err(failed)?;
         Ok((file, plan, images))

@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 
 use cofferdam_build::execute::{MountSource, ReadyMount, RunEnd, RunId, RunOrder, Runner, RunnerError};
+use cofferdam_build::plan::StepNetwork;
 use cofferdam_confinement::{Flag, IdMaps, Mount, MountFlags, MountIdMap, MountKind, Propagation};
 use cofferdam_kernel::signal::{Signal, SignalFd, SignalSet, block, set_mask};
-use cofferdam_names::{ContainerId, ContainerPath};
-use cofferdam_policy::{ContainerRequest, ImageConfig};
+use cofferdam_names::{ContainerId, ContainerPath, ZoneName};
+use cofferdam_policy::{ContainerRequest, ImageConfig, NetworkMode};
 use rustix::event::{PollFd, PollFlags, poll};
 use thiserror::Error;
 
+use super::agent::AgentRelay;
 use super::session::Session;
 use crate::image::ReadyImage;
 use crate::{Attach, AttachStream, Engine, RemoveOptions};
@@ -26,6 +29,8 @@ enum StepStopped {
     Signal(Signal),
     #[error("no step is under way")]
     Nothing,
+    #[error("cannot pass on an ssh agent")]
+    Agent(#[source] io::Error),
     #[error("{0:?} is no path in a container")]
     Target(String),
 }
@@ -35,23 +40,25 @@ struct Running {
     id: ContainerId,
     stream: AttachStream,
     id_maps: Option<IdMaps>,
+    agents: Vec<AgentRelay>,
 }
 
 pub(super) struct StepRunner<'e> {
     engine: &'e Engine,
     session: &'e Session,
+    zone: &'e ZoneName,
     running: BTreeMap<RunId, Running>,
     next: u64,
 }
 
 impl<'e> StepRunner<'e> {
-    pub(super) fn new(engine: &'e Engine, session: &'e Session) -> Self {
-        Self { engine, session, running: BTreeMap::new(), next: 0 }
+    pub(super) fn new(engine: &'e Engine, session: &'e Session, zone: &'e ZoneName) -> Self {
+        Self { engine, session, zone, running: BTreeMap::new(), next: 0 }
     }
 
     /// Waits until one of them has something to say, or a signal has come.
     fn next_event(
-        &self,
+        &mut self,
         signals: &SignalFd,
         output: &mut dyn FnMut(RunId, bool, &[u8]),
     ) -> Result<Option<(RunId, RunEnd)>, RunnerError> {
@@ -59,8 +66,17 @@ impl<'e> StepRunner<'e> {
         for running in self.running.values() {
             polled.push(PollFd::from_borrowed_fd(running.stream.as_fd(), PollFlags::IN));
         }
+        for fd in self.running.values().flat_map(|running| &running.agents).flat_map(AgentRelay::fds) {
+            polled.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
+        }
         rustix::io::retry_on_intr(|| poll(&mut polled, None)).map_err(io::Error::from)?;
         let ready: Vec<bool> = polled.iter().map(|fd| !fd.revents().is_empty()).collect();
+        let mut rest = ready.get(1 + self.running.len()..).unwrap_or_default();
+        for relay in self.running.values_mut().flat_map(|running| &mut running.agents) {
+            let (own, others) = rest.split_at(relay.fds().count().min(rest.len()));
+            relay.serve(own);
+            rest = others;
+        }
         if ready.first() == Some(&true)
             && let Some(arrived) = signals.read()?
         {
@@ -85,10 +101,18 @@ impl Runner for StepRunner<'_> {
         self.next += 1;
         let mut request = ContainerRequest::new(STEP_IMAGE);
         request.command.clone_from(&order.step.args);
-        request.zone = Some("build".parse()?);
+        request.zone = Some(self.zone.clone());
         request.name = Some(self.session.container(id.0).parse()?);
         request.log_driver = Some("none".to_owned());
         request.rm = true;
+        request.network.mode = match order.step.network {
+            StepNetwork::None => Some(NetworkMode::None),
+            StepNetwork::Host => Some(NetworkMode::Host),
+            StepNetwork::Zone => None,
+        };
+        request.network.add_hosts.clone_from(&order.step.hosts);
+        let agents = order.mounts.iter().filter_map(agent).collect::<io::Result<_>>();
+        let agents = agents.map_err(StepStopped::Agent)?;
         let mut env = order.step.env.clone();
         env.extend_from_slice(order.env);
         let image = ReadyImage {
@@ -105,7 +129,7 @@ impl Runner for StepRunner<'_> {
         };
         let attach = Attach { stdin: false, stdout: true, stderr: true };
         let step = self.engine.run_step(&request, image, order.upper, order.work, attach)?;
-        let running = Running { id: step.id, stream: step.stream, id_maps: step.id_maps };
+        let running = Running { id: step.id, stream: step.stream, id_maps: step.id_maps, agents };
         self.running.insert(id, running);
         Ok(id)
     }
@@ -143,21 +167,31 @@ impl Drop for StepRunner<'_> {
     }
 }
 
+/// The socket of a mount that is about an agent.
+fn agent(mount: &ReadyMount) -> Option<io::Result<AgentRelay>> {
+    match &mount.source {
+        MountSource::Agent { path, agent, mode, owner } => Some(AgentRelay::open(path, agent, *mode, *owner)),
+        _ => None,
+    }
+}
+
 /// A build's mount in the words of a plan. What is bound was made by the build: a container's numbers are its owners.
 fn mount(ready: &ReadyMount) -> Result<Mount, StepStopped> {
     let target: ContainerPath =
         ready.target.parse().map_err(|_| StepStopped::Target(ready.target.clone()))?;
     let inert = MountFlags { nosuid: Flag::Set, nodev: Flag::Set, ..MountFlags::KEEP };
+    let bind = |path: &PathBuf| MountKind::Bind {
+        source: path.clone(),
+        resolved: true,
+        recursive: false,
+        id_map: MountIdMap::Container { recursive: false },
+    };
     let (kind, flags) = match &ready.source {
         MountSource::Path { path, readonly } => {
-            let kind = MountKind::Bind {
-                source: path.clone(),
-                resolved: true,
-                recursive: false,
-                id_map: MountIdMap::Container { recursive: false },
-            };
-            (kind, MountFlags { readonly: if *readonly { Flag::Set } else { Flag::Keep }, ..inert })
+            let readonly = if *readonly { Flag::Set } else { Flag::Keep };
+            (bind(path), MountFlags { readonly, ..inert })
         }
+        MountSource::Agent { path, .. } => (bind(path), inert),
         MountSource::Tmpfs { size } => {
             let mut options = vec!["mode=1777".to_owned()];
             options.extend(size.map(|size| format!("size={size}")));

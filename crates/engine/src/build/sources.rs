@@ -1,20 +1,55 @@
 //! The images that a build begins with.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 
-use cofferdam_build::execute::{SourceImage, StageLayer};
-use cofferdam_image::{Platform, Store};
-use cofferdam_policy::HOST_IMAGE;
+use cofferdam_build::execute::{Fetcher, RunnerError, SourceImage, StageLayer};
+use cofferdam_build::plan::ExternalImage;
+use cofferdam_image::registry::{Client, Progress};
+use cofferdam_image::{Descriptor, Platform, Store};
+use cofferdam_names::{ImageReference, ZoneName};
+use cofferdam_policy::{HOST_IMAGE, Zone, admit_image};
 
-use crate::Engine;
 use crate::error::{Error, Result};
+use crate::{Engine, PullWhen};
 
 /// By their names in the Dockerfile.
 pub(super) type Images = BTreeMap<String, SourceImage>;
 
+/// How a build comes to what is elsewhere.
+pub struct BuildReach<'a> {
+    /// The way to registries; asked for when something is fetched.
+    pub client: &'a dyn Fn() -> Result<Client>,
+    /// Who hears how an image comes in.
+    pub watch: &'a dyn Fn(&ImageReference) -> Box<dyn Progress>,
+}
+
+/// The most bytes of a file that is fetched.
+const MOST_FILE: u64 = 8 << 30;
+
+impl Fetcher for BuildReach<'_> {
+    fn fetch(&self, url: &str, into: &mut File) -> std::result::Result<(), RunnerError> {
+        (self.client)()?.file(url, MOST_FILE, into)?;
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for BuildReach<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("BuildReach")
+    }
+}
+
 impl Engine {
-    /// Finds images in the store.
-    pub(super) fn build_sources(&self, needed: &[(usize, String, bool)], file: &str) -> Result<Images> {
+    /// Brings images here that are not, and finds them in the store. Each must be one that the zone of the steps admits.
+    pub(super) fn build_sources(
+        &self,
+        needed: &[ExternalImage],
+        file: &str,
+        zone: &Zone,
+        pull: PullWhen,
+        reach: &BuildReach<'_>,
+    ) -> Result<Images> {
         let mut images = Images::new();
         if needed.is_empty() {
             return Ok(images);
@@ -29,15 +64,27 @@ impl Engine {
                 let why = "the host's own programs are no layers, and stay on the host";
                 return Err(failed(Error::io("build on", "image host", std::io::Error::other(why))));
             }
-            images.insert(name.clone(), source(&store, name).map_err(failed)?);
+            let found = self
+                .bring(reach.client, name, zone, pull, reach.watch)
+                .and_then(|_| self.find_image(&store, name))
+                .and_then(|image| {
+                    let id = image.descriptor.digest.to_string();
+                    admit_image(zone, name, &self.origin(name, &id, zone)?)?;
+                    source(&store, &image.descriptor)
+                });
+            images.insert(name.clone(), found.map_err(failed)?);
         }
         Ok(images)
     }
 }
 
-fn source(store: &Store, name: &str) -> Result<SourceImage> {
-    let image = store.resolve(name)?;
-    let (descriptor, manifest) = store.manifest(&image.descriptor, &Platform::host())?;
+/// The zone of all steps where none was asked for.
+pub(super) fn build_zone() -> Result<ZoneName> {
+    "build".parse().map_err(|error| Error::io("name", "the zone", std::io::Error::other(error)))
+}
+
+fn source(store: &Store, image: &Descriptor) -> Result<SourceImage> {
+    let (descriptor, manifest) = store.manifest(image, &Platform::host())?;
     let config = store.config(&manifest)?;
     let (blobs, diff_ids) = (manifest.layers.len(), config.diff_ids.len());
     if blobs != diff_ids {

@@ -31,7 +31,7 @@ impl Engine {
             Some(image) => self.signers(&store, &image.descriptor, wanted)?,
             None => BTreeSet::new(),
         };
-        Ok(ImageOrigin { names, pulled: store.pulled_as(&digest)?, signed_by })
+        Ok(ImageOrigin { names, pulled: store.pulled_as(&digest)?, signed_by, unfinished: false })
     }
 
     /// Those of the wanted keys that have signed an image, as far as signatures in the store say. A wanted key that this host

@@ -42,14 +42,7 @@ impl TreeSink for Listing {
         content: &mut dyn Read,
     ) -> io::Result<()> {
         let mut hasher = Hasher::default();
-        let mut buffer = vec![0; 1 << 16];
-        let mut content = content.take(size);
-        loop {
-            match content.read(&mut buffer)? {
-                0 => break,
-                count => hasher.update(buffer.get(..count).unwrap_or_default()),
-            }
-        }
+        hasher.read(&mut content.take(size))?;
         self.add(path, "file", attributes, hasher.finish().as_str());
         Ok(())
     }

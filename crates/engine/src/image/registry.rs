@@ -4,7 +4,7 @@ use cofferdam_image::StoreError;
 use cofferdam_image::registry::{Client, Progress, PullOptions, Pulled, PushOptions};
 use cofferdam_image::{Descriptor, Platform, Store};
 use cofferdam_names::ImageReference;
-use cofferdam_policy::{ContainerRequest, check_pull};
+use cofferdam_policy::{ContainerRequest, Zone, check_pull};
 
 use crate::Engine;
 use crate::error::{Error, Result};
@@ -87,22 +87,36 @@ impl Engine {
         when: PullWhen,
         progress: impl FnOnce(&ImageReference) -> Box<dyn Progress>,
     ) -> Result<Option<Pulled>> {
-        let word = &request.image;
         if request.is_host_image() || when == PullWhen::Never {
             return Ok(None);
         }
-        let zone = self.zone_of(word, request.zone.as_ref())?;
+        let zone = self.zone_of(&request.image, request.zone.as_ref())?;
+        self.bring(client, &request.image, &zone, when, progress)
+    }
+
+    /// The same for whatever a zone needs an image for.
+    pub(crate) fn bring<C: Into<Error>>(
+        &self,
+        client: impl Fn() -> std::result::Result<Client, C>,
+        word: &str,
+        zone: &Zone,
+        when: PullWhen,
+        progress: impl FnOnce(&ImageReference) -> Box<dyn Progress>,
+    ) -> Result<Option<Pulled>> {
+        if when == PullWhen::Never {
+            return Ok(None);
+        }
         let pulled = if when == PullWhen::Missing && is_here(&self.image_store()?, word)? {
             None
         } else {
             let name: ImageReference = word
                 .parse()
                 .map_err(|error| Error::io("pull", format!("image {word}"), std::io::Error::other(error)))?;
-            check_pull(&zone, &name, word)?;
+            check_pull(zone, &name, word)?;
             let client = client().map_err(Into::into)?;
             Some(self.pull_image(&client, &name, &PullOptions::default(), &*progress(&name))?)
         };
-        self.bring_signatures(client, word, &zone)?;
+        self.bring_signatures(client, word, zone)?;
         Ok(pulled)
     }
 }

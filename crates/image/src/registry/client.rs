@@ -28,6 +28,10 @@ impl Client {
         Self { settings, credentials }
     }
 
+    pub(super) fn settings(&self) -> &RegistrySettings {
+        &self.settings
+    }
+
     pub(super) fn patience(&self) -> Patience {
         self.settings.patience
     }

@@ -38,6 +38,16 @@ impl Endpoint {
         Ok(Self { base, name: registry.to_owned(), settings: host, may_be_plain })
     }
 
+    /// The server of a file, whose address says whether it has TLS.
+    pub(crate) fn of_file(settings: &RegistrySettings, url: &Url) -> Result<Self, RegistryError> {
+        let host = settings.host(&url.authority);
+        if host.blocked {
+            return Err(RegistryError::Blocked { registry: url.authority.clone() });
+        }
+        let base = Url { path: String::new(), ..url.clone() };
+        Ok(Self { base, name: url.authority.clone(), settings: host, may_be_plain: false })
+    }
+
     /// The mirrors of a registry, in their order.
     pub(crate) fn mirrors(settings: &RegistrySettings, registry: &str) -> Vec<Self> {
         let mirrors = settings.host(registry).mirrors.into_iter();

@@ -14,6 +14,7 @@ mod documents;
 mod download;
 mod endpoint;
 mod error;
+mod file;
 mod flow;
 mod progress;
 mod proxy;

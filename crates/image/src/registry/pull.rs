@@ -56,6 +56,25 @@ impl Client {
         options: &PullOptions,
         progress: &dyn Progress,
     ) -> Result<Pulled, RegistryError> {
+        let (descriptor, manifest) = self.fetch(lease, name, options, progress)?;
+        let before = lease.store().reference(name)?;
+        let unchanged = before.is_some_and(|before| before.digest == descriptor.digest);
+        lease.put_pulled(name, &descriptor)?;
+        Ok(Pulled { descriptor, manifest, unchanged })
+    }
+
+    /// Brings what a name leads to and all that it needs, and gives it no name here: what the lease holds goes with it. Answers
+    /// what the name leads to, and the manifest.
+    ///
+    /// # Errors
+    /// As [`Client::pull`].
+    pub fn fetch(
+        &self,
+        lease: &Lease,
+        name: &ImageReference,
+        options: &PullOptions,
+        progress: &dyn Progress,
+    ) -> Result<(Descriptor, Descriptor), RegistryError> {
         let sources = self.sources(name.registry(), name.repository())?;
         let (from, documents) = first_source(&sources, name, lease.store(), options)?;
         let sources = sources.get(from..).unwrap_or_default();
@@ -81,10 +100,7 @@ impl Client {
         for fetched in &documents {
             lease.put_small(fetched.descriptor.media_type.clone(), &fetched.bytes)?;
         }
-        let before = lease.store().reference(name)?;
-        let unchanged = before.is_some_and(|before| before.digest == top.descriptor.digest);
-        lease.put_pulled(name, &top.descriptor)?;
-        Ok(Pulled { descriptor: top.descriptor.clone(), manifest: last.descriptor.clone(), unchanged })
+        Ok((top.descriptor.clone(), last.descriptor.clone()))
     }
 }
 

@@ -52,8 +52,22 @@ impl Client {
         if let Some(platform) = &options.platform {
             top = store.manifest(&top, platform)?.0;
         }
+        self.push_document(store, name, &top, progress)
+    }
+
+    /// Pushes a manifest or an index of the store under a name that it need not have here.
+    ///
+    /// # Errors
+    /// As [`Client::push`].
+    pub fn push_document(
+        &self,
+        store: &Store,
+        name: &ImageReference,
+        top: &Descriptor,
+        progress: &dyn Progress,
+    ) -> Result<Descriptor, RegistryError> {
         let mut parts = Vec::new();
-        gather(store, name, &top, &mut parts, 0)?;
+        gather(store, name, top, &mut parts, 0)?;
         let session = self.registry(name.registry(), name.repository())?;
         let upload = Upload {
             store,
@@ -74,7 +88,7 @@ impl Client {
         for part in &parts {
             referrers::push(&upload, store, &part.descriptor)?;
         }
-        Ok(parts.pop().map_or(top, |part| part.descriptor))
+        Ok(parts.pop().map_or_else(|| top.clone(), |part| part.descriptor))
     }
 }
 

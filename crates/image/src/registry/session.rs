@@ -32,6 +32,8 @@ pub(super) struct Session {
     known: Mutex<Known>,
     /// Whether it ever answered.
     stood: AtomicBool,
+    /// Whether servers for this machine alone are refused.
+    guarded: bool,
 }
 
 impl Session {
@@ -58,8 +60,14 @@ impl Session {
             others: Mutex::new(None),
             known: Mutex::new(Known::default()),
             stood: AtomicBool::new(false),
+            guarded: false,
             endpoint,
         })
+    }
+
+    /// One that refuses servers for this machine alone, wherever it is sent.
+    pub(super) fn guarded(self) -> Self {
+        Self { guarded: true, ..self }
     }
 
     /// Its name in messages.
@@ -141,6 +149,9 @@ impl Session {
         url: &Url,
         authorization: Option<String>,
     ) -> Result<Answer, RegistryError> {
+        if self.guarded {
+            super::file::check_host(url)?;
+        }
         let agent =
             if url.same_server(&self.endpoint.base) { self.agent.clone() } else { self.other_agent(url)? };
         let mut builder = Request::builder().method(call.method.clone()).uri(url.to_string());

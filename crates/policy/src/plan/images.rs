@@ -6,8 +6,8 @@ use cofferdam_names::{Digest, ImageReference, KeyName};
 use serde::{Deserialize, Serialize};
 
 use super::{Planner, PolicyError, beyond};
-use crate::Zone;
 use crate::zone::{Setting, matches_pattern};
+use crate::{HOST_IMAGE, Zone};
 
 /// What is known of where an image is from.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -19,6 +19,8 @@ pub struct ImageOrigin {
     pub pulled: Vec<ImageReference>,
     /// The keys of this host that have signed it.
     pub signed_by: BTreeSet<KeyName>,
+    /// It is what a build has made so far: the images that the build began with were judged then ([`admit_image`]).
+    pub unfinished: bool,
 }
 
 impl Planner<'_> {
@@ -28,49 +30,57 @@ impl Planner<'_> {
             let rule = format!("the request is for zone `{asked}`");
             return Err(PolicyError::invalid(format!("zone `{}`", self.zone.name.value), rule));
         }
-        self.check_source()?;
-        check_digest(self.zone, &self.request.image)?;
-        self.check_signature()
-    }
-
-    fn check_source(&self) -> Result<(), PolicyError> {
-        let Setting { value: patterns, place } = &self.zone.images.allowed;
-        let image = &self.request.image;
-        let origin = &self.context.origin;
-        if self.request.is_host_image() {
-            let fits = patterns.iter().any(|pattern| matches_pattern(pattern, image));
-            return if fits {
-                Ok(())
-            } else {
-                Err(self.beyond(format!("image {image}"), place, ceiling(patterns)))
-            };
-        }
-        // An id has no source of its own: its names have.
-        let any = patterns.iter().any(|pattern| pattern == "*");
-        if !any && !origin.names.iter().any(|name| allows(self.zone, name)) {
-            return Err(self.beyond(format!("image {image}"), place, ceiling(patterns)));
-        }
-        // A name that was given here says nothing of where an image is from.
-        match origin.pulled.first() {
-            Some(from) if !any && !origin.pulled.iter().any(|name| allows(self.zone, name)) => {
-                let asked = format!("image {image}, which was pulled as {}", from.familiar());
-                Err(self.beyond(asked, place, ceiling(patterns)))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn check_signature(&self) -> Result<(), PolicyError> {
-        let Setting { value: keys, place } = &self.zone.images.signed_by;
-        let signed = &self.context.origin.signed_by;
-        let host = self.request.is_host_image();
-        if keys.is_empty() || (!host && keys.iter().any(|key| signed.contains(key))) {
+        if self.context.origin.unfinished {
             return Ok(());
         }
-        let words: Vec<&str> = keys.iter().map(AsRef::as_ref).collect();
-        let asked = format!("image {} without a signature by one of these keys", self.request.image);
-        Err(self.beyond(asked, place, format!("images.signed_by is {}", words.join(", "))))
+        admit_image(self.zone, &self.request.image, &self.context.origin)
     }
+}
+
+/// Whether a zone lets an image run, or a build begin with it.
+///
+/// # Errors
+/// [`PolicyError`] that names the zone, its rule and the image.
+pub fn admit_image(zone: &Zone, word: &str, origin: &ImageOrigin) -> Result<(), PolicyError> {
+    check_source(zone, word, origin)?;
+    check_digest(zone, word)?;
+    check_signature(zone, word, origin)
+}
+
+fn check_source(zone: &Zone, image: &str, origin: &ImageOrigin) -> Result<(), PolicyError> {
+    let Setting { value: patterns, place } = &zone.images.allowed;
+    if image == HOST_IMAGE {
+        let fits = patterns.iter().any(|pattern| matches_pattern(pattern, image));
+        return if fits {
+            Ok(())
+        } else {
+            Err(beyond(zone, format!("image {image}"), place, ceiling(patterns)))
+        };
+    }
+    // An id has no source of its own: its names have.
+    let any = patterns.iter().any(|pattern| pattern == "*");
+    if !any && !origin.names.iter().any(|name| allows(zone, name)) {
+        return Err(beyond(zone, format!("image {image}"), place, ceiling(patterns)));
+    }
+    // A name that was given here says nothing of where an image is from.
+    match origin.pulled.first() {
+        Some(from) if !any && !origin.pulled.iter().any(|name| allows(zone, name)) => {
+            let asked = format!("image {image}, which was pulled as {}", from.familiar());
+            Err(beyond(zone, asked, place, ceiling(patterns)))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_signature(zone: &Zone, image: &str, origin: &ImageOrigin) -> Result<(), PolicyError> {
+    let Setting { value: keys, place } = &zone.images.signed_by;
+    let host = image == HOST_IMAGE;
+    if keys.is_empty() || (!host && keys.iter().any(|key| origin.signed_by.contains(key))) {
+        return Ok(());
+    }
+    let words: Vec<&str> = keys.iter().map(AsRef::as_ref).collect();
+    let asked = format!("image {image} without a signature by one of these keys");
+    Err(beyond(zone, asked, place, format!("images.signed_by is {}", words.join(", "))))
 }
 
 /// Whether a zone lets an image be fetched for one of its containers: what can be told by its name. Who signed it is judged when it

@@ -24,7 +24,7 @@ use cofferdam_names::ContainerPath;
 
 pub use error::PolicyError;
 pub use etc_files::EtcFiles;
-pub use images::{ImageOrigin, check_pull};
+pub use images::{ImageOrigin, admit_image, check_pull};
 pub use process::{ExecOptions, plan_exec};
 
 use crate::zone::{Place, matches_pattern};

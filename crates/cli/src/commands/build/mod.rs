@@ -1,5 +1,6 @@
 //! `cofferdam build`: makes an image of a Dockerfile.
 
+mod cache;
 mod destination;
 mod metadata;
 mod progress;
@@ -12,16 +13,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use cofferdam_build::plan::PlanOptions;
-use cofferdam_engine::{BuildOutput, BuildRequest, Built, Engine, Error};
+use cofferdam_build::plan::{PlanOptions, StepNetwork};
+use cofferdam_engine::{BuildOutput, BuildReach, BuildRequest, Built, Engine, Error, PullWhen};
 use cofferdam_image::Platform;
-use cofferdam_names::ImageReference;
+use cofferdam_names::{ImageReference, ZoneName};
 use cofferdam_policy::key_value;
 
+use super::run::pull_when;
 use crate::command::Run;
 use crate::globals::Globals;
 use crate::report::{Outcome, Report};
-use crate::session::engine;
+use crate::session::{engine, registry_client};
+use crate::transfer::{Way, watch};
 use destination::Destination;
 
 /// Flags of `build`.
@@ -45,16 +48,31 @@ pub(crate) struct BuildCommand {
     /// The image's platform, which must be this machine's
     #[arg(long, value_name = "OS/ARCHITECTURE")]
     platform: Option<Platform>,
+    /// The zone of the steps, whose rules for images also count for base images (default: build)
+    #[arg(long, value_name = "ZONE")]
+    zone: Option<ZoneName>,
+    /// When to fetch base images: missing, always (also without a word), never
+    #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "always", default_value = "missing", hide_default_value = true)]
+    pull: String,
     /// Do every step anew
     #[arg(long)]
     no_cache: bool,
+    /// Results of steps from elsewhere: type=local,src=DIR or type=registry,ref=NAME
+    #[arg(long, value_name = "CACHE")]
+    cache_from: Vec<String>,
+    /// Where results of steps go: type=local,dest=DIR or type=registry,ref=NAME, and mode=max for those of all stages
+    #[arg(long, value_name = "CACHE")]
+    cache_to: Vec<String>,
     /// A file for `RUN --mount=type=secret`: id=NAME,src=FILE or id=NAME,env=VARIABLE
     #[arg(long, value_name = "SECRET")]
     secret: Vec<String>,
     /// A socket for `RUN --mount=type=ssh`: default or NAME=SOCKET
     #[arg(long, value_name = "AGENT")]
     ssh: Vec<String>,
-    /// The network of the steps: none (also: default)
+    /// A line more for the steps' /etc/hosts
+    #[arg(long, value_name = "NAME:ADDRESS")]
+    add_host: Vec<String>,
+    /// The network of the steps: none, default (what their zone gives), host (if their zone allows it)
     #[arg(long, value_name = "MODE", default_value = "none", hide_default_value = true)]
     network: String,
     /// Where the result goes: type=image, or files: type=local,dest=DIR, type=tar,dest=FILE (DIR, or - for a tar), type=oci,dest=FILE
@@ -95,7 +113,17 @@ impl Run for BuildCommand {
         let request = self.request()?;
         let engine = engine(globals)?;
         let mut progress = progress::Shown::new(quiet);
-        let built = engine.build(request, &mut progress).map_err(|error| failure(error, &progress))?;
+        let reach = BuildReach {
+            client: &|| registry_client(globals),
+            watch: &|name| {
+                if !quiet {
+                    let _ = writeln!(std::io::stderr().lock(), "Pulling {}", name.familiar());
+                }
+                watch(quiet, Way::Here)
+            },
+        };
+        let built =
+            engine.build(request, &reach, &mut progress).map_err(|error| failure(error, &progress))?;
         if let Destination::Archive(path) = self.destination()?
             && let Some(image) = &built.image
         {
@@ -120,13 +148,15 @@ impl BuildCommand {
     }
 
     fn request(&self) -> Result<BuildRequest, Report> {
-        match self.network.as_str() {
-            "none" | "default" | "" => {}
+        let network = match self.network.as_str() {
+            "none" | "" => StepNetwork::None,
+            "default" | "zone" => StepNetwork::Zone,
+            "host" => StepNetwork::Host,
             other => {
                 return Err(Report::new(format!("cannot give the steps of a build the network {other:?}"))
-                    .hint("the zone `build` has none; fetch what is needed beforehand, and COPY it"));
+                    .hint("it is one of none, default (what the zone gives), host (if the zone allows it)"));
             }
-        }
+        };
         let compression = match self.compression.as_str() {
             "gzip" => cofferdam_image::LayerCompression::Gzip,
             "none" | "uncompressed" => cofferdam_image::LayerCompression::None,
@@ -149,6 +179,8 @@ impl BuildCommand {
             build_args,
             target: Some(self.target.clone()).filter(|target| !target.is_empty()),
             platform: self.platform.clone().unwrap_or_else(Platform::host),
+            network,
+            hosts: self.add_host.clone(),
             labels: self.label.iter().map(|label| key_value(label)).collect(),
         };
         Ok(BuildRequest {
@@ -157,7 +189,16 @@ impl BuildCommand {
             tags: self.tag.clone(),
             secrets: secrets::secrets(&self.secret)?,
             agents: secrets::agents(&self.ssh)?,
+            zone: self.zone.clone(),
+            pull: match self.pull.as_str() {
+                // As Docker's flag, which is a yes or a no.
+                "true" => PullWhen::Always,
+                "false" => PullWhen::Missing,
+                word => pull_when(word)?,
+            },
             use_cache: !self.no_cache,
+            cache_from: self.cache_from.iter().map(|text| cache::from(text)).collect::<Result<_, _>>()?,
+            cache_to: self.cache_to.iter().map(|text| cache::to(text)).collect::<Result<_, _>>()?,
             jobs: self.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
             epoch: epoch.filter(|text| !text.is_empty()).map(|text| seconds(&text)).transpose()?,
             compression,

@@ -1,6 +1,7 @@
 //! `--secret` and `--ssh`.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 
 use crate::report::Report;
@@ -59,9 +60,28 @@ fn from_variable(name: &str) -> Result<Vec<u8>, Report> {
 
 /// The sockets of agents.
 pub(super) fn agents(given: &[String]) -> Result<BTreeMap<String, PathBuf>, Report> {
-    match given.first() {
-        None => Ok(BTreeMap::new()),
-        Some(agent) => Err(Report::new(format!("cannot use the agent {agent}: --ssh is not built"))
-            .hint("clone with the keys of the host beforehand, and COPY what came")),
+    let mut agents = BTreeMap::new();
+    for text in given {
+        let (id, socket) = text.split_once('=').unwrap_or((text, ""));
+        let refuse = |why: String| {
+            Report::new(format!("invalid value {text:?} for --ssh: {why}"))
+                .hint("its form is default, or NAME=SOCKET: the socket of an ssh-agent")
+        };
+        let socket = match socket {
+            "" => std::env::var_os("SSH_AUTH_SOCK")
+                .filter(|socket| !socket.is_empty())
+                .map(PathBuf::from)
+                .ok_or_else(|| refuse("there is no variable SSH_AUTH_SOCK".to_owned()))?,
+            socket => PathBuf::from(socket),
+        };
+        let found = std::fs::metadata(&socket).map_err(|error| refuse(error.to_string()))?;
+        if !found.file_type().is_socket() {
+            // A key would have to be held here; an agent has it already.
+            return Err(refuse(format!("{} is no socket", socket.display())));
+        }
+        if id.is_empty() || agents.insert(id.to_owned(), socket).is_some() {
+            return Err(refuse("each has a name of its own".to_owned()));
+        }
     }
+    Ok(agents)
 }
