@@ -1,4 +1,4 @@
-//! Reads the names and attributes of an image that this program has written ([`super::write`]): no other shape is understood.
+//! Reads the names and attributes of an image that this program has written: no other shape is understood.
 
 use std::ffi::CString;
 use std::fs::File;
