@@ -4,7 +4,6 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stderr,
-    clippy::print_stdout,
     reason = "tests: a failed unwrap is a failed test, a skip is said on stderr"
 )]
 
@@ -12,8 +11,9 @@ mod support;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use support::dice::Dice;
 use support::{Home, is_root, skip};
 
 const TEXT: &str = r#"FROM scratch AS base
@@ -29,26 +29,6 @@ COPY --from=a /a /
 COPY --from=b /b /b2 /
 RUN sleep 0.05; cat /a
 "#;
-
-/// Numbers that look random and follow from the seed (xorshift64*).
-struct Dice(u64);
-
-impl Dice {
-    fn new() -> Self {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-        let given = std::env::var("COFFERDAM_SEED").ok().map(|text| text.parse().unwrap());
-        let seed = given.unwrap_or(u64::from(now.subsec_nanos()) << 16 | u64::from(std::process::id()));
-        println!("COFFERDAM_SEED={seed}");
-        Self(seed | 1)
-    }
-
-    fn below(&mut self, most: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % most
-    }
-}
 
 /// What is left of builds beside images and the cache.
 fn left(home: &Home) -> Vec<String> {

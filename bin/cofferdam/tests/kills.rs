@@ -16,34 +16,11 @@ use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::process::{Pid, Signal, kill_process};
+use support::dice::Dice;
 use support::{Home, is_root, remains};
 
 /// A command that takes longer than this hangs.
 const HANGS: Duration = Duration::from_secs(30);
-
-/// Numbers that look random and follow from the seed (xorshift64*).
-struct Dice(u64);
-
-impl Dice {
-    fn new() -> Self {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-        let given = std::env::var("COFFERDAM_SEED").ok().map(|text| text.parse().unwrap());
-        let seed = given.unwrap_or(u64::from(now.subsec_nanos()) << 16 | u64::from(std::process::id()));
-        println!("COFFERDAM_SEED={seed}");
-        Self(seed | 1)
-    }
-
-    fn below(&mut self, most: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % most
-    }
-
-    fn choose<'a, T: ?Sized>(&mut self, among: &[&'a T]) -> &'a T {
-        among[usize::try_from(self.below(among.len() as u64)).unwrap()]
-    }
-}
 
 /// Who is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,6 +3,7 @@
 
 pub mod archive;
 pub mod debian;
+pub mod dice;
 pub mod faulty;
 pub mod internet;
 pub mod layers;
