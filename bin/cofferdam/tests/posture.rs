@@ -68,3 +68,34 @@ fn a_host_that_falls_short_refuses_the_zones_containers() {
     assert!(refused.code == 125 && refused.err.contains("no.such.check (unknown"), "{refused:?}");
     home.ok(&["rm", &id]);
 }
+
+#[test]
+fn a_profile_of_a_zone_keeps_what_the_zone_demands() {
+    if !is_root("a_profile_of_a_zone_keeps_what_the_zone_demands") {
+        return;
+    }
+    let home = Home::new();
+    let (passed, failed) = checks();
+    let (good, bad) = (passed.first().unwrap().as_str(), failed.first().unwrap().as_str());
+    demand(&home, &[good, bad]);
+    let audited = |profile: &str| {
+        home.run(&["audit", "host", "--format", "json", "--profile", profile, "--fail-on", "low"])
+    };
+    let ran = audited("zone:careful");
+    assert_eq!(ran.code, 2, "{ran:?}");
+    let report: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    let mut ids: Vec<_> = findings.iter().map(|finding| finding["id"].as_str().unwrap()).collect();
+    ids.sort_unstable();
+    let mut wanted = vec![good, bad];
+    wanted.sort_unstable();
+    assert_eq!(ids, wanted);
+    assert_eq!(report["counts"]["fail"], 1);
+
+    demand(&home, &[good]);
+    assert_eq!(audited("zone:careful").code, 0);
+    let missing = audited("zone:nobody");
+    assert!(missing.code == 1 && missing.err.contains("nobody"), "{missing:?}");
+    let wrong = audited("zone:No Body");
+    assert!(wrong.code != 0 && wrong.err.contains("No Body"), "{wrong:?}");
+}
