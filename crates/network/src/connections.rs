@@ -4,7 +4,7 @@
 use std::io;
 use std::net::IpAddr;
 
-use cofferdam_kernel::netlink::{Attributes, Family, Request, Socket};
+use cofferdam_kernel::netlink::{Attributes, DUMP, Family, Request, Socket, attribute};
 
 /// `NFNL_SUBSYS_CTNETLINK` and `IPCTNL_MSG_CT_DELETE`
 const DELETE: u16 = (1 << 8) | 2;
@@ -18,11 +18,15 @@ const BY_SOURCE: u32 = 1;
 /// Forgets all connections that an address began or was asked for.
 pub(crate) fn forget(addresses: impl IntoIterator<Item = IpAddr>) -> io::Result<()> {
     let socket = Socket::open(Family::Netfilter)?;
-    for address in addresses {
+    let addresses: Vec<IpAddr> = addresses.into_iter().collect();
+    for address in &addresses {
         for way in [0, 1] {
-            match socket.tell(request(address, way)) {
+            match socket.tell(request(*address, way)) {
                 // There is none.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                    return forget_one_by_one(&socket, &addresses);
+                }
                 other => other?,
             }
         }
@@ -51,4 +55,76 @@ fn request(address: IpAddr, way: usize) -> Request {
             }
         });
     })
+}
+
+/// The same for kernels before 6.8, which want to be told of every connection that is to go (EINVAL).
+fn forget_one_by_one(socket: &Socket, addresses: &[IpAddr]) -> io::Result<()> {
+    // `IPCTNL_MSG_CT_GET`
+    let list = Request::new((1 << 8) | 1, DUMP, &[0; 4]);
+    for (family, way) in socket.ask(&list, |message| way_to_forget(message.after(4), addresses))? {
+        let request = Request::new(DELETE, 0, &[family, 0, 0, 0]).with(|attributes| {
+            // `NLA_F_NESTED`
+            attributes.put(TUPLES[0] | 0x8000, &way);
+        });
+        match socket.tell(request) {
+            // It has ended by itself.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
+/// The first way of a connection, by which the kernel finds it, and its family; none where it is not one of these addresses'.
+fn way_to_forget(connection: &[u8], addresses: &[IpAddr]) -> Option<(u8, Vec<u8>)> {
+    let source = |way: usize| {
+        let ip = attribute(attribute(connection, TUPLES[way])?, TUPLE_IP)?;
+        // `CTA_IP_V4_SRC` and `CTA_IP_V6_SRC`
+        match (attribute(ip, 1), attribute(ip, 3)) {
+            (Some(bytes), _) => Some(IpAddr::from(<[u8; 4]>::try_from(bytes).ok()?)),
+            (None, Some(bytes)) => Some(IpAddr::from(<[u8; 16]>::try_from(bytes).ok()?)),
+            (None, None) => None,
+        }
+    };
+    let sources = [source(0)?, source(1)?];
+    let is_theirs = sources.iter().any(|source| addresses.contains(source));
+    let family = if sources[0].is_ipv4() { 2 } else { 10 };
+    is_theirs.then(|| Some((family, attribute(connection, TUPLES[0])?.to_vec())))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connection(from: IpAddr, answers: IpAddr) -> Vec<u8> {
+        let mut all = Attributes::new();
+        for (way, source) in TUPLES.into_iter().zip([from, answers]) {
+            all.nest(way, |tuple| {
+                tuple.nest(TUPLE_IP, |ip| {
+                    match source {
+                        IpAddr::V4(address) => ip.put(1, &address.octets()),
+                        IpAddr::V6(address) => ip.put(3, &address.octets()),
+                    };
+                });
+            });
+        }
+        all.as_bytes().to_vec()
+    }
+
+    #[test]
+    fn old_kernels_are_told_of_connections_one_by_one() {
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let own = [address("10.90.0.2"), address("fd00::2")];
+        let family = |from: &str, answers: &str| {
+            way_to_forget(&connection(address(from), address(answers)), &own).map(|(family, _)| family)
+        };
+        assert_eq!(family("10.90.0.2", "192.0.2.1"), Some(2), "it asked");
+        assert_eq!(family("192.0.2.1", "10.90.0.2"), Some(2), "it answers, at its own or a published port");
+        assert_eq!(family("2001:db8::1", "fd00::2"), Some(10));
+        assert_eq!(family("10.90.0.3", "192.0.2.1"), None, "another's");
+        assert_eq!(way_to_forget(&[1, 2, 3], &own), None);
+        let whole = connection(own[0], own[0]);
+        let (_, way) = way_to_forget(&whole, &own).unwrap();
+        assert_eq!(Some(way.as_slice()), attribute(&whole, TUPLES[0]), "as the kernel wrote it");
+    }
 }
