@@ -110,7 +110,14 @@ fn set_rules(network: &Network, routes: &RouteSocket) -> Result<(), ConnectError
         Step::HostNetwork
             .apply(format_args!("forwarding {family}"), || host::become_router(gateway.is_ipv6()))?;
     }
-    Ok(())
+    // What led to an earlier container with one of the addresses, and was under way when that one's end was seen to, leads nowhere.
+    forget_connections(network).map_err(ConnectError::from)
+}
+
+fn forget_connections(network: &Network) -> Result<(), StepError> {
+    Step::PacketRules.run("connections of its addresses", || {
+        connections::forget(network.addresses.iter().map(|pair| pair.address))
+    })
 }
 
 /// What makes the table, if it is not there or was made by another version.
@@ -236,12 +243,10 @@ pub fn disconnect(network: &Network) -> Result<(), StepError> {
     Step::Link.run(format_args!("remove {}", network.link.host_name), || {
         link::remove(&routes, &network.link.host_name)
     })?;
-    Step::PacketRules.run("remove connections", || {
-        connections::forget(network.addresses.iter().map(|pair| pair.address))
-    })?;
     let tables = Step::PacketRules.run("open", || Tables::open(TABLE))?;
     let _lock = Step::PacketRules.run("lock", Lock::take)?;
     if Step::PacketRules.run("of the table", || tables.note())?.is_none() {
+        forget_connections(network)?;
         return Step::HostNetwork.run("remove gateways", || host::remove_gateways(&routes));
     }
     let gone = present(&tables, &rules::elements(network))?;
@@ -250,6 +255,8 @@ pub fn disconnect(network: &Network) -> Result<(), StepError> {
         Step::PacketRules.failed(operation.map_or_else(String::new, |it| it.to_string()), error)
     };
     tables.transact(&operations).map_err(failed)?;
+    // Behind the ways of published ports: as long as these are there, each packet may make a connection.
+    forget_connections(network)?;
     if Step::PacketRules.run("of any container", || Tables::is_empty(TABLE, rules::ALL))? {
         tables.transact(&[Operation::DeleteTable]).map_err(failed)?;
         Step::HostNetwork.run("remove gateways", || host::remove_gateways(&routes))?;

@@ -1,11 +1,13 @@
 //! What is always in the table: the ways of packets from, to and between links, and the sets that containers are put into.
 
+use cofferdam_confinement::network::Protocol;
+
 use super::condition::{ANSWER, Conditions, KEY};
 use super::{ranges, set};
 use crate::nft::{Chain, Expr, Hook, Meta, Operation, Register, Rule, Set, SetKind, Verdict};
 
 /// Grows with each change of what this module makes.
-const LAYOUT: u8 = 1;
+const LAYOUT: u8 = 2;
 
 /// Whether the host is a router only for our links, for IPv4 and for IPv6: then packets that are neither from nor to one are
 /// dropped, as they would be without us. Where it was one before they are its owner's.
@@ -193,6 +195,11 @@ fn publish(add: &mut impl FnMut(&str, Vec<Expr>)) {
     for v6 in [false, true] {
         let family = usize::from(v6);
         let width = if v6 { 4 } else { 1 };
+        // With it a container would answer for the names of all zones.
+        for protocol in [Protocol::Udp, Protocol::Tcp] {
+            let gateway = Conditions::of(v6).load_destination(v6, KEY).in_set(set::GATEWAYS[family], true);
+            add("never the zones' name servers", gateway.port(protocol, 53, v6).then(Verdict::Accept));
+        }
         let dnat = Expr::Dnat { v6, address: ANSWER, port: Register(ANSWER.0 + width) };
         let one = Conditions::of(v6).load_destination(v6, KEY).load_service(Register(width));
         add("ports of one address", one.in_map(set::PUBLISHED[family]).and(dnat.clone()).end());

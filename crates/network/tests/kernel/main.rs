@@ -305,3 +305,65 @@ fn the_connections_of_a_container_end_with_it() {
     assert_eq!(known_connections(&host, "10.207.0.17"), 0);
     assert!(known_connections(&host, "10.207.0.16") > 0, "another's go on");
 }
+
+/// An outsider whose packets lead to a published port is not led to the next container with the address, which publishes none.
+#[test]
+fn an_outsiders_connections_do_not_reach_the_next_container_with_the_address() {
+    if !is_root("an_outsiders_connections_do_not_reach_the_next_container_with_the_address") {
+        return;
+    }
+    let host = Host::new();
+    let outside = Place::new();
+    host.place.cable("up1", &outside, &["203.0.113.1/24"], &["203.0.113.9/24"]);
+    let mut plan = network("web", 16, rules(true, &[], &["any"]));
+    plan.published = vec![PublishedPort { protocol: Protocol::Udp, ..published(None, 8080) }];
+    let socket = outside.inside(|| std::net::UdpSocket::bind("203.0.113.9:0").unwrap());
+    let ask = || {
+        socket.send_to(b"x", "203.0.113.1:8080").unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        known_connections(&host, "10.207.0.16")
+    };
+    // It ends as it should.
+    let first = host.container(plan.clone());
+    assert!(ask() > 0, "published");
+    drop(first);
+    assert_eq!((known_connections(&host, "10.207.0.16"), ask()), (0, 0), "nobody has the port");
+    // Its end is not seen to: link and elements stay.
+    let place = Place::new();
+    host.connect(&plan, &place).unwrap().keep();
+    assert!(ask() > 0, "published");
+    let next = host.container(network("web", 16, rules(true, &[], &["any"])));
+    assert_eq!(known_connections(&host, "10.207.0.16"), 0, "the next one begins with none");
+    drop(next);
+    host.place.inside(|| disconnect(&plan)).unwrap();
+}
+
+/// `--publish 53:53/udp` leads outsiders to the container, and takes no question of other containers to their name servers.
+#[test]
+fn a_published_port_never_takes_the_zones_name_servers() {
+    if !is_root("a_published_port_never_takes_the_zones_name_servers") {
+        return;
+    }
+    let host = Host::new();
+    let outside = Place::new();
+    host.place.cable("up1", &outside, &["203.0.113.1/24"], &["203.0.113.9/24"]);
+    let mut plan = network("web", 16, rules(true, &[], &["any"]));
+    plan.published = [Protocol::Udp, Protocol::Tcp]
+        .map(|protocol| PublishedPort { protocol, ..published(None, 53) })
+        .to_vec();
+    let taker = host.container(plan);
+    let asker = host.container(network("db", 17, rules(true, &[], &[])));
+    let peer = host.container(network("web", 18, rules(true, &[], &[])));
+    assert!(outside.reaches("203.0.113.1:53"), "published");
+    for container in [&asker, &peer, &taker] {
+        assert!(container.place.is_kept_from("10.207.0.1:53"), "nobody listens there yet");
+    }
+    host.place.serve("10.207.0.1:53");
+    for container in [&asker, &peer, &taker] {
+        let answered = container.place.tcp("10.207.0.1:53", SOON).unwrap();
+        assert_eq!(answered, container.plan.addresses[0].address.to_string(), "the host's own program");
+        assert!(container.place.udp("10.207.0.1:53", SOON).is_ok());
+    }
+    let parts = host.place.inside(|| observe(&taker.plan, taker.place.fd())).unwrap();
+    assert!(parts.iter().all(cofferdam_network::Part::holds), "{parts:#?}");
+}
