@@ -25,8 +25,9 @@ pub enum InvalidRules {
 }
 
 impl ZonePolicy {
-    /// From the rules of a zone. With a name among them only names are answered; else all of them are forwarded where any address
-    /// outside may be reached, and none where none may.
+    /// From the rules of a zone. With a name among them only names are answered; else all of them are forwarded where the internet
+    /// may be reached, and none where it may not: whoever answers for a name learns which one was asked, so forwarding lets data out
+    /// to anybody, and a zone that reaches its own servers alone is not to have that way.
     ///
     /// # Errors
     /// [`InvalidRules`]
@@ -48,13 +49,12 @@ impl ZonePolicy {
                 }
                 Target::Internet => outside = true,
                 Target::Any | Target::Private => {
-                    outside = true;
+                    outside |= rule.target == Target::Any;
                     for range in PRIVATE {
                         allowed_ranges.push(range.parse()?);
                     }
                 }
                 Target::Range(range) => {
-                    outside = true;
                     allowed_ranges.push(range.to_string().parse::<Range>()?);
                 }
             }
@@ -101,6 +101,18 @@ mod tests {
         assert_eq!(policy(&["host", "zone:db tcp/1", "label:a=b"]).forwarding, Forwarding::Nothing);
         assert_eq!(policy(&["internet"]).forwarding, Forwarding::All);
         assert!(policy(&["internet"]).allowed_ranges.is_empty());
+    }
+
+    /// Each question would carry a label of data to whoever answers for the name, wherever that is.
+    #[test]
+    fn addresses_of_ones_own_network_open_no_way_out_by_names() {
+        for egress in ["10.20.0.5 tcp/5432", "10.0.0.0/8", "private", "fd00::/8", "192.0.2.7 tcp/443"] {
+            assert_eq!(policy(&[egress]).forwarding, Forwarding::Nothing, "{egress}");
+        }
+        assert_eq!(policy(&["10.0.0.0/8", "internet tcp/443"]).forwarding, Forwarding::All);
+        assert_eq!(policy(&["any tcp/443"]).forwarding, Forwarding::All);
+        let named = policy(&["10.20.0.5 tcp/5432", "db.example.org tcp/5432"]).forwarding;
+        assert!(matches!(named, Forwarding::Names(_)), "the names that it says");
     }
 
     #[test]

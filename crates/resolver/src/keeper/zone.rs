@@ -86,6 +86,9 @@ impl Zone {
 
     /// What the resolver asks to change, in the words of the rules; none where it asks for what it may not have. It parses what
     /// strangers send, so all that it found out is looked at once more.
+    ///
+    /// A private address is never opened by a name, with the services of the name's rule: the rule for its range lets it through
+    /// already, with its own, and whoever owns the name would choose which neighbour the other services reach.
     pub(super) fn judge(&self, changes: &[Change], host: &[std::net::IpAddr]) -> Option<Vec<NamedChange>> {
         let Forwarding::Names(rules) = &self.policy.forwarding else { return None };
         let pattern = |number: u16| {
@@ -94,10 +97,11 @@ impl Zone {
         };
         let judge = |change: &Change| match *change {
             Change::Close { rule, address } => {
-                Some(NamedChange { pattern: pattern(rule)?, address, ttl: None })
+                Some(Some(NamedChange { pattern: pattern(rule)?, address, ttl: None }))
             }
             Change::Open(opened) => {
-                let allowed = match class(opened.address) {
+                let class = class(opened.address);
+                let allowed = match class {
                     Class::Public => true,
                     Class::Private => {
                         self.policy.allowed_ranges.iter().any(|range| range.contains(opened.address))
@@ -106,10 +110,12 @@ impl Zone {
                 };
                 let fits = allowed && !host.contains(&opened.address) && opened.ttl <= LONGEST;
                 let (pattern, address) = (pattern(opened.rule)?, opened.address);
-                fits.then_some(NamedChange { pattern, address, ttl: Some(opened.ttl) })
+                let opens = class == Class::Public;
+                fits.then(|| opens.then_some(NamedChange { pattern, address, ttl: Some(opened.ttl) }))
             }
         };
-        changes.iter().map(judge).collect()
+        let judged: Option<Vec<Option<NamedChange>>> = changes.iter().map(judge).collect();
+        Some(judged?.into_iter().flatten().collect())
     }
 }
 
@@ -149,6 +155,15 @@ mod tests {
             None,
             "all or none"
         );
+    }
+
+    #[test]
+    fn a_private_address_is_answered_and_never_opened_by_a_name() {
+        let changes = [open(4, "10.1.2.3", 60), open(4, "8.8.8.8", 60)];
+        let judged = zone().judge(&changes, &[]).unwrap();
+        let addresses: Vec<String> = judged.iter().map(|change| change.address.to_string()).collect();
+        assert_eq!(addresses, ["8.8.8.8"]);
+        assert_eq!(zone().judge(&changes[..1], &[]), Some(vec![]), "its range's rule opens it");
     }
 
     #[test]
