@@ -7,7 +7,9 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
+use std::sync::LazyLock;
 
+use cofferdam_confinement::network::METADATA;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -99,7 +101,17 @@ pub fn class(address: IpAddr) -> Class {
     }
 }
 
+/// Whether a cloud's metadata service is there.
+fn is_metadata(address: IpAddr) -> bool {
+    static RANGES: LazyLock<Vec<Range>> =
+        LazyLock::new(|| METADATA.iter().filter_map(|text| text.parse().ok()).collect());
+    RANGES.iter().any(|range| range.contains(address))
+}
+
 fn class_v4(address: Ipv4Addr) -> Class {
+    if is_metadata(address.into()) {
+        return Class::Never;
+    }
     match address.octets() {
         [0 | 127 | 224..=255, ..] | [169, 254, ..] => Class::Never,
         [10, ..] | [172, 16..=31, ..] | [192, 168, ..] | [100, 64..=127, ..] => Class::Private,
@@ -111,6 +123,9 @@ fn class_v4(address: Ipv4Addr) -> Class {
 }
 
 fn class_v6(address: Ipv6Addr) -> Class {
+    if is_metadata(address.into()) {
+        return Class::Never;
+    }
     let segments = address.segments();
     let inner = |high: u16, low: u16| {
         let [a, b] = high.to_be_bytes();
@@ -124,8 +139,6 @@ fn class_v6(address: Ipv6Addr) -> Class {
         [0, 0, 0, 0, 0, 0, ..] => Class::Never,
         // Link-local, the old site-local, multicast.
         [0xFE80..=0xFEFF, ..] | [0xFF00..=0xFFFF, ..] => Class::Never,
-        // A cloud's metadata service, as 169.254.169.254 is.
-        [0xFD00, 0xEC2, 0, 0, 0, 0, 0, 0x254] => Class::Never,
         // NAT64 (RFC 6052), and 6to4.
         [0x64, 0xFF9B, 0, 0, 0, 0, high, low] => class_v4(inner(high, low)),
         [0x2002, high, low, ..] => class_v4(inner(high, low)),
@@ -160,6 +173,13 @@ mod tests {
             "fe80::1",
             "ff02::fb",
             "fd00:ec2::254",
+            "fd00:ec2::253",
+            "fd20:ce::254",
+            "fd00:c1::a9fe:a9fe",
+            "168.63.129.16",
+            "100.100.100.200",
+            "192.0.0.192",
+            "64:ff9b::a83f:8110",
             "::ffff:169.254.169.254",
             "::ffff:8.8.8.8",
             "64:ff9b::a9fe:a9fe",
@@ -171,7 +191,7 @@ mod tests {
 
     #[test]
     fn private_networks_are_told_from_public_ones() {
-        for address in ["10.1.2.3", "172.31.0.1", "192.168.0.1", "100.100.100.200", "fd00::1", "2001:db8::1"]
+        for address in ["10.1.2.3", "172.31.0.1", "192.168.0.1", "100.100.100.201", "fd00::1", "2001:db8::1"]
         {
             assert_eq!(class_of(address), Class::Private, "{address}");
         }

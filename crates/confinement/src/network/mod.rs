@@ -16,6 +16,19 @@ pub use address::{AddressRange, InvalidNetworkText, MacAddress};
 pub use port::{Protocol, PublishRange, PublishedPort, Service};
 pub use rule::{LabelSelector, NamePattern, Rule, Target, ZoneRules};
 
+/// Where clouds give out a machine's credentials, and what else it has, to whoever asks from it: no word of a rule means these, and
+/// no name leads to them. 169.254.0.0/16, where most of them are, is kept out as a whole.
+pub const METADATA: [&str; 6] = [
+    // Alibaba, Azure, Oracle's older one.
+    "100.100.100.200",
+    "168.63.129.16",
+    "192.0.0.192",
+    // Oracle, Amazon (and its name and time servers), Google.
+    "fd00:c1::a9fe:a9fe",
+    "fd00:ec2::/32",
+    "fd20:ce::254",
+];
+
 /// The network of one container that has a link of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

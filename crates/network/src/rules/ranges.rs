@@ -13,6 +13,7 @@ const SPECIAL: [&[&str]; 2] = [
         "10.0.0.0/8",
         "100.64.0.0/10",
         "127.0.0.0/8",
+        "168.63.129.16",
         "169.254.0.0/16",
         "172.16.0.0/12",
         "192.0.0.0/24",
@@ -29,8 +30,16 @@ const PRIVATE: [&[&str]; 2] =
 /// Reached by a rule for the very address alone: this host, the link, groups, and the metadata services of clouds, which give out
 /// the machine's credentials.
 const NEVER: [&[&str]; 2] = [
-    &["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"],
-    &["::/8", "fd00:ec2::254", "fe80::/10", "ff00::/8"],
+    &[
+        "0.0.0.0/8",
+        "100.100.100.200",
+        "127.0.0.0/8",
+        "168.63.129.16",
+        "169.254.0.0/16",
+        "192.0.0.192",
+        "224.0.0.0/3",
+    ],
+    &["::/8", "fd00:c1::a9fe:a9fe", "fd00:ec2::/32", "fd20:ce::254", "fe80::/10", "ff00::/8"],
 ];
 
 /// The elements of the sets, by their names.
@@ -78,6 +87,20 @@ mod tests {
         }
         let special = elements().into_iter().filter(|element| element.set == "special6").count();
         assert_eq!(special, 7, "4000::/2 and 8000::/1 are one range without an end");
+    }
+
+    #[test]
+    fn no_word_of_a_rule_means_a_metadata_service() {
+        let range = |text: &&str| text.parse::<AddressRange>().unwrap();
+        for metadata in cofferdam_confinement::network::METADATA.iter().map(range) {
+            let family = usize::from(metadata.first().is_ipv6());
+            let within = |ranges: &[&str]| {
+                let mut ranges = ranges.iter().map(range);
+                ranges.any(|it| it.contains(metadata.first()) && it.contains(metadata.last()))
+            };
+            // `any` and `private` are less what is never reached, `internet` is less what is special.
+            assert!(within(NEVER[family]) && within(SPECIAL[family]), "{metadata:?}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use cofferdam_confinement::network::{PublishRange, Rule, Target, ZoneRules};
+use cofferdam_confinement::network::{AddressRange, METADATA, PublishRange, Rule, Target, ZoneRules};
 use toml::de::DeValue;
 
 use super::parse::replace;
@@ -78,7 +78,9 @@ pub(super) fn warnings(rules: &NetworkRules, mut warn: impl FnMut(&super::Place,
         let message = "host = true lets a container use the host's network: no rule of the zone holds there";
         warn(&rules.host.place, message.to_owned());
     }
-    let link_local = ["169.254.0.0/16", "fe80::/10", "fd00:ec2::254"].map(str::parse);
+    let link_local = ["169.254.0.0/16", "fe80::/10"];
+    let metadata: Vec<AddressRange> =
+        link_local.iter().chain(&METADATA).filter_map(|text| text.parse().ok()).collect();
     for rule in &rules.egress.value {
         let mut text = String::new();
         match &rule.target {
@@ -88,7 +90,7 @@ pub(super) fn warnings(rules: &NetworkRules, mut warn: impl FnMut(&super::Place,
                     "egress {rule}: services of the host are reached as from the host's own users"
                 );
             }
-            Target::Range(range) if link_local.iter().flatten().any(|other| range.overlaps(*other)) => {
+            Target::Range(range) if metadata.iter().any(|other| range.overlaps(*other)) => {
                 let _ = write!(
                     text,
                     "egress {rule}: a cloud's metadata service gives out the machine's credentials"
