@@ -353,7 +353,7 @@ fn a_published_port_never_takes_the_zones_name_servers() {
         .to_vec();
     let taker = host.container(plan);
     let asker = host.container(network("db", 17, rules(true, &[], &[])));
-    let peer = host.container(network("web", 18, rules(true, &[], &[])));
+    let peer = host.container(network("web", 18, rules(true, &[], &["any"])));
     assert!(outside.reaches("203.0.113.1:53"), "published");
     for container in [&asker, &peer, &taker] {
         assert!(container.place.is_kept_from("10.207.0.1:53"), "nobody listens there yet");
