@@ -205,15 +205,16 @@ impl<W: World> Keeper<'_, W> {
                 self.tell(name, Order::Changed { ticket, done }, None);
             }
             Report::Denied { client, name: asked, kind, address } => {
+                if !self.zones.get_mut(name).is_some_and(|zone| zone.tells_denial(Instant::now())) {
+                    return;
+                }
+                let asked: String = asked.chars().filter(|letter| !letter.is_control()).take(100).collect();
                 let joined = self.peers.values().filter_map(|peer| peer.joined.as_ref());
                 let containers = joined.map(|joined| &joined.member.container);
                 let asker = containers
                     .filter(|container| container.zone == *name)
                     .find(|container| container.addresses.contains(&client));
                 let container = asker.map(|container| container.id.as_str());
-                if !self.zones.get(name).is_some_and(|zone| zone.policy.log) {
-                    return;
-                }
                 self.world.denied(&Denial { zone: name, container, name: &asked, kind, address });
             }
         }

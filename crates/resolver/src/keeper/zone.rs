@@ -15,6 +15,8 @@ use crate::settings::Forwarding;
 /// A resolver that ends at once is started anew after this time, then twice this time, and so on.
 const FIRST_DELAY: Duration = Duration::from_millis(50);
 const LONGEST_DELAY: Duration = Duration::from_secs(5);
+/// Denials of a zone that are told in a second.
+const MOST_DENIALS: u32 = 20;
 /// One that has lived for so long has not ended at once.
 const SETTLED: Duration = Duration::from_secs(10);
 
@@ -32,6 +34,8 @@ pub(super) struct Zone {
     /// Of the settings that were sent last, and of those that are in force.
     pub(super) sent: u64,
     pub(super) applied: u64,
+    /// Since when denials are counted, and how many there were.
+    denials: (Instant, u32),
 }
 
 /// A change of what is open, by the words of the zone's rule.
@@ -57,7 +61,17 @@ impl Zone {
             delay: FIRST_DELAY,
             sent: 0,
             applied: 0,
+            denials: (Instant::now(), 0),
         }
+    }
+
+    /// Whether one more denial is told. The resolver tells no more either, but it parses what strangers send.
+    pub(super) fn tells_denial(&mut self, now: Instant) -> bool {
+        if now.saturating_duration_since(self.denials.0) >= Duration::from_secs(1) {
+            self.denials = (now, 0);
+        }
+        self.denials.1 = self.denials.1.saturating_add(1);
+        self.policy.log && self.denials.1 <= MOST_DENIALS
     }
 
     pub(super) fn has_started(&mut self, running: Running) {
@@ -108,7 +122,9 @@ impl Zone {
                     }
                     Class::Never => false,
                 };
-                let fits = allowed && !host.contains(&opened.address) && opened.ttl <= LONGEST;
+                // Without knowing the host's addresses, none can be told from them.
+                let known = !host.is_empty();
+                let fits = allowed && known && !host.contains(&opened.address) && opened.ttl <= LONGEST;
                 let (pattern, address) = (pattern(opened.rule)?, opened.address);
                 let opens = class == Class::Public;
                 fits.then(|| opens.then_some(NamedChange { pattern, address, ttl: Some(opened.ttl) }))
@@ -160,10 +176,24 @@ mod tests {
     #[test]
     fn a_private_address_is_answered_and_never_opened_by_a_name() {
         let changes = [open(4, "10.1.2.3", 60), open(4, "8.8.8.8", 60)];
-        let judged = zone().judge(&changes, &[]).unwrap();
+        let host = ["8.8.4.4".parse().unwrap()];
+        let judged = zone().judge(&changes, &host).unwrap();
         let addresses: Vec<String> = judged.iter().map(|change| change.address.to_string()).collect();
         assert_eq!(addresses, ["8.8.8.8"]);
-        assert_eq!(zone().judge(&changes[..1], &[]), Some(vec![]), "its range's rule opens it");
+        assert_eq!(zone().judge(&changes[..1], &host), Some(vec![]), "its range's rule opens it");
+        assert_eq!(zone().judge(&changes[1..], &[]), None, "the host's addresses are not known");
+    }
+
+    #[test]
+    fn a_resolver_that_was_taken_over_does_not_fill_the_events() {
+        let mut zone = zone();
+        let now = Instant::now();
+        assert!(!zone.tells_denial(now), "the zone wants none");
+        zone.policy.log = true;
+        let told = |zone: &mut Zone, now| (0..1000).filter(|_| zone.tells_denial(now)).count();
+        assert_eq!(told(&mut zone, now + Duration::from_secs(1)), 20);
+        assert_eq!(told(&mut zone, now + Duration::from_millis(1500)), 0);
+        assert_eq!(told(&mut zone, now + Duration::from_secs(2)), 20);
     }
 
     #[test]
