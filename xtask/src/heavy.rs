@@ -1,4 +1,5 @@
-//! The heavy forms of tests that CI runs in a light one: `cargo xtask crowd` and `cargo xtask kills`.
+//! The heavy forms of tests that CI runs in a light one: `cargo xtask crowd`, `cargo xtask kills` and
+//! `cargo xtask first-packets`.
 
 use std::process::{Command, ExitCode};
 
@@ -21,6 +22,11 @@ pub(crate) fn kills(count: Option<&str>) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// `count` containers (1,000 unless told) that send as their very first act, under load.
+pub(crate) fn first_packets(count: Option<&str>) -> Result<ExitCode> {
+    test("first_packet", &["--release"], "COFFERDAM_FIRST_PACKETS", count.unwrap_or("1000"))
 }
 
 fn test(name: &str, flags: &[&str], variable: &str, value: &str) -> Result<ExitCode> {

@@ -33,6 +33,7 @@ usage: cargo xtask TOOL
   kills       kill -9 at random moments: [COUNT] (200)
   fuzz        feed the parsers of foreign input: [SECONDS] [TARGET]... (60 seconds, all targets)
   order       find out what a container's start executes, for the linker to place together
+  first-packets  containers that send as their very first act, under load: [COUNT] (1000)
   ci          install what the tests need, check everything, run every test, count and report
   runc-suite  run runc's own tests: [--runtime cofferdam|runc|PATH] [--file NAME]... [--filter REGEX] [--output FILE]
   bench       audit: the audit of this host beside Lynis and others [--runs N]; resolver: a zone's DNS [--questions N]; or starts beside the peers: start [--engines A,B] [--runs N] [--row N] [--crowd N] [--output FILE]
@@ -62,6 +63,8 @@ fn run(tool: Option<&str>, arguments: &[String]) -> Result<ExitCode> {
         (Some("kills"), [count]) => heavy::kills(Some(count)),
         (Some("order"), []) => order::run(),
         (Some("fuzz"), arguments) => fuzz::run(arguments),
+        (Some("first-packets"), []) => heavy::first_packets(None),
+        (Some("first-packets"), [count]) => heavy::first_packets(Some(count)),
         (Some("bench"), arguments) => bench::run(arguments),
         (Some("resolver-keeper"), [number, place]) => bench::keep_resolver(number, place),
         (Some("bench-worker"), []) => bench::worker::serve().map(|()| ExitCode::SUCCESS),

@@ -13,28 +13,14 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use support::faulty::{self, recorded, steps_file};
+use support::hosts::{plan, zone};
 use support::{Home, Ran, busybox_home, busybox_home_of, eventually, remains};
 
 /// A server that answers each connection with "hello", until it is removed.
 const SERVER: &str = "while :; do echo hello | busybox nc -l -p 80 >/dev/null 2>&1; done";
 
-fn zone(home: &Home, name: &str, network: &str) {
-    let text = format!("zone = \"{name}\"\n[network]\n{network}\n");
-    let file = home.path().join(format!("{name}.toml"));
-    std::fs::write(&file, text).unwrap();
-    home.ok(&["zone", "apply", file.to_str().unwrap()]);
-}
-
 fn serve(home: &Home, flags: &[&str]) -> String {
     home.ok(&[&["run", "-d"], flags, &["busybox", "sh", "-c", SERVER]].concat())
-}
-
-/// The plan of a container.
-fn plan(home: &Home, id: &str) -> serde_json::Value {
-    let fleeting = home.path().join("run").join(id).join("plan.json");
-    let text = std::fs::read(fleeting)
-        .or_else(|_| std::fs::read(home.path().join("state/containers").join(id).join("plan.json")));
-    serde_json::from_slice(&text.unwrap()).unwrap()
 }
 
 fn address(home: &Home, id: &str, family: usize) -> String {
@@ -220,33 +206,4 @@ fn a_flushed_host_is_noticed_and_repaired_by_command_and_by_the_next_start() {
     assert_eq!(home.ok(&["port", &id, "80"]).lines().next(), Some("0.0.0.0:8080"));
     home.ok(&["rm", "-f", &id]);
     assert_eq!(left(), Vec::<String>::new());
-}
-
-/// The first thing that a container does is to send: nothing gets out to where its zone does not let it.
-#[test]
-fn the_first_packet_is_late() {
-    let rounds = std::env::var("COFFERDAM_FIRST_PACKETS").map_or(40, |text| text.parse().unwrap());
-    let Some(home) = busybox_home("the_first_packet_is_late") else { return };
-    zone(&home, "open", "egress = []\ningress = [\"host\"]");
-    let open = serve(&home, &["--zone", "open"]);
-    let target = address(&home, &open, 0);
-    let listener = home.ok(&[
-        "run",
-        "-d",
-        "--zone",
-        "open",
-        "busybox",
-        "sh",
-        "-c",
-        "sleep 1000 | busybox nc -lu -p 9 > /tmp/heard",
-    ]);
-    let deaf = address(&home, &listener, 0);
-    let script = format!("echo x | busybox nc -u -w 1 {deaf} 9 & busybox nc -w 1 {target} 80 </dev/null");
-    for _ in 0..rounds {
-        let ran = home.run(&["run", "--rm", "busybox", "sh", "-c", &format!("({script}) & sleep 0.1")]);
-        assert!(!ran.out.contains("hello"), "{ran:?}");
-    }
-    assert_eq!(home.ok(&["exec", &listener, "cat", "/tmp/heard"]), "");
-    home.ok(&["rm", "-f", &open, &listener]);
-    println!("{rounds} first packets, none of them got out");
 }

@@ -5,8 +5,12 @@ pub mod archive;
 pub mod debian;
 pub mod dice;
 pub mod faulty;
+pub mod hosts;
 pub mod internet;
 pub mod layers;
+pub mod packets;
+#[path = "../../../../crates/network/tests/kernel/place.rs"]
+pub mod place;
 pub mod remains;
 pub mod user;
 

@@ -42,7 +42,8 @@ const HOOKS: [(&str, u32, i32, &str); 7] = [
     ("spoofed", 0, -300, "filter"),
     ("input", 1, 0, "filter"),
     ("forward", 2, 0, "filter"),
-    ("output", 3, 0, "filter"),
+    // Where a published port has led to its container already: at the hook before, such a packet still leaves by `lo`.
+    ("output", 4, 0, "filter"),
     ("publish", 0, -100, "nat"),
     ("publish_local", 3, -100, "nat"),
     ("leave", 4, 100, "nat"),
@@ -177,6 +178,7 @@ fn forward(forwarding: Forwarding, add: &mut impl FnMut(&str, &str, Vec<Expr>)) 
 
 fn output(add: &mut impl FnMut(&str, Vec<Expr>)) {
     add("not to a link", Conditions::new().leaving_by_link(false).then(Verdict::Accept));
+    add("judged where it was forwarded", Conditions::new().from_outside().then(Verdict::Accept));
     add("known connections", Conditions::new().known_connection().then(Verdict::Accept));
     add("what the host may ask of the zone", Conditions::new().verdict_of(Meta::OutGroup, set::FROM_HOST));
     add("no zone", dropped(Conditions::new()));

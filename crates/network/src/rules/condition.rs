@@ -56,6 +56,11 @@ impl Conditions {
         self.named(Meta::OutName, yes)
     }
 
+    /// It came by any link at all: the host's own packets have no name there.
+    pub(super) fn from_outside(self) -> Self {
+        self.load_in_name(KEY).and(Expr::Cmp { from: KEY, equal: false, value: vec![0; 16] })
+    }
+
     pub(super) fn load_in_name(self, to: Register) -> Self {
         self.and(Expr::Meta { key: Meta::InName, to })
     }

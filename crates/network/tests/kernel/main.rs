@@ -1,11 +1,13 @@
 //! Containers' networks on the real kernel: in network namespaces that the test makes, with none of the machine's links.
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests: a failed unwrap is a failed test")]
 
+mod place;
 mod world;
 
 use cofferdam_confinement::network::{Network, Protocol, PublishedPort, Segment};
 use cofferdam_network::{ConnectError, Connected, connect, disconnect, observe};
-use world::{NEVER, Place, SOON, network, rules};
+use place::{NEVER, Place, SOON};
+use world::{network, rules};
 
 /// A host with a container or more, all of the test's own.
 struct Host {

@@ -1,0 +1,142 @@
+//! A zone's rules change while its containers run: the new ones take the place of the old ones in one transaction, and
+//! connections that they forbid end.
+
+use std::io;
+use std::net::IpAddr;
+
+use cofferdam_confinement::network::{NamePattern, Network, Protocol, ZoneRules};
+use cofferdam_kernel::rtnetlink::RouteSocket;
+use cofferdam_names::ZoneName;
+use cofferdam_runtime::step::{Step, StepError};
+
+use crate::connections::{self, Known};
+use crate::judge::{Flow, Judgement, Side, judge};
+use crate::lock::Lock;
+use crate::nft::Tables;
+use crate::rules::{self, TABLE, Tag};
+use crate::table::base_operations;
+
+/// What connections are judged by: the containers that run, and which addresses are the host's.
+#[derive(Debug)]
+pub struct Ground<'n> {
+    networks: &'n [Network],
+    host: Vec<IpAddr>,
+    tables: Tables,
+}
+
+impl<'n> Ground<'n> {
+    /// Looks at the host.
+    ///
+    /// # Errors
+    /// The kernel does not answer.
+    pub fn look(networks: &'n [Network]) -> io::Result<Self> {
+        let host = RouteSocket::open()?.addresses()?.into_iter().map(|it| it.address).collect();
+        Ok(Self { networks, host, tables: Tables::open(TABLE)? })
+    }
+
+    /// Whose an address is.
+    #[must_use]
+    pub fn side(&self, address: IpAddr) -> Side<'n> {
+        let has = |network: &&Network| network.addresses.iter().any(|pair| pair.address == address);
+        match self.networks.iter().find(has) {
+            Some(network) => Side::Container(network),
+            None if address.is_loopback() || self.host.contains(&address) => Side::Host,
+            None => Side::Outside,
+        }
+    }
+
+    /// Where a published port of the host leads: a container's address and port.
+    #[must_use]
+    pub fn behind(&self, to: IpAddr, protocol: Protocol, port: u16) -> Option<(IpAddr, u16)> {
+        // `::1` leads nowhere: docs/network.md.
+        let asked = matches!(self.side(to), Side::Host) && to != IpAddr::V6(std::net::Ipv6Addr::LOCALHOST);
+        self.networks.iter().filter(|_| asked).find_map(|network| {
+            let own = network.address(to.is_ipv6())?.address;
+            let mut ports = network.published.iter();
+            let found = ports.find(|published| {
+                (published.host_port, published.protocol) == (port, protocol)
+                    && published.address.is_none_or(|address| address == to)
+            });
+            found.map(|published| (own, published.container_port))
+        })
+    }
+
+    /// What the rules say of a connection from one address to another.
+    #[must_use]
+    pub fn judge(
+        &self,
+        from: IpAddr,
+        to: IpAddr,
+        protocol: u8,
+        port: Option<u16>,
+        published: bool,
+    ) -> Judgement {
+        let flow = Flow {
+            from: (self.side(from), from),
+            to: (self.side(to), to),
+            protocol,
+            port,
+            published,
+        };
+        judge(&flow, &|network, name, address| self.is_opened(network, name, address))
+    }
+
+    /// Whether the zone's resolver has opened an address for a name.
+    fn is_opened(&self, network: &Network, name: &NamePattern, address: IpAddr) -> bool {
+        let tag = Tag::name(&network.realm, &network.zone, name);
+        let element = rules::named_element(tag, address);
+        self.tables.element(&element).is_ok_and(|found| found.is_some())
+    }
+}
+
+/// Puts a zone's new rules into force, for containers that run and for those to come, and ends the connections of its containers
+/// that they forbid. `networks` are all containers with a link, the zone's with their new rules. How many connections were ended;
+/// nothing is done where the zone has no rules in force.
+///
+/// # Errors
+/// The kernel refuses the rules: then the old ones are in force. Or a connection cannot be ended.
+pub fn renew(
+    realm: &str,
+    name: &ZoneName,
+    rules: &ZoneRules,
+    networks: &[Network],
+) -> Result<usize, StepError> {
+    let tables = Step::PacketRules.run("open", || Tables::open(TABLE))?;
+    let zone = rules::zone(realm, name, rules);
+    {
+        let _lock = Step::PacketRules.run("lock", Lock::take)?;
+        if Step::PacketRules.run("of the table", || tables.note())?.is_none() {
+            return Ok(0);
+        }
+        let routes = Step::Link.run("renewal", RouteSocket::open)?;
+        // Another version's table is refused.
+        Step::PacketRules.run("base", || base_operations(&tables, &routes))?;
+        match Step::PacketRules.run("of the zone", || tables.chain_note(&zone.chains[0]))? {
+            None => return Ok(0),
+            Some(note) if note == zone.note => {}
+            Some(_) => tables.transact(&zone.operations(true)).map_err(|(operation, error)| {
+                Step::PacketRules.failed(operation.map_or_else(String::new, |it| it.to_string()), error)
+            })?,
+        }
+    }
+    Step::PacketRules.run("connections that they forbid", || {
+        let ground = Ground::look(networks)?;
+        let forbidden = forbidden(&ground, realm, name)?;
+        connections::end(&forbidden)?;
+        Ok(forbidden.len())
+    })
+}
+
+/// The connections of a zone's containers that its rules, or those of the other side, do not let pass.
+fn forbidden(ground: &Ground<'_>, realm: &str, name: &ZoneName) -> io::Result<Vec<Known>> {
+    let is_of_zone = |address: IpAddr| match ground.side(address) {
+        Side::Container(network) => network.realm == realm && network.zone == *name,
+        Side::Host | Side::Outside => false,
+    };
+    let mut known = connections::all()?;
+    known.retain(|one| {
+        (is_of_zone(one.from) || is_of_zone(one.to))
+            && !ground.judge(one.from, one.to, one.protocol, one.port, one.published).passes
+    });
+    Ok(known)
+}
