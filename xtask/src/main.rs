@@ -36,7 +36,7 @@ usage: cargo xtask TOOL
   first-packets  containers that send as their very first act, under load: [COUNT] (1000)
   ci          install what the tests need, check everything, run every test, count and report
   runc-suite  run runc's own tests: [--runtime cofferdam|runc|PATH] [--file NAME]... [--filter REGEX] [--output FILE]
-  bench       audit: the audit of this host beside Lynis and others [--runs N]; resolver: a zone's DNS [--questions N]; or starts beside the peers: start [--engines A,B] [--runs N] [--row N] [--crowd N] [--output FILE]
+  bench       audit: the audit of this host beside Lynis and others [--runs N]; resolver: a zone's DNS [--questions N]; network: containers' networks beside the peers' [--rounds N] [--seconds N] [--sizes N,N]; or starts beside the peers: start [--engines A,B] [--runs N] [--row N] [--crowd N] [--output FILE]
 ";
 
 fn main() -> ExitCode {
@@ -67,6 +67,7 @@ fn run(tool: Option<&str>, arguments: &[String]) -> Result<ExitCode> {
         (Some("first-packets"), [count]) => heavy::first_packets(Some(count)),
         (Some("bench"), arguments) => bench::run(arguments),
         (Some("resolver-keeper"), [number, place]) => bench::keep_resolver(number, place),
+        (Some("net-load"), arguments) => bench::network::load::run(arguments),
         (Some("bench-worker"), []) => bench::worker::serve().map(|()| ExitCode::SUCCESS),
         (Some("runc-suite"), arguments) => runc_suite::run(arguments),
         _ => {

@@ -207,3 +207,57 @@ fn a_flushed_host_is_noticed_and_repaired_by_command_and_by_the_next_start() {
     home.ok(&["rm", "-f", &id]);
     assert_eq!(left(), Vec::<String>::new());
 }
+
+#[test]
+fn an_address_that_was_asked_for_is_kept_while_its_container_is_there() {
+    let Some(home) = busybox_home("an_address_that_was_asked_for_is_kept_while_its_container_is_there")
+    else {
+        return;
+    };
+    let run = |name: &str| {
+        home.run(&["run", "-d", "--name", name, "--ip", "10.207.200.7", "busybox", "sleep", "100000"])
+    };
+    assert_eq!(run("first").code, 0);
+    let taken = |ran: Ran| {
+        assert_eq!(ran.code, 125, "{ran:?}");
+        assert!(ran.err.contains("address 10.207.200.7 is container first's"), "{ran:?}");
+    };
+    taken(run("second"));
+    // Its shim is killed: the record stays, and the address with it.
+    let id = home.ok(&["inspect", "--format", "{{.Id}}", "first"]);
+    for process in remains::processes_of(home.path(), std::slice::from_ref(&id)).iter().filter(|it| it.ours) {
+        let pid = rustix::process::Pid::from_raw(process.pid).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    }
+    assert!(eventually(|| home.ok(&["ps", "-q"]).is_empty()));
+    taken(run("second"));
+    home.ok(&["start", "first"]);
+    assert_eq!(address(&home, &id, 0), "10.207.200.7");
+    home.ok(&["rm", "-f", "first"]);
+    assert_eq!(run("second").code, 0);
+    home.ok(&["rm", "-f", "second"]);
+    assert_eq!(left(), Vec::<String>::new());
+}
+
+/// The host's network brings the host's sysfs along, and nothing that is mounted below it.
+#[test]
+fn with_the_hosts_network_sys_shows_what_any_container_sees() {
+    let Some(home) = busybox_home("with_the_hosts_network_sys_shows_what_any_container_sees") else { return };
+    zone(&home, "near", "host = true");
+    let inside = |network: &str, script: &str| {
+        let flags = ["run", "--rm", "--zone", "near", "--network", network];
+        home.ok(&[&flags[..], &["busybox", "sh", "-c", script]].concat())
+    };
+    let list = "ls /sys; for i in kernel/security kernel/debug kernel/tracing fs/bpf firmware; do ls -A /sys/$i; done";
+    assert_eq!(inside("host", list), inside("none", list));
+    assert_eq!(inside("host", "ls /sys/class/net"), "lo");
+    let write = "for i in kernel/uevent_helper kernel/mm/ksm/run power/state class/net/lo/mtu; do \
+                 test -e /sys/$i && (echo 1 >/sys/$i) 2>/dev/null && echo wrote $i; done; true";
+    assert_eq!(inside("host", write), "");
+    let id = home.ok(&["run", "-d", "--zone", "near", "--network", "host", "busybox", "sleep", "1000"]);
+    let ran = home.run(&["verify", &id]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    home.ok(&["rm", "-f", &id]);
+    let ran = home.run(&["run", "--rm", "--network", "host", "busybox", "true"]);
+    assert!(ran.code == 125 && ran.err.contains("network.host is false"), "{ran:?}");
+}

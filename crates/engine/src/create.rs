@@ -102,6 +102,7 @@ impl Engine {
             if !request.is_host_image() && parts.writes.is_none() && !self.image_is_there(&parts.image.id)? {
                 return Err(Error::ImageGone);
             }
+            self.refuse_taken_addresses(&request)?;
             let admitted = self.decide(&id, &request, window, &parts, slot)?;
             Ok((parts.zone.name.value.clone(), admitted))
         };

@@ -34,6 +34,14 @@ pub enum Error {
         /// What was typed.
         word: String,
     },
+    /// Another container has the address that was asked for, whether it runs or not.
+    #[error("address {address} is container {holder}'s")]
+    AddressTaken {
+        /// Which.
+        address: std::net::IpAddr,
+        /// The container's name.
+        holder: String,
+    },
     /// Several ids begin with this.
     #[error("several containers have an id that begins with {word:?}; give more of it")]
     Ambiguous {

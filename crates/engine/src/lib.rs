@@ -50,12 +50,15 @@ mod store;
 mod system_usage;
 mod verification;
 mod volume;
+mod zone_renewal;
+mod zone_test;
 mod zones;
 
 pub use attach_stream::AttachStream;
 pub use build::{
     BuildFile, BuildOutput, BuildReach, BuildRequest, BuildSource, Built, CacheExport, CachePlace,
 };
+pub use cofferdam_network::{Judgement, Seen, Tried, Watch};
 pub use cofferdam_resolver::plan::PROGRAM as RESOLVER_PROGRAM;
 pub use cofferdam_resolver::worker::main as resolve;
 pub use cofferdam_shim::KEEPER_SUBCOMMAND;
@@ -88,6 +91,8 @@ pub use ports::PortRange;
 pub use remover::resume_shim;
 pub use system_usage::{SystemUsage, Usage};
 pub use volume::{VolumePruneOptions, VolumeSummary};
+pub use zone_renewal::Renewed;
+pub use zone_test::{End, FlowFound, FlowTest};
 pub use zones::{ZoneStore, ZoneStoreError};
 
 /// Keys and signatures of images, as a face needs them.

@@ -1,18 +1,19 @@
 //! What the host has for a container's network, gathered for a plan; and what an ended container has left of it.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
 
-use cofferdam_confinement::network::Network;
 use cofferdam_names::ContainerId;
 use cofferdam_network::HostNetwork;
 use cofferdam_policy::{ContainerRequest, NetworkAccess, NetworkContext, NetworkMode};
 use cofferdam_runtime::step::StepError;
-use cofferdam_shim::ContainerDir;
+use cofferdam_shim::{ContainerDir, Event};
 
 use crate::Engine;
 use crate::create::Parts;
+use crate::definition::understood;
 use crate::error::{Error, Result};
-use crate::live::{Live, read_plan};
+use crate::live::read_plan;
+use crate::paths::Paths;
 
 impl Engine {
     /// What a plan needs to know of the network; none where the container is to have none.
@@ -44,13 +45,37 @@ impl Engine {
 }
 
 impl Engine {
+    /// An address that was asked for is its container's as long as that one has a definition, whether it runs or not. The caller
+    /// holds the lock that new definitions are added under.
+    pub(crate) fn refuse_taken_addresses(&self, request: &ContainerRequest) -> Result<()> {
+        let asked = asked_addresses(request);
+        if asked.is_empty() {
+            return Ok(());
+        }
+        for record in self.store.containers()? {
+            let theirs = asked_addresses(&understood(&record)?);
+            if let Some(address) = asked.iter().find(|address| theirs.contains(address)) {
+                return Err(Error::AddressTaken { address: *address, holder: record.name.to_string() });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The addresses of `--ip` and `--ip6`; what is none is refused by the plan.
+fn asked_addresses(request: &ContainerRequest) -> Vec<IpAddr> {
+    let texts = [&request.network.ip, &request.network.ip6];
+    texts.into_iter().flatten().filter_map(|text| text.parse().ok()).collect()
+}
+
+impl Engine {
     /// Makes the host's packet rules anew for all running containers, as they are planned: what another program has taken out of
     /// our table, or changed in it, is in force again. Containers of other state folders are cut off until they do the same.
     ///
     /// # Errors
     /// The kernel refuses; then all is as it was.
     pub fn repair_network(&self) -> Result<()> {
-        cofferdam_network::repair(&self.running_networks()?).map_err(not_repaired)?;
+        cofferdam_network::repair(&self.linked_networks()?).map_err(not_repaired)?;
         self.forget_names()
     }
 
@@ -61,7 +86,7 @@ impl Engine {
         if there.map_err(|error| Error::io("look at", "the packet rules", error))? {
             return Ok(());
         }
-        match self.running_networks()? {
+        match self.linked_networks()? {
             networks if networks.is_empty() => Ok(()),
             networks => {
                 cofferdam_network::restore(&networks).map_err(not_repaired)?;
@@ -69,17 +94,32 @@ impl Engine {
             }
         }
     }
+}
 
-    fn running_networks(&self) -> Result<Vec<Network>> {
-        let mut networks = Vec::new();
-        for id in self.running()? {
-            match Live::find(&self.paths, &id) {
-                Ok(live) => networks.extend(live.plan.network),
-                Err(Error::NotRunning { .. } | Error::NoContainer { .. }) => {}
-                Err(error) => return Err(error),
-            }
+/// Looks at the packet rules as a running container was planned, and makes those of all of them anew where they are missing or
+/// different. What was found is an event.
+pub(crate) fn mend_network(paths: Paths, id: &ContainerId) -> Result<()> {
+    let engine = Engine::open(paths)?;
+    let own = || match read_plan(&engine.paths.container(id)) {
+        Ok(plan) => Ok(plan.network),
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(std::io::Error::other(error)),
+    };
+    let all = || engine.linked_networks().map_err(std::io::Error::other);
+    let tell = |action: &str, attributes: [(&str, String); 1]| {
+        let attributes = attributes.map(|(name, value)| (name.to_owned(), value));
+        let _ = Event::now("network", action, "cofferdam", attributes.into()).append(&engine.paths.events());
+    };
+    match cofferdam_network::mend(own, all) {
+        Ok(wrong) if wrong.is_empty() => Ok(()),
+        Ok(wrong) => {
+            tell("repair", [("missing", wrong.join(", "))]);
+            engine.forget_names()
         }
-        Ok(networks)
+        Err(error) => {
+            tell("repair-failed", [("error", error.to_string())]);
+            Err(not_repaired(error))
+        }
     }
 }
 

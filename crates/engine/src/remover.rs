@@ -7,6 +7,7 @@ use cofferdam_confinement::Plan;
 use cofferdam_shim::{Event, Keeper, ShimSpec};
 
 use crate::joining::rejoin_for;
+use crate::network::mend_network;
 use crate::paths::Paths;
 use crate::removal::{end_group, forget, remove_files};
 use crate::volume;
@@ -44,6 +45,11 @@ impl Keeper for ShimKeeper {
         // The container is gone, told or not.
         let _ = event.append(&spec.events);
         Ok(())
+    }
+
+    fn mend(&self, spec: &ShimSpec) {
+        // What could not be made is made by the next start, or by `zone verify --repair`.
+        let _ = Self::paths(spec).map(|paths| mend_network(paths, &spec.id));
     }
 
     fn sweep(&self, spec: &ShimSpec) {

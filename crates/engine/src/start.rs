@@ -117,6 +117,9 @@ impl Engine {
         }
         let order = Order { plan, spec, status, lock, attach: attach_shim };
         let running = spawn(order, &ShimKeeper).map_err(|source| Error::Start { id: id.clone(), source })?;
+        if let Some(network) = &plan.network {
+            self.keep_zone_renewed(network)?;
+        }
         let stream = attach.map(|attach| AttachStream::new(running.connection, attach));
         Ok(Started { id: id.clone(), stream })
     }

@@ -3,14 +3,14 @@
 
 use cofferdam_confinement::Plan;
 use cofferdam_confinement::network::{Network, ZoneRules};
-use cofferdam_names::ZoneName;
-use cofferdam_policy::{NetworkAccess, Zone};
+use cofferdam_names::{ContainerId, ContainerName, ZoneName};
+use cofferdam_policy::{BUILTIN_ZONES, NetworkAccess, Zone};
 use cofferdam_shim::{ContainerDir, Event};
 
-use crate::Engine;
 use crate::changing::write_plan;
 use crate::error::{Error, Result};
 use crate::live::read_plan;
+use crate::{ContainerSummary, Engine, ListFilters};
 
 /// What a changed zone did to what runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,6 +23,8 @@ pub struct Renewed {
 
 /// A running container with a link.
 struct Linked {
+    id: ContainerId,
+    name: ContainerName,
     dir: ContainerDir,
     plan: Plan,
 }
@@ -47,15 +49,16 @@ impl Engine {
         let mut linked = self.linked()?;
         let is_of_zone = |one: &Linked| one.network().is_some_and(|network| network.zone == *name);
         let segments = linked.iter().find(|one| is_of_zone(one)).and_then(Linked::network);
-        let rules = rules_of(zone, segments.map(|network| network.rules.segments.clone()).unwrap_or_default());
+        let rules =
+            rules_of(zone, segments.map(|network| network.rules.segments.clone()).unwrap_or_default());
         let mut changed = Vec::new();
-        for one in linked.iter_mut().filter(|one| is_of_zone(one)) {
+        for (place, one) in linked.iter_mut().enumerate().filter(|(_, one)| is_of_zone(one)) {
             let before = one.plan.clone();
             if let Some(network) = one.plan.network.as_mut().filter(|network| network.rules != rules) {
                 network.rules = rules.clone();
                 // Before they are in force: whoever looks meanwhile finds a difference, and `--repair` makes the new ones.
                 write_if_there(&one.dir, &one.plan)?;
-                changed.push((one.dir.clone(), before));
+                changed.push((place, before));
             }
         }
         let networks: Vec<Network> = linked.iter().filter_map(Linked::network).cloned().collect();
@@ -64,11 +67,15 @@ impl Engine {
             Ok(connections) => {
                 let renewed = Renewed { containers: changed.len(), connections };
                 self.tell_renewed(name, renewed);
+                // Its resolver answers by the new rules for names.
+                for (place, _) in &changed {
+                    self.tell_keeper(&linked[*place].id, &linked[*place].name)?;
+                }
                 Ok(renewed)
             }
             Err(error) => {
-                for (dir, before) in changed {
-                    write_if_there(&dir, &before)?;
+                for (place, before) in changed {
+                    write_if_there(&linked[place].dir, &before)?;
                 }
                 let source = std::io::Error::other(error);
                 Err(Error::io("put into force the rules of", format!("zone {name}"), source))
@@ -78,7 +85,11 @@ impl Engine {
 
     /// The zone may have changed between a container's plan and its start, which puts the plan's rules into force.
     pub(crate) fn keep_zone_renewed(&self, network: &Network) -> Result<()> {
-        let zone = self.zones().load(&network.zone)?;
+        if BUILTIN_ZONES.contains(&network.zone.as_str()) {
+            return Ok(());
+        }
+        // A zone that is gone or cannot be read has not been applied since.
+        let Ok(zone) = self.zones().load(&network.zone) else { return Ok(()) };
         if rules_of(&zone, network.rules.segments.clone()) == network.rules {
             return Ok(());
         }
@@ -88,10 +99,10 @@ impl Engine {
     /// All containers with a link that run or are about to be started again.
     fn linked(&self) -> Result<Vec<Linked>> {
         let mut found = Vec::new();
-        for id in self.running()? {
+        for ContainerSummary { id, name, .. } in self.list(&ListFilters::default())? {
             let dir = self.paths.container(&id);
             match read_plan(&dir) {
-                Ok(plan) if plan.network.is_some() => found.push(Linked { dir, plan }),
+                Ok(plan) if plan.network.is_some() => found.push(Linked { id, name, dir, plan }),
                 Ok(_) => {}
                 // It has ended and is gone.
                 Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
@@ -110,8 +121,7 @@ impl Engine {
         let attributes = [("containers", renewed.containers), ("connections", renewed.connections)];
         let attributes = attributes.map(|(name, count)| (name.to_owned(), count.to_string()));
         // The rules are in force, told or not.
-        let _ =
-            Event::now("zone", "apply", zone.as_str(), attributes.into()).append(&self.paths.events());
+        let _ = Event::now("zone", "apply", zone.as_str(), attributes.into()).append(&self.paths.events());
     }
 }
 

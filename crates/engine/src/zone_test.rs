@@ -108,15 +108,14 @@ impl Engine {
             End::Container(id) => Live::find(&self.paths, id)?,
             End::Zone(zone) => {
                 let mut all = self.running()?.into_iter().filter_map(|id| Live::find(&self.paths, &id).ok());
-                let found =
-                    all.find(|live| linked(live).is_some_and(|network| network.zone == *zone));
+                let found = all.find(|live| linked(live).is_some_and(|network| network.zone == *zone));
                 let what = format!("zone {zone}");
                 return found.map(Some).ok_or_else(|| failed(&what, "no container of it runs with a link"));
             }
         };
         match linked(&live) {
             Some(_) => Ok(Some(live)),
-            None => Err(failed(&live.plan.container.to_string(), "the container has no link of its own")),
+            None => Err(failed(live.plan.container.as_ref(), "the container has no link of its own")),
         }
     }
 }

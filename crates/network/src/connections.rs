@@ -1,5 +1,5 @@
 //! Connections that the kernel knows (conntrack, through nfnetlink): those of a container end with it, so that the next one with
-//! its address is not taken for it.
+//! its address is not taken for it, and those that a new rule forbids end with the old rule.
 
 use std::io;
 use std::net::IpAddr;
@@ -14,6 +14,76 @@ const TUPLE_IP: u16 = 1;
 const FILTER: u16 = 25;
 /// `CTA_FILTER_F_CTA_IP_SRC`
 const BY_SOURCE: u32 = 1;
+
+/// `IPCTNL_MSG_CT_GET`
+const GET: u16 = (1 << 8) | 1;
+/// `CTA_STATUS`, and in it `IPS_DST_NAT`
+const STATUS: u16 = 3;
+const DST_NAT: u32 = 1 << 5;
+/// `struct nfgenmsg`
+const PART: usize = 4;
+
+/// A connection that the kernel knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Known {
+    /// Who began it, and who answers: a container's own address, also where it was asked by a published port.
+    pub(crate) from: IpAddr,
+    pub(crate) to: IpAddr,
+    pub(crate) protocol: u8,
+    /// The port that answers.
+    pub(crate) port: Option<u16>,
+    pub(crate) published: bool,
+    /// Its first way as the kernel wrote it, by which it is found again.
+    way: Vec<u8>,
+}
+
+/// All of them.
+pub(crate) fn all() -> io::Result<Vec<Known>> {
+    let socket = Socket::open(Family::Netfilter)?;
+    socket.ask(&Request::new(GET, DUMP, &[0; 4]), |message| parse(message.after(PART)))
+}
+
+/// One of them, from the attributes of a message about it.
+pub(crate) fn parse(attributes: &[u8]) -> Option<Known> {
+    let (way, back) = (attribute(attributes, TUPLES[0])?, attribute(attributes, TUPLES[1])?);
+    let of = |tuple, v4, v6| address(attribute(tuple, TUPLE_IP)?, v4, v6);
+    let service = attribute(back, 2)?;
+    let status = attribute(attributes, STATUS).and_then(|value| value.try_into().ok());
+    Some(Known {
+        from: of(way, 1, 3)?,
+        to: of(back, 1, 3)?,
+        protocol: *attribute(service, 1)?.first()?,
+        port: attribute(service, 2).and_then(|port| Some(u16::from_be_bytes(port.try_into().ok()?))),
+        published: status.map_or(0, u32::from_be_bytes) & DST_NAT != 0,
+        way: way.to_vec(),
+    })
+}
+
+/// An address of a tuple, by its kinds for the two families.
+fn address(tuple: &[u8], v4: u16, v6: u16) -> Option<IpAddr> {
+    match (attribute(tuple, v4), attribute(tuple, v6)) {
+        (Some(bytes), _) => Some(IpAddr::from(<[u8; 4]>::try_from(bytes).ok()?)),
+        (None, Some(bytes)) => Some(IpAddr::from(<[u8; 16]>::try_from(bytes).ok()?)),
+        (None, None) => None,
+    }
+}
+
+/// Forgets some of them: the next packet of each is judged as a first one.
+pub(crate) fn end(known: &[Known]) -> io::Result<()> {
+    let socket = Socket::open(Family::Netfilter)?;
+    for one in known {
+        let family = if one.from.is_ipv4() { 2 } else { 10 };
+        // `NLA_F_NESTED`
+        let request = Request::new(DELETE, 0, &[family, 0, 0, 0]).with(|attributes| {
+            attributes.put(TUPLES[0] | 0x8000, &one.way);
+        });
+        match socket.tell(request) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => other?,
+        }
+    }
+    Ok(())
+}
 
 /// Forgets all connections that an address began or was asked for.
 pub(crate) fn forget(addresses: impl IntoIterator<Item = IpAddr>) -> io::Result<()> {

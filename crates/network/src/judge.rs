@@ -212,3 +212,103 @@ fn inwards(to: &Network, flow: &Flow<'_>) -> Judgement {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use cofferdam_confinement::network::{Address, Link, MacAddress, Segment, ZoneRules};
+
+    use super::*;
+
+    fn network(zone: &str, number: u8, egress: &[&str], ingress: &[&str]) -> Network {
+        let read = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
+        Network {
+            realm: "/x".to_owned(),
+            zone: zone.parse().unwrap(),
+            link: Link {
+                host_name: format!("cfd{number:012x}"),
+                name: "eth0".to_owned(),
+                host_mac: MacAddress([6, 0, 0, 0, 0, number]),
+                mac: MacAddress([2, 0, 0, 0, 0, number]),
+                mtu: 1500,
+            },
+            addresses: vec![Address {
+                address: [10, 207, 0, number].into(),
+                gateway: [10, 207, 0, 1].into(),
+            }],
+            segments: Vec::new(),
+            labels: BTreeMap::from([("n".to_owned(), number.to_string())]),
+            published: Vec::new(),
+            rules: ZoneRules {
+                trust: true,
+                segments: vec!["front".to_owned()],
+                egress: read(egress),
+                ingress: read(ingress),
+                connections: None,
+                connections_per_second: None,
+                log: false,
+            },
+            resolver: false,
+        }
+    }
+
+    fn said(from: Side<'_>, to: Side<'_>, addresses: [&str; 2], port: u16, published: bool) -> Judgement {
+        let [one, other] = addresses.map(|text| text.parse().unwrap());
+        let flow = Flow { from: (from, one), to: (to, other), protocol: 6, port: Some(port), published };
+        judge(&flow, &|_, name, address| name.matches("a.example.org") && address == other)
+    }
+
+    #[test]
+    fn both_sides_must_say_so() {
+        let web = network("web", 16, &["zone:db tcp/80", "zone:log label:n=19"], &[]);
+        let db = network("db", 17, &[], &["zone:web label:n=16 tcp/1-100"]);
+        let log = network("log", 19, &[], &[]);
+        let two = ["10.207.0.16", "10.207.0.17"];
+        let between = |one, other, port| said(Side::Container(one), Side::Container(other), two, port, false);
+        assert_eq!(
+            between(&web, &db, 80).by,
+            ["egress \"zone:db tcp/80\" of zone web", "ingress \"zone:web label:n=16 tcp/1-100\" of zone db"]
+        );
+        assert!(!between(&web, &db, 81).passes && !between(&db, &web, 80).passes);
+        let denied = between(&web, &log, 80);
+        assert!(!denied.passes && denied.by[1] == "no ingress rule of zone log lets it in", "{denied:?}");
+        let other = Network { labels: BTreeMap::new(), ..web.clone() };
+        assert!(!between(&other, &db, 80).passes, "it lacks the label");
+        let elsewhere = Network { realm: "/y".to_owned(), ..db.clone() };
+        assert!(!between(&web, &elsewhere, 80).passes, "another folder's zone of the same name");
+    }
+
+    #[test]
+    fn trust_is_within_a_segment() {
+        let front = |number| {
+            let segments = vec![Segment { name: "front".to_owned(), aliases: Vec::new() }];
+            Network { segments, ..network("web", number, &[], &[]) }
+        };
+        let (one, two) = (front(16), front(17));
+        let [own, other] = [18, 20].map(|number| network("web", number, &[], &[]));
+        let passes = |a, b| {
+            said(Side::Container(a), Side::Container(b), ["10.207.0.1", "10.207.0.2"], 1, false).passes
+        };
+        assert!(passes(&one, &two) && passes(&own, &other));
+        assert!(!passes(&one, &own) && !passes(&own, &one));
+    }
+
+    #[test]
+    fn words_for_the_outside_mean_what_the_kernel_has_for_them() {
+        let web = network("web", 16, &["internet tcp/443", "10.1.0.0/16", "a.example.org"], &["any tcp/80"]);
+        let out =
+            |to: &str, port| said(Side::Container(&web), Side::Outside, ["10.207.0.16", to], port, false);
+        assert!(out("1.1.1.1", 443).passes);
+        assert_eq!(out("1.1.1.1", 80).by, ["egress \"a.example.org\" of zone web"], "the name stands for it");
+        assert!(out("10.1.2.3", 9).passes);
+        let named = network("web", 16, &["b.example.org"], &[]);
+        let by_name = said(Side::Container(&named), Side::Outside, ["10.207.0.16", "1.1.1.1"], 1, false);
+        assert!(!by_name.passes);
+        let to = ["203.0.113.9", "10.207.0.16"];
+        let inwards = |from, published, port| said(from, Side::Container(&web), to, port, published).passes;
+        assert!(inwards(Side::Outside, true, 80) && !inwards(Side::Outside, false, 80));
+        assert!(inwards(Side::Host, true, 80) && !inwards(Side::Host, false, 80));
+        assert!(!inwards(Side::Outside, true, 81));
+    }
+}

@@ -6,17 +6,27 @@
 
 mod connections;
 mod host;
+mod judge;
 mod link;
 mod lock;
 mod name_server;
 mod named;
 mod nft;
 mod observe;
+mod renewal;
 mod rules;
 mod table;
+mod trial;
+mod watch;
+mod watcher;
 
 pub use host::{HostNetwork, addresses};
+pub use judge::{Flow, Judgement, Side, judge};
 pub use named::{NamedAddress, is_named, set_named};
 pub use observe::{Part, observe, observe_rules};
+pub use renewal::{Ground, renew};
 pub use rules::{LOG_GROUP, TABLE, Tag};
-pub use table::{ConnectError, Connected, connect, disconnect, is_in_place, repair, restore};
+pub use table::{ConnectError, Connected, connect, disconnect, is_in_place, mend, repair, restore};
+pub use trial::{Trial, Tried, begin};
+pub use watch::{Seen, Watch};
+pub use watcher::RulesWatcher;

@@ -13,8 +13,8 @@ use crate::connections::{self, Known};
 use crate::judge::{Flow, Judgement, Side, judge};
 use crate::lock::Lock;
 use crate::nft::Tables;
-use crate::rules::{self, TABLE, Tag};
-use crate::table::base_operations;
+use crate::rules::{self, TABLE};
+use crate::table::{base_operations, zone_note_of};
 
 /// What connections are judged by: the containers that run, and which addresses are the host's.
 #[derive(Debug)]
@@ -71,20 +71,13 @@ impl<'n> Ground<'n> {
         port: Option<u16>,
         published: bool,
     ) -> Judgement {
-        let flow = Flow {
-            from: (self.side(from), from),
-            to: (self.side(to), to),
-            protocol,
-            port,
-            published,
-        };
+        let flow = Flow { from: (self.side(from), from), to: (self.side(to), to), protocol, port, published };
         judge(&flow, &|network, name, address| self.is_opened(network, name, address))
     }
 
     /// Whether the zone's resolver has opened an address for a name.
     fn is_opened(&self, network: &Network, name: &NamePattern, address: IpAddr) -> bool {
-        let tag = Tag::name(&network.realm, &network.zone, name);
-        let element = rules::named_element(tag, address);
+        let element = rules::named(&network.realm, &network.zone, name, address);
         self.tables.element(&element).is_ok_and(|found| found.is_some())
     }
 }
@@ -111,7 +104,7 @@ pub fn renew(
         let routes = Step::Link.run("renewal", RouteSocket::open)?;
         // Another version's table is refused.
         Step::PacketRules.run("base", || base_operations(&tables, &routes))?;
-        match Step::PacketRules.run("of the zone", || tables.chain_note(&zone.chains[0]))? {
+        match Step::PacketRules.run("of the zone", || zone_note_of(&tables, &zone))? {
             None => return Ok(0),
             Some(note) if note == zone.note => {}
             Some(_) => tables.transact(&zone.operations(true)).map_err(|(operation, error)| {

@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use crate::lock::Lock;
 use crate::nft::{Data, Element, Operation, Tables};
+use crate::observe::observe_rules;
 use crate::rules::{self, TABLE, ZoneObjects, base, base_note};
 use crate::{connections, host, link};
 
@@ -121,7 +122,7 @@ fn forget_connections(network: &Network) -> Result<(), StepError> {
 }
 
 /// What makes the table, if it is not there or was made by another version.
-fn base_operations(tables: &Tables, routes: &RouteSocket) -> io::Result<Vec<Operation>> {
+pub(crate) fn base_operations(tables: &Tables, routes: &RouteSocket) -> io::Result<Vec<Operation>> {
     let note = tables.note()?;
     let forwarding = match &note {
         // Decided when the table was made: since then the host is a router.
@@ -142,7 +143,15 @@ fn base_operations(tables: &Tables, routes: &RouteSocket) -> io::Result<Vec<Oper
 }
 
 fn zone_note(tables: &Tables, zone: &ZoneObjects) -> Result<Option<Vec<u8>>, StepError> {
-    Step::PacketRules.run("of the zone", || tables.chain_note(&zone.chains[0]))
+    Step::PacketRules.run("of the zone", || zone_note_of(tables, zone))
+}
+
+/// What a zone's rules were made from; none where it has none in the table.
+pub(crate) fn zone_note_of(tables: &Tables, zone: &ZoneObjects) -> io::Result<Option<Vec<u8>>> {
+    Ok(match tables.element(&zone.note_key())? {
+        Some(Data::Value(note)) => Some(note),
+        _ => None,
+    })
 }
 
 /// Those of the elements that the table has with just this value.
@@ -202,14 +211,45 @@ pub fn restore(networks: &[Network]) -> Result<(), StepError> {
     make_anew(networks, true)
 }
 
+/// Makes the table anew if it is gone, or is not as this container was planned. `networks` are asked for only then: all
+/// containers that have a link, as they are planned now. What was found to be missing or different; nothing where all is well.
+///
+/// # Errors
+/// As [`repair`].
+pub fn mend(
+    own: impl FnOnce() -> io::Result<Option<Network>>,
+    networks: impl FnOnce() -> io::Result<Vec<Network>>,
+) -> Result<Vec<String>, StepError> {
+    let tables = Step::PacketRules.run("open", || Tables::open(TABLE))?;
+    // Held from the look on: what another command changes meanwhile is not taken for damage.
+    let _lock = Step::PacketRules.run("lock", Lock::take)?;
+    let Some(own) = Step::PacketRules.run("of the container", own)? else { return Ok(Vec::new()) };
+    let wrong = match Step::PacketRules.run("of the table", || tables.note())? {
+        None => vec!["the table".to_owned()],
+        Some(_) => {
+            let parts = Step::PacketRules.run("look", || observe_rules(&own))?;
+            parts.into_iter().filter(|part| !part.holds()).map(|part| part.item).collect()
+        }
+    };
+    if !wrong.is_empty() {
+        let networks = Step::PacketRules.run("of all containers", networks)?;
+        make_anew_locked(&networks, &tables)?;
+    }
+    Ok(wrong)
+}
+
 fn make_anew(networks: &[Network], only_if_gone: bool) -> Result<(), StepError> {
-    let routes = Step::Link.run("repair", RouteSocket::open)?;
     let tables = Step::PacketRules.run("open", || Tables::open(TABLE))?;
     let _lock = Step::PacketRules.run("lock", Lock::take)?;
-    let note = Step::PacketRules.run("of the table", || tables.note())?;
-    if only_if_gone && note.is_some() {
+    if only_if_gone && Step::PacketRules.run("of the table", || tables.note())?.is_some() {
         return Ok(());
     }
+    make_anew_locked(networks, &tables)
+}
+
+fn make_anew_locked(networks: &[Network], tables: &Tables) -> Result<(), StepError> {
+    let routes = Step::Link.run("repair", RouteSocket::open)?;
+    let note = Step::PacketRules.run("of the table", || tables.note())?;
     let known = note.as_deref().and_then(rules::forwarding_of);
     let forwarding = match known {
         Some(forwarding) => forwarding,

@@ -38,11 +38,7 @@ pub struct Trial {
 ///
 /// # Errors
 /// The namespace cannot be entered, or left again. What the trial itself meets is no error here.
-pub fn begin(
-    namespace: Option<BorrowedFd<'_>>,
-    to: SocketAddr,
-    protocol: Protocol,
-) -> io::Result<Trial> {
+pub fn begin(namespace: Option<BorrowedFd<'_>>, to: SocketAddr, protocol: Protocol) -> io::Result<Trial> {
     let begun = Instant::now();
     let socket = match namespace {
         None => open(to, protocol),

@@ -143,6 +143,7 @@ pub fn resume(number: RawFd, keeper: &impl Keeper) -> io::Result<()> {
     shim.membership = take(state.membership)?;
     shim.streams = streams;
     shim.clients = clients;
+    shim.watch_firewall();
     // What reading the handover took is not needed again while the container idles.
     code_pages::release();
     shim.run()

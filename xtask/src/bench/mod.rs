@@ -1,4 +1,5 @@
-//! `cargo xtask bench audit`: see [`audit`]; `cargo xtask bench resolver`: see [`resolver`]; `cargo xtask bench image`: see [`image`].
+//! `cargo xtask bench audit`: see [`audit`]; `cargo xtask bench resolver`: see [`resolver`]; `cargo xtask bench image`: see [`image`];
+//! `cargo xtask bench network`: see [`network`].
 //!
 //! `cargo xtask bench start`: what a start, an exec and an idle container cost, ours beside its peers, in one run.
 
@@ -8,6 +9,7 @@ mod bundle;
 mod cases;
 mod engine;
 mod image;
+pub(crate) mod network;
 mod report;
 mod resolver;
 mod statistics;
@@ -73,6 +75,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
         && first == "image"
     {
         return image::run(rest);
+    }
+    if let [first, rest @ ..] = arguments
+        && first == "network"
+    {
+        return network::run(rest);
     }
     let options = parse(arguments)?;
     let workspace = Workspace::load()?;

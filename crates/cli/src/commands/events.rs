@@ -37,7 +37,7 @@ pub(crate) struct EventsCommand {
 /// The kinds of things that events are of.
 const KINDS: [&str; 5] = ["container", "image", "network", "volume", "zone"];
 /// The actions that there are, of whatever kind.
-const ACTIONS: [&str; 42] = [
+const ACTIONS: [&str; 44] = [
     "apply",
     "archive-path",
     "attach",
@@ -68,6 +68,8 @@ const ACTIONS: [&str; 42] = [
     "push",
     "remove",
     "rename",
+    "repair",
+    "repair-failed",
     "resize",
     "restart",
     "save",

@@ -64,7 +64,9 @@ mod zone_graph;
 mod zone_ls;
 mod zone_rm;
 mod zone_show;
+mod zone_test;
 mod zone_verify;
+mod zone_watch;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -110,6 +112,8 @@ pub(crate) const COMMANDS: &[Entry] = &[
     entry::<zone_ls::ZoneLsCommand>("zone ls", "List zones"),
     entry::<zone_show::ZoneShowCommand>("zone show", "Show everything that a zone says"),
     entry::<zone_graph::ZoneGraphCommand>("zone graph", "Show who may talk to whom"),
+    entry::<zone_test::ZoneTestCommand>("zone test", "Test whether a connection passes"),
+    entry::<zone_watch::ZoneWatchCommand>("zone watch", "Show what passes and what is denied as it happens"),
     entry::<zone_check::ZoneCheckCommand>("zone check", "Check zone files"),
     entry::<zone_apply::ZoneApplyCommand>("zone apply", "Make zone files this host's zones"),
     entry::<zone_rm::ZoneRmCommand>("zone rm", "Remove zones"),

@@ -1,4 +1,5 @@
-//! `cofferdam zone apply`: makes zone files this host's zones, for containers that start from now on.
+//! `cofferdam zone apply`: makes zone files this host's zones: their packet rules for containers that run, everything for those
+//! that start from now on.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -22,7 +23,8 @@ pub(crate) struct ZoneApplyCommand {
 
 impl Run for ZoneApplyCommand {
     fn run(self, globals: &Globals) -> Outcome {
-        let store = engine(globals)?.zones();
+        let engine = engine(globals)?;
+        let store = engine.zones();
         for file in &self.files {
             let text = client_file::text(file, "zone file")?;
             let zone = store.apply(&file.display().to_string(), &text)?;
@@ -30,6 +32,14 @@ impl Run for ZoneApplyCommand {
             let mut err = std::io::stderr().lock();
             for warning in zone.warnings(None) {
                 writeln!(err, "{}: warning: {}", warning.place, warning.message)?;
+            }
+            let renewed = engine.renew_zone(&zone)?;
+            if renewed.containers > 0 {
+                writeln!(
+                    err,
+                    "new packet rules for {} running container(s); {} connection(s) that they forbid were ended",
+                    renewed.containers, renewed.connections
+                )?;
             }
         }
         Ok(ExitCode::SUCCESS)

@@ -39,12 +39,15 @@ impl Run for ZoneTestCommand {
             patience: Duration::from_secs(self.timeout),
         };
         if matches!(test.from, End::Address(_)) {
-            return Err(Report::new("FROM is a container, zone:NAME or host: nothing can be sent from elsewhere"));
+            return Err(Report::new(
+                "FROM is a container, zone:NAME or host: nothing can be sent from elsewhere",
+            ));
         }
         let found = engine.test_flow(&test)?;
         let mut out = std::io::stdout().lock();
         for one in &found {
-            let from = one.from.map_or_else(|| self.from.clone(), |address| format!("{} ({address})", self.from));
+            let from =
+                one.from.map_or_else(|| self.from.clone(), |address| format!("{} ({address})", self.from));
             let asked = if *to == one.to.to_string() { to.to_owned() } else { format!("{to} ({})", one.to) };
             let service = port.map_or_else(|| protocol.to_string(), |port| format!("{protocol}/{port}"));
             writeln!(out, "{from} -> {asked} {service}")?;

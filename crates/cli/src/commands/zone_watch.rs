@@ -102,7 +102,8 @@ impl ZoneWatchCommand {
         let zones = sides.iter().flatten().map(|(zone, _)| zone.as_str()).chain(seen.zone.as_deref());
         let mut zones = zones.peekable();
         zones.peek().is_some()
-            && (self.zones.is_empty() || zones.any(|zone| self.zones.iter().any(|wanted| wanted.as_str() == zone)))
+            && (self.zones.is_empty()
+                || zones.any(|zone| self.zones.iter().any(|wanted| wanted.as_str() == zone)))
     }
 }
 

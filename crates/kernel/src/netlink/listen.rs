@@ -1,8 +1,10 @@
 //! Being told of changes: netlink(7)'s multicast groups.
-#![allow(unsafe_code, reason = "joining a group and filtering a socket have no safe wrapper")]
+#![allow(unsafe_code, reason = "filtering a socket has no safe wrapper")]
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use rustix::net::netlink::SocketAddrNetlink;
 
 use super::message::Received;
 use super::{Family, Socket};
@@ -17,21 +19,13 @@ pub const PACKET_RULES: u32 = 7;
 pub struct Listener(Socket);
 
 impl Listener {
-    /// Opens one for the members of a group.
+    /// Opens one for the members of a group, one of the first 32.
     pub fn open(family: Family, group: u32) -> io::Result<Self> {
         let listener = Self(Socket::open(family)?);
-        let size = libc::socklen_t::try_from(size_of::<u32>()).map_err(io::Error::other)?;
-        // SAFETY: the option reads one number of this size, which is live for the call.
-        let joined = unsafe {
-            libc::setsockopt(
-                listener.0.as_fd().as_raw_fd(),
-                libc::SOL_NETLINK,
-                libc::NETLINK_ADD_MEMBERSHIP,
-                (&raw const group).cast(),
-                size,
-            )
-        };
-        if joined == 0 { Ok(listener) } else { Err(io::Error::last_os_error()) }
+        let mask = 1_u32.checked_shl(group.wrapping_sub(1)).unwrap_or(0);
+        // With a port of its own: what the kernel itself begins is not told to port 0.
+        rustix::net::bind(&listener.0, &SocketAddrNetlink::new(0, mask))?;
+        Ok(listener)
     }
 
     /// From now on only datagrams whose first message is of one of these kinds: the kernel drops the others, and nobody is

@@ -1,5 +1,6 @@
 //! netlink(7): requests to the kernel and its answers, for every family that there is.
 
+mod listen;
 mod message;
 
 use std::cell::{Cell, RefCell};
@@ -7,6 +8,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+pub use listen::{CONNECTIONS_NEW, Listener, PACKET_RULES};
 pub use message::{
     ACK, APPEND, Attributes, CREATE, DUMP, EXCLUSIVE, REPLACE, Received, Request, attribute, attributes,
     u32_at,
@@ -203,12 +205,27 @@ impl Socket {
         Ok(())
     }
 
-    /// Takes the messages of one datagram.
-    fn receive(&self, mut take: impl FnMut(&Received<'_>) -> io::Result<()>) -> io::Result<()> {
+    /// Takes the messages of one datagram, and waits for it.
+    fn receive(&self, take: impl FnMut(&Received<'_>) -> io::Result<()>) -> io::Result<()> {
+        self.receive_by(RecvFlags::TRUNC, take)
+    }
+
+    /// The same without waiting. The buffer is given back: whoever listens mostly idles.
+    fn receive_now(&self, take: impl FnMut(&Received<'_>) -> io::Result<()>) -> io::Result<()> {
+        let received = self.receive_by(RecvFlags::TRUNC | RecvFlags::DONTWAIT, take);
+        self.buffer.replace(Vec::new());
+        received
+    }
+
+    fn receive_by(
+        &self,
+        flags: RecvFlags,
+        mut take: impl FnMut(&Received<'_>) -> io::Result<()>,
+    ) -> io::Result<()> {
         let mut buffer = self.buffer.borrow_mut();
         buffer.resize(DATAGRAM, MaybeUninit::uninit());
         let (datagram, length) = loop {
-            match recv(&self.socket, buffer.as_mut_slice(), RecvFlags::TRUNC) {
+            match recv(&self.socket, buffer.as_mut_slice(), flags) {
                 Err(rustix::io::Errno::INTR) => {}
                 other => {
                     let ((datagram, _), length) = other?;

@@ -19,8 +19,6 @@ pub(super) enum Message {
     GetTable = 1,
     DeleteTable = 2,
     NewChain = 3,
-    GetChain = 4,
-    DeleteChain = 5,
     NewRule = 6,
     GetRule = 7,
     DeleteRule = 8,
@@ -58,8 +56,6 @@ pub(crate) struct Hook {
 pub(crate) struct Chain {
     pub(crate) name: String,
     pub(crate) hook: Option<Hook>,
-    /// Kept with it: what it was made from.
-    pub(crate) note: Vec<u8>,
 }
 
 /// A rule of a chain.
@@ -164,7 +160,6 @@ pub(crate) enum Operation {
     },
     DeleteTable,
     AddChain(Chain),
-    DeleteChain(String),
     /// Takes all rules out of a chain.
     EmptyChain(String),
     AddRule(Rule),
@@ -174,6 +169,8 @@ pub(crate) enum Operation {
     /// It may be there, with the same value.
     ShareElement(Element),
     DeleteElement(Element),
+    /// Takes all elements out of a set.
+    EmptySet(String),
 }
 
 impl fmt::Display for Operation {
@@ -182,13 +179,14 @@ impl fmt::Display for Operation {
             Self::AddTable { .. } => f.write_str("table"),
             Self::DeleteTable => f.write_str("removal of the table"),
             Self::AddChain(Chain { name, .. }) => write!(f, "chain {name}"),
-            Self::DeleteChain(name) | Self::EmptyChain(name) => write!(f, "removal of chain {name}"),
+            Self::EmptyChain(name) => write!(f, "removal of the rules of chain {name}"),
             Self::AddRule(rule) => write!(f, "rule {:?} of chain {}", rule.comment, rule.chain),
             Self::AddSet(Set { name, .. }) => write!(f, "set {name}"),
             Self::AddElement(element) | Self::ShareElement(element) => {
                 write!(f, "element {:02x?} of {}", element.key, element.set)
             }
             Self::DeleteElement(element) => write!(f, "removal of {:02x?} from {}", element.key, element.set),
+            Self::EmptySet(name) => write!(f, "removal of what is in {name}"),
         }
     }
 }
@@ -215,9 +213,6 @@ impl Operation {
             Self::AddChain(chain) => {
                 Message::NewChain.about(new, table).with(|attributes| chain.write(attributes))
             }
-            Self::DeleteChain(name) => Message::DeleteChain.about(0, table).with(|attributes| {
-                attributes.text(3, name);
-            }),
             Self::EmptyChain(name) => Message::DeleteRule.about(0, table).with(|attributes| {
                 attributes.text(2, name);
             }),
@@ -241,6 +236,9 @@ impl Operation {
             Self::DeleteElement(element) => Message::DeleteElement.about(0, table).with(|attributes| {
                 attributes.text(2, &element.set).nest(3, |list| element.write(list));
             }),
+            Self::EmptySet(name) => Message::DeleteElement.about(0, table).with(|attributes| {
+                attributes.text(2, name);
+            }),
         }
     }
 }
@@ -263,9 +261,6 @@ impl Chain {
             });
             // `NF_ACCEPT`: what is not ours is not ours to drop.
             attributes.big(5, 1).text(7, hook.kind);
-        }
-        if !self.note.is_empty() {
-            attributes.put(12, &self.note);
         }
     }
 }

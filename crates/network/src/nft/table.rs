@@ -46,17 +46,6 @@ impl Tables {
         note.map(|found| found.into_iter().next()).or_else(absent)
     }
 
-    /// What is kept with a chain; none without one.
-    pub(crate) fn chain_note(&self, chain: &str) -> io::Result<Option<Vec<u8>>> {
-        let request = Message::GetChain.about(0, self.table).with(|attributes| {
-            attributes.text(3, chain);
-        });
-        let note = self
-            .socket
-            .ask(&request, |message| Some(attribute(message.after(PART), 12).unwrap_or_default().to_vec()));
-        note.map(|found| found.into_iter().next()).or_else(absent)
-    }
-
     /// The rules of a chain, in order; a rule that has something of which we use nothing is none.
     pub(crate) fn rules(&self, chain: &str) -> io::Result<Vec<Option<Vec<Expr>>>> {
         let request = Message::GetRule.about(DUMP, self.table).with(|attributes| {

@@ -70,8 +70,7 @@ pub(crate) fn base(forwarding: Forwarding) -> Vec<Operation> {
     let mut all = vec![Operation::AddTable { note: base_note(forwarding) }];
     all.extend(sets().into_iter().map(Operation::AddSet));
     all.extend(ranges::elements().into_iter().map(Operation::AddElement));
-    let chain =
-        |name: &str, hook| Operation::AddChain(Chain { name: name.to_owned(), hook, note: Vec::new() });
+    let chain = |name: &str, hook| Operation::AddChain(Chain { name: name.to_owned(), hook });
     all.extend(
         HOOKS.map(|(name, number, priority, kind)| chain(name, Some(Hook { number, priority, kind }))),
     );
@@ -88,6 +87,7 @@ fn sets() -> Vec<Set> {
     };
     let zones = [set::OUT, set::IN, set::TO_HOST, set::FROM_HOST];
     let mut all: Vec<Set> = zones.iter().map(|name| set(name, SetKind::Verdicts, &[GROUP])).collect();
+    all.push(set(set::NOTES, SetKind::Map(TAG.0, TAG.1), &[GROUP]));
     for (family, address) in ADDRESS.into_iter().enumerate() {
         let target = SetKind::Map((address.0 << 6) | PORT.0, address.1 + 4);
         all.extend([
@@ -178,7 +178,7 @@ fn forward(forwarding: Forwarding, add: &mut impl FnMut(&str, &str, Vec<Expr>)) 
 
 fn output(add: &mut impl FnMut(&str, Vec<Expr>)) {
     add("not to a link", Conditions::new().leaving_by_link(false).then(Verdict::Accept));
-    add("judged where it was forwarded", Conditions::new().from_outside().then(Verdict::Accept));
+    add("judged where it was forwarded", Conditions::new().by_any_link().then(Verdict::Accept));
     add("known connections", Conditions::new().known_connection().then(Verdict::Accept));
     add("what the host may ask of the zone", Conditions::new().verdict_of(Meta::OutGroup, set::FROM_HOST));
     add("no zone", dropped(Conditions::new()));

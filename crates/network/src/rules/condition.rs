@@ -57,7 +57,7 @@ impl Conditions {
     }
 
     /// It came by any link at all: the host's own packets have no name there.
-    pub(super) fn from_outside(self) -> Self {
+    pub(super) fn by_any_link(self) -> Self {
         self.load_in_name(KEY).and(Expr::Cmp { from: KEY, equal: false, value: vec![0; 16] })
     }
 

@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 
 pub(crate) use base::{CHAINS, Forwarding, base, base_note, forwarding_of, rules as base_rules};
 pub(crate) use container::{elements, is_way_of, named, shared_elements, target_address};
+pub(crate) use ranges::{Range, is_in};
 pub(crate) use zone::{ZoneObjects, zone};
 
 /// The one table that is ours.
@@ -93,6 +94,8 @@ pub(crate) mod set {
     pub(crate) const IN: &str = "in";
     pub(crate) const TO_HOST: &str = "to_host";
     pub(crate) const FROM_HOST: &str = "from_host";
+    /// What each zone's rules were made from.
+    pub(crate) const NOTES: &str = "notes";
     /// Which addresses have which tags.
     pub(crate) const MEMBERS: [&str; 2] = ["members4", "members6"];
     /// Which addresses names stand for, for a time.

@@ -1,5 +1,7 @@
 //! Ranges of addresses that rules know by a word (IANA's special-purpose address registries).
 
+use std::net::IpAddr;
+
 use cofferdam_confinement::network::AddressRange;
 
 use super::condition::address_bytes;
@@ -41,6 +43,25 @@ const NEVER: [&[&str]; 2] = [
     ],
     &["::/8", "fd00:c1::a9fe:a9fe", "fd00:ec2::/32", "fd20:ce::254", "fe80::/10", "ff00::/8"],
 ];
+
+/// What a word of the rules means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Range {
+    Special,
+    Private,
+    Never,
+}
+
+/// Whether an address is meant.
+pub(crate) fn is_in(range: Range, address: IpAddr) -> bool {
+    let family = usize::from(address.is_ipv6());
+    let texts = match range {
+        Range::Special => SPECIAL[family],
+        Range::Private => PRIVATE[family],
+        Range::Never => NEVER[family],
+    };
+    texts.iter().filter_map(|text| text.parse::<AddressRange>().ok()).any(|range| range.contains(address))
+}
 
 /// The elements of the sets, by their names.
 pub(super) fn elements() -> Vec<Element> {

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::condition::{Conditions, KEY};
 use super::{LOG_GROUP, Tag, set};
-use crate::nft::{Chain, Element, Expr, Operation, Rule, Set, SetKind, Stateful, Verdict};
+use crate::nft::{Chain, Data, Element, Expr, Operation, Rule, Set, SetKind, Stateful, Verdict};
 
 /// The objects of one zone.
 #[derive(Debug, Clone)]
@@ -20,10 +20,11 @@ pub(crate) struct ZoneObjects {
     pub(crate) rules: Vec<Rule>,
     /// The ways into the chains.
     pub(crate) entries: Vec<Element>,
+    tag: Tag,
 }
 
 /// Grows with each change of what this module makes.
-const LAYOUT: u8 = 1;
+const LAYOUT: u8 = 2;
 
 /// The objects of a zone.
 pub(crate) fn zone(realm: &str, name: &ZoneName, rules: &ZoneRules) -> ZoneObjects {
@@ -41,10 +42,11 @@ pub(crate) fn zone(realm: &str, name: &ZoneName, rules: &ZoneRules) -> ZoneObjec
     let (made, sets) = (maker.made, maker.sets);
     let entries =
         [set::OUT, set::IN, set::TO_HOST, set::FROM_HOST].into_iter().zip(&chains).map(|(map, chain)| {
-            Element::verdict(map, tag.group().to_ne_bytes().to_vec(), Verdict::Goto(chain.clone()))
+            // From its end, which no packet should come to, the way leads back to a rule that drops it.
+            Element::verdict(map, tag.group().to_ne_bytes().to_vec(), Verdict::Jump(chain.clone()))
         });
     let entries = entries.collect();
-    ZoneObjects { note: note(&made, &sets), sets, rules: made, entries, chains }
+    ZoneObjects { note: note(&made, &sets), sets, rules: made, entries, chains, tag }
 }
 
 /// A digest of everything that the chains do.
@@ -55,23 +57,31 @@ fn note(rules: &[Rule], sets: &[Set]) -> Vec<u8> {
 
 impl ZoneObjects {
     /// Makes the objects; `there` if the zone's chains are there already, with other rules.
+    ///
+    /// The chains stay, and so do the ways into them: a packet that is under way meets all of a chain's old rules or all of its
+    /// new ones. With other chains in their place it could be led into one that has no rules yet by the clock that it goes by.
     pub(crate) fn operations(&self, there: bool) -> Vec<Operation> {
-        // Taken away and made in one transaction: no packet sees the time between.
-        let mut all = if there { self.chains_removed() } else { Vec::new() };
-        all.extend(self.chains.iter().map(|name| {
-            Operation::AddChain(Chain { name: name.clone(), hook: None, note: self.note.clone() })
-        }));
+        let mut all = Vec::new();
+        if !there {
+            let chain = |name: &String| Chain { name: name.clone(), hook: None };
+            all.extend(self.chains.iter().map(|name| Operation::AddChain(chain(name))));
+        }
         all.extend(self.sets.iter().cloned().map(Operation::AddSet));
+        if there {
+            all.push(Operation::DeleteElement(self.note_key()));
+            // What is counted there keeps the limit that it was first counted under.
+            all.extend(self.sets.iter().map(|set| Operation::EmptySet(set.name.clone())));
+        }
+        all.extend(self.chains.iter().cloned().map(Operation::EmptyChain));
         all.extend(self.rules.iter().cloned().map(Operation::AddRule));
         all.extend(self.entries.iter().cloned().map(Operation::ShareElement));
+        all.push(Operation::AddElement(Element { data: Data::Value(self.note.clone()), ..self.note_key() }));
         all
     }
 
-    fn chains_removed(&self) -> Vec<Operation> {
-        let mut all: Vec<_> = self.entries.iter().cloned().map(Operation::DeleteElement).collect();
-        all.extend(self.chains.iter().cloned().map(Operation::EmptyChain));
-        all.extend(self.chains.iter().cloned().map(Operation::DeleteChain));
-        all
+    /// Where the table keeps what the zone's rules were made from.
+    pub(crate) fn note_key(&self) -> Element {
+        Element::key(set::NOTES, self.tag.group().to_ne_bytes().to_vec())
     }
 }
 

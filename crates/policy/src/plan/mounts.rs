@@ -87,7 +87,10 @@ impl Planner<'_> {
             filesystem("/proc", "proc", &[], inert)?,
             filesystem("/dev", "tmpfs", &["mode=755", "size=65536k"], dev)?,
             filesystem("/dev/pts", "devpts", &pts, terminals)?,
-            filesystem("/sys", "sysfs", &[], readonly(inert))?,
+            match namespaces.network {
+                NamespaceSource::Host => self.hosts_sys(readonly(inert))?,
+                _ => filesystem("/sys", "sysfs", &[], readonly(inert))?,
+            },
         ];
         if self.context.host.cgroup_mode != CgroupMode::None && self.context.host.cgroup_delegated {
             mounts.push(Mount {
@@ -106,6 +109,29 @@ impl Planner<'_> {
             mounts.push(filesystem("/dev/shm", "tmpfs", &["mode=1777", &size], inert)?);
         }
         Ok(mounts)
+    }
+
+    /// With the host's network there is no sysfs of the container's own: the kernel gives one only to who owns the network. The
+    /// host's shows the same devices, and the links that the container has a part in anyway. What the host has mounted below it
+    /// (security, debug, tracing, bpf) stays out, and all of it belongs to ids that the container does not have.
+    fn hosts_sys(&self, flags: MountFlags) -> Result<Mount, PolicyError> {
+        if self.context.host.rootless {
+            let why =
+                "an ordinary user's containers cannot have the host's /sys without what is mounted below it";
+            return Err(PolicyError::not_built("--network host", why));
+        }
+        Ok(Mount {
+            target: path("/sys")?,
+            kind: MountKind::Bind {
+                source: "/sys".into(),
+                resolved: true,
+                recursive: false,
+                id_map: MountIdMap::None,
+            },
+            flags,
+            recursive_flags: MountFlags::KEEP,
+            propagation: vec![Propagation::Rprivate],
+        })
     }
 
     /// The /dev/shm of the container whose IPC namespace is joined: that of the process whose namespace's file this is.

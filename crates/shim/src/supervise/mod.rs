@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use cofferdam_kernel::children;
 use cofferdam_kernel::signal::{self, Signal, SignalFd, SignalSet};
 use cofferdam_names::Timestamp;
+use cofferdam_network::RulesWatcher;
 use cofferdam_runtime::start::OwnedGroup;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Pid;
@@ -50,6 +51,9 @@ pub trait Keeper {
     /// Whatever kept it from being removed.
     fn forget(&self, spec: &ShimSpec, group_empty: bool) -> Result<(), Box<dyn std::error::Error>>;
 
+    /// Somebody has taken packet rules of ours away: they are looked at, and made anew where they are not as planned.
+    fn mend(&self, spec: &ShimSpec);
+
     /// Removes the files of a container that is forgotten, when nobody waits any more.
     fn sweep(&self, spec: &ShimSpec);
 }
@@ -83,6 +87,8 @@ pub(crate) struct Supervisor<'k, K> {
     pub(crate) clients: Vec<Client>,
     pub(crate) log: Option<LogWriter>,
     output: Output,
+    /// Told when somebody takes away packet rules of ours, while the container has a link.
+    firewall: Option<RulesWatcher>,
     /// Input that the container has not taken yet.
     pending_input: Vec<u8>,
     /// The input ends after what is pending.
@@ -111,6 +117,7 @@ enum Source {
     Stderr,
     Terminal,
     Membership,
+    Firewall,
 }
 
 /// The signals that a shim reads: ends of children, and the requests to end that a machine's shutdown sends.
@@ -148,6 +155,7 @@ impl<'k, K: Keeper> Supervisor<'k, K> {
             clients: Vec::new(),
             log,
             output: Output::default(),
+            firewall: None,
             pending_input: Vec::new(),
             input_ends: false,
             stopping: false,
@@ -171,6 +179,7 @@ impl<'k, K: Keeper> Supervisor<'k, K> {
         self.status.error = None;
         self.status.exit = None;
         self.handover_at = Some(Instant::now() + HANDOVER_AFTER);
+        self.watch_firewall();
         self.write_status()?;
         self.tell("start", &[]);
         Ok(())
@@ -241,6 +250,9 @@ impl<'k, K: Keeper> Supervisor<'k, K> {
                 add(Source::Client(number), client.connection.as_fd(), flags);
             }
         }
+        if let Some(firewall) = &self.firewall {
+            add(Source::Firewall, firewall.as_fd(), PollFlags::IN);
+        }
         if let Some(input) = self.streams.input().filter(|_| !self.pending_input.is_empty()) {
             add(Source::Input, input.as_fd(), PollFlags::OUT);
         }
@@ -268,6 +280,10 @@ impl<'k, K: Keeper> Supervisor<'k, K> {
             Source::Listener => self.on_connect(),
             Source::Client(number) => self.on_client(number),
             Source::Input => self.feed(),
+            Source::Firewall => {
+                self.on_firewall();
+                Ok(())
+            }
             Source::Stdout | Source::Stderr | Source::Terminal => self.pump(source).map(drop),
             Source::Membership => {
                 self.lose_membership();
@@ -284,6 +300,20 @@ impl<'k, K: Keeper> Supervisor<'k, K> {
             }
         }
         Ok(())
+    }
+
+    /// Listens for changes of the packet rules, if the container has a link. Without it the next start finds what is missing.
+    pub(crate) fn watch_firewall(&mut self) {
+        self.firewall = self.spec.connected.then(RulesWatcher::open).and_then(Result::ok);
+    }
+
+    fn on_firewall(&mut self) {
+        match self.firewall.as_ref().map(RulesWatcher::has_lost_rules) {
+            Some(Ok(true)) if self.child.is_some() => self.keeper.mend(&self.spec),
+            // The container goes on without being watched; the next start and `verify` look too.
+            Some(Err(_)) => self.firewall = None,
+            _ => {}
+        }
     }
 
     fn next_deadline(&self) -> Option<Instant> {
