@@ -4,9 +4,10 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
+use cofferdam_kernel::children::ended;
 use cofferdam_kernel::signal::{Signal, SignalFd, SignalSet, block, send};
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions, set_child_subreaper, wait, waitid};
+use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions, set_child_subreaper, waitid, waitpid};
 
 use super::error::CommandError;
 use super::terminal::Proxy;
@@ -51,7 +52,7 @@ impl Supervisor {
             |source: io::Error| CommandError::System { what: "cannot wait for the container", source };
         let mut proxy = terminal.map(Proxy::new).transpose().map_err(failed)?;
         loop {
-            self.pass_on(pidfd, proxy.as_mut()).map_err(failed)?;
+            self.pass_on(pidfd, pid, proxy.as_mut()).map_err(failed)?;
             if let Some(code) = exit_code(pidfd, pid).map_err(failed)? {
                 if let Some(proxy) = &mut proxy {
                     proxy.drain().map_err(failed)?;
@@ -62,7 +63,7 @@ impl Supervisor {
     }
 
     /// Waits until something happens, and passes it on.
-    fn pass_on(&self, pidfd: &OwnedFd, proxy: Option<&mut Proxy>) -> io::Result<()> {
+    fn pass_on(&self, pidfd: &OwnedFd, pid: Pid, proxy: Option<&mut Proxy>) -> io::Result<()> {
         let mut polled = vec![
             PollFd::new(pidfd, PollFlags::IN),
             PollFd::from_borrowed_fd(self.signals.as_fd(), PollFlags::IN),
@@ -79,7 +80,7 @@ impl Supervisor {
         let mut resized = false;
         while let Some(arrived) = self.signals.read()? {
             match arrived.signal {
-                Signal::CHLD => reap(pidfd),
+                Signal::CHLD => reap(pid),
                 // Go's runtime sends it to itself, and terminals need no forwarding of their size by signal.
                 Signal::URG => {}
                 Signal::WINCH => resized = true,
@@ -100,23 +101,15 @@ impl Supervisor {
     }
 }
 
-/// Reaps orphans of the container that became this process's children, but not the container's process itself.
-fn reap(pidfd: &OwnedFd) {
-    loop {
-        // Its own process is taken by its handle first: the others then are all that is left.
-        if matches!(peek(pidfd), Ok(true)) {
+/// Reaps orphans of the container that became this process's children, but not the container's process itself: each is
+/// looked at before it is reaped, since that one may end at any moment.
+fn reap(container: Pid) {
+    while let Ok(Some(ended)) = ended() {
+        if ended == container {
             return;
         }
-        match wait(WaitOptions::NOHANG) {
-            Ok(Some(_)) => {}
-            _ => return,
-        }
+        let _ = waitpid(Some(ended), WaitOptions::NOHANG);
     }
-}
-
-fn peek(pidfd: &OwnedFd) -> io::Result<bool> {
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    Ok(waitid(WaitId::PidFd(pidfd.as_fd()), options)?.is_some())
 }
 
 /// The exit status once the process has ended.
