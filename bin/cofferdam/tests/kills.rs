@@ -117,7 +117,8 @@ impl Scene {
         self.age();
         assert_eq!(self.check(round).len(), 2, "{round}");
         let left = self.left();
-        assert!(left.is_empty(), "{round}: {left:#?}");
+        let listing = std::process::Command::new("find").args([self.home.path().join("run").as_os_str(), "-ls".as_ref()]).output().unwrap();
+        assert!(left.is_empty(), "{round}: {left:#?} {}", String::from_utf8_lossy(&listing.stdout));
     }
 
     /// What belongs to no container of this home.
