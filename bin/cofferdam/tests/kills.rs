@@ -13,7 +13,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::process::{Child, Output, Stdio};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use support::dice::Dice;
@@ -116,9 +116,15 @@ impl Scene {
         assert!(ran.code == 0 || ran.err.contains("no such container"), "{round}: {ran:?}");
         self.age();
         assert_eq!(self.check(round).len(), 2, "{round}");
-        let left = self.left();
-        let listing = std::process::Command::new("find").args([self.home.path().join("run").as_os_str(), "-ls".as_ref()]).output().unwrap();
-        assert!(left.is_empty(), "{round}: {left:#?} {}", String::from_utf8_lossy(&listing.stdout));
+        let mut left = self.left();
+        if !left.is_empty() {
+            // Who locked a container while its shim took it away has left its run folder, which is young: it goes with the next
+            // command that finds it old.
+            self.age();
+            self.check(round);
+            left = self.left();
+        }
+        assert!(left.is_empty(), "{round}: {left:#?}");
     }
 
     /// What belongs to no container of this home.
@@ -143,15 +149,7 @@ impl Scene {
 
     /// Makes what is half done look as if it had been left two minutes ago: the next command takes it for abandoned.
     fn age(&self) {
-        let then = SystemTime::now() - Duration::from_secs(120);
-        for folder in ["run", "state/containers"] {
-            let entries = std::fs::read_dir(self.home.path().join(folder));
-            for entry in entries.into_iter().flatten().flatten() {
-                let opened = std::fs::File::open(entry.path());
-                // One that goes meanwhile needs no age.
-                let _ = opened.and_then(|file| file.set_modified(then));
-            }
-        }
+        self.home.age_folders();
         let definitions = self.home.path().join("state/definitions");
         for entry in std::fs::read_dir(definitions).unwrap().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
