@@ -37,6 +37,18 @@ pub(crate) struct Known {
     way: Vec<u8>,
 }
 
+impl Known {
+    /// Whether one of these addresses began it or answers.
+    fn is_of(&self, addresses: &[IpAddr]) -> bool {
+        addresses.contains(&self.from) || addresses.contains(&self.to)
+    }
+}
+
+/// `AF_INET`, `AF_INET6`
+const fn family(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 2 } else { 10 }
+}
+
 /// All of them.
 pub(crate) fn all() -> io::Result<Vec<Known>> {
     let socket = Socket::open(Family::Netfilter)?;
@@ -72,15 +84,11 @@ fn address(tuple: &[u8], v4: u16, v6: u16) -> Option<IpAddr> {
 pub(crate) fn end(known: &[Known]) -> io::Result<()> {
     let socket = Socket::open(Family::Netfilter)?;
     for one in known {
-        let family = if one.from.is_ipv4() { 2 } else { 10 };
         // `NLA_F_NESTED`
-        let request = Request::new(DELETE, 0, &[family, 0, 0, 0]).with(|attributes| {
+        let request = Request::new(DELETE, 0, &[family(one.from), 0, 0, 0]).with(|attributes| {
             attributes.put(TUPLES[0] | 0x8000, &one.way);
         });
-        match socket.tell(request) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            other => other?,
-        }
+        delete(&socket, request)?;
     }
     Ok(())
 }
@@ -91,11 +99,9 @@ pub(crate) fn forget(addresses: impl IntoIterator<Item = IpAddr>) -> io::Result<
     let addresses: Vec<IpAddr> = addresses.into_iter().collect();
     for address in &addresses {
         for way in [0, 1] {
-            match socket.tell(request(*address, way)) {
-                // There is none.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            match delete(&socket, request(*address, way)) {
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                    return forget_one_by_one(&socket, &addresses);
+                    return forget_one_by_one(&addresses);
                 }
                 other => other?,
             }
@@ -106,7 +112,6 @@ pub(crate) fn forget(addresses: impl IntoIterator<Item = IpAddr>) -> io::Result<
 
 /// All connections with this source in the first way (what the address began) or in the second (what it answers).
 fn request(address: IpAddr, way: usize) -> Request {
-    let family = if address.is_ipv4() { 2 } else { 10 };
     // `CTA_IP_V4_SRC` and `CTA_IP_V6_SRC`
     let kind = if address.is_ipv4() { 1 } else { 3 };
     let put_source = |ip: &mut Attributes| {
@@ -115,7 +120,7 @@ fn request(address: IpAddr, way: usize) -> Request {
             IpAddr::V6(address) => ip.put(kind, &address.octets()),
         };
     };
-    Request::new(DELETE, 0, &[family, 0, 0, 0]).with(|attributes| {
+    Request::new(DELETE, 0, &[family(address), 0, 0, 0]).with(|attributes| {
         attributes.nest(TUPLES[way], |tuple| {
             tuple.nest(TUPLE_IP, put_source);
         });
@@ -128,38 +133,18 @@ fn request(address: IpAddr, way: usize) -> Request {
 }
 
 /// The same for kernels before 6.8, which want to be told of every connection that is to go (EINVAL).
-fn forget_one_by_one(socket: &Socket, addresses: &[IpAddr]) -> io::Result<()> {
-    // `IPCTNL_MSG_CT_GET`
-    let list = Request::new((1 << 8) | 1, DUMP, &[0; 4]);
-    for (family, way) in socket.ask(&list, |message| way_to_forget(message.after(4), addresses))? {
-        let request = Request::new(DELETE, 0, &[family, 0, 0, 0]).with(|attributes| {
-            // `NLA_F_NESTED`
-            attributes.put(TUPLES[0] | 0x8000, &way);
-        });
-        match socket.tell(request) {
-            // It has ended by itself.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            other => other?,
-        }
-    }
-    Ok(())
+fn forget_one_by_one(addresses: &[IpAddr]) -> io::Result<()> {
+    let mut theirs = all()?;
+    theirs.retain(|known| known.is_of(addresses));
+    end(&theirs)
 }
 
-/// The first way of a connection, by which the kernel finds it, and its family; none where it is not one of these addresses'.
-fn way_to_forget(connection: &[u8], addresses: &[IpAddr]) -> Option<(u8, Vec<u8>)> {
-    let source = |way: usize| {
-        let ip = attribute(attribute(connection, TUPLES[way])?, TUPLE_IP)?;
-        // `CTA_IP_V4_SRC` and `CTA_IP_V6_SRC`
-        match (attribute(ip, 1), attribute(ip, 3)) {
-            (Some(bytes), _) => Some(IpAddr::from(<[u8; 4]>::try_from(bytes).ok()?)),
-            (None, Some(bytes)) => Some(IpAddr::from(<[u8; 16]>::try_from(bytes).ok()?)),
-            (None, None) => None,
-        }
-    };
-    let sources = [source(0)?, source(1)?];
-    let is_theirs = sources.iter().any(|source| addresses.contains(source));
-    let family = if sources[0].is_ipv4() { 2 } else { 10 };
-    is_theirs.then(|| Some((family, attribute(connection, TUPLES[0])?.to_vec())))?
+/// One that has ended by itself is as good as forgotten.
+fn delete(socket: &Socket, request: Request) -> io::Result<()> {
+    match socket.tell(request) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
 }
 
 #[cfg(test)]
@@ -176,9 +161,18 @@ mod tests {
                         IpAddr::V6(address) => ip.put(3, &address.octets()),
                     };
                 });
+                // `CTA_TUPLE_PROTO`, `CTA_PROTO_NUM`: the kernel tells it of every connection.
+                tuple.nest(2, |service| {
+                    service.put(1, &[17]);
+                });
             });
         }
         all.as_bytes().to_vec()
+    }
+
+    fn way_to_forget(connection: &[u8], addresses: &[IpAddr]) -> Option<(u8, Vec<u8>)> {
+        let known = parse(connection).filter(|known| known.is_of(addresses))?;
+        Some((family(known.from), known.way))
     }
 
     #[test]
