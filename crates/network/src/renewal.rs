@@ -10,6 +10,7 @@ use cofferdam_names::ZoneName;
 use cofferdam_runtime::step::{Step, StepError};
 
 use crate::connections::{self, Known};
+use crate::host;
 use crate::judge::{Flow, Judgement, Side, judge};
 use crate::lock::Lock;
 use crate::nft::Tables;
@@ -30,8 +31,7 @@ impl<'n> Ground<'n> {
     /// # Errors
     /// The kernel does not answer.
     pub fn look(networks: &'n [Network]) -> io::Result<Self> {
-        let host = RouteSocket::open()?.addresses()?.into_iter().map(|it| it.address).collect();
-        Ok(Self { networks, host, tables: Tables::open(TABLE)? })
+        Ok(Self { networks, host: host::addresses()?, tables: Tables::open(TABLE)? })
     }
 
     /// Whose an address is.
