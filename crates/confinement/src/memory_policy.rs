@@ -18,7 +18,7 @@ pub struct MemoryPolicy {
     pub nodes: BTreeSet<u16>,
 }
 
-/// `MPOL_*` of `<linux/mempolicy.h>`.
+/// `MPOL_*` of `<linux/mempolicy.h>`, in the order of the kernel's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[allow(missing_docs, reason = "the names are the kernel's")]
@@ -33,7 +33,7 @@ pub enum MemoryMode {
 }
 
 impl MemoryMode {
-    /// All, in the order of the kernel's numbers.
+    /// All of them.
     pub const ALL: [Self; 7] = [
         Self::Default,
         Self::Preferred,
@@ -43,6 +43,12 @@ impl MemoryMode {
         Self::PreferredMany,
         Self::WeightedInterleave,
     ];
+
+    /// Its number for set_mempolicy(2).
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self as u32
+    }
 
     /// Its name in the kernel's header, and so in OCI.
     #[must_use]

@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::io;
 
-use cofferdam_confinement::{IoClass, MemoryMode, MemoryPolicy, NodeMeaning, Plan, Process, SchedulerPolicy};
+use cofferdam_confinement::{IoClass, MemoryPolicy, NodeMeaning, Plan, Process, SchedulerPolicy};
 use cofferdam_kernel::task::{
     SchedAttr, join_new_session_keyring, set_io_priority, set_memory_policy, set_personality, set_scheduler,
 };
@@ -60,8 +60,6 @@ fn apply_memory_policy(policy: &MemoryPolicy) -> io::Result<()> {
     const STATIC_NODES: u32 = 1 << 15;
     const RELATIVE_NODES: u32 = 1 << 14;
     const NUMA_BALANCING: u32 = 1 << 13;
-    let number =
-        (0..).zip(MemoryMode::ALL).find(|(_, mode)| *mode == policy.mode).map_or(0, |(number, _)| number);
     let meaning = match policy.meaning {
         None => 0,
         Some(NodeMeaning::Static) => STATIC_NODES,
@@ -74,7 +72,7 @@ fn apply_memory_policy(policy: &MemoryPolicy) -> io::Result<()> {
         nodes.resize(nodes.len().max(word + 1), 0_u64);
         nodes[word] |= 1 << (node % 64);
     }
-    set_memory_policy(number | meaning | balancing, &nodes)
+    set_memory_policy(policy.mode.number() | meaning | balancing, &nodes)
 }
 
 /// sched_setattr(2), EPERM: a deadline can be kept only by a process that may use every processor.
