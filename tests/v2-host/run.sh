@@ -144,7 +144,7 @@ boot() { # KERNEL LOG PARAMETERS: true where the last program passed
         -L "$work/root/usr/share/qemu" -L "$work/root/usr/share/seabios" -L "$work/root/usr/lib/ipxe/qemu" \
         -M q35 -accel tcg -cpu max -m 2G -smp 1 -nic none -nographic -no-reboot \
         -kernel "$(echo "$1"/boot/vmlinuz-*)" -initrd "$work/initrd.gz" \
-        -append "console=ttyS0 quiet no_timer_check cryptomgr.notests panic=-1 cgroup_no_v1=all $3" < /dev/null | tee "$2"
+        -append "console=ttyS0 quiet loglevel=1 no_timer_check cryptomgr.notests panic=-1 cgroup_no_v1=all $3" < /dev/null | tee "$2"
     tr -d '\r' < "$2" | tail -n 20 | grep -q '^test result: ok. [1-9][0-9]* passed; 0 failed'
 }
 

@@ -41,8 +41,15 @@ impl Tally {
             }
         }
         if let Some(counts) = result_line(output) {
-            // A test whose child printed in the middle of its line is not found above: libtest's own count decides.
+            // A test whose child printed in the middle of its line is not found above: libtest's own list names it, and
+            // its count decides.
             passed = counts.0;
+            for test in failures_list(output) {
+                let entry = format!("{name}: {test}");
+                if !self.failed[failed_before..].contains(&entry) {
+                    self.failed.push(entry);
+                }
+            }
             let named = self.failed.len() - failed_before;
             for _ in named..counts.1 {
                 self.failed.push(format!("{name}: a test whose name its own output hides"));
@@ -75,6 +82,12 @@ fn result_line(output: &str) -> Option<(usize, usize)> {
         part.rsplit(' ').nth(1)?.parse().ok()
     };
     Some((number("passed")?, number("failed")?))
+}
+
+/// The names in libtest's list of failures, the last one that it prints.
+fn failures_list(output: &str) -> impl Iterator<Item = &str> {
+    let list = output.rsplit_once("\nfailures:\n").map_or("", |(_, list)| list);
+    list.lines().map_while(|line| line.strip_prefix("    ")).filter(|test| !test.contains(' '))
 }
 
 impl fmt::Display for Tally {
@@ -110,6 +123,15 @@ test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; 
         assert_eq!(tally.last_line(), "1 passed, 1 failed, 1 skipped");
         assert!(tally.to_string().contains("p: b: no AppArmor here"));
         assert!(!tally.is_clean());
+    }
+
+    #[test]
+    fn a_failure_in_a_line_that_its_child_cut_is_named() {
+        let output = "test a ... [  1.2] noise\nFAILED\n\nfailures:\n\n---- a stdout ----\nnoise\n\nfailures:\n    a\n\n\
+            test result: FAILED. 0 passed; 1 failed; 0 ignored\n";
+        let mut tally = Tally::default();
+        tally.program("p", output, false);
+        assert_eq!(tally.to_string(), "FAILED   p: a\n");
     }
 
     #[test]
