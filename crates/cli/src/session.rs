@@ -70,6 +70,13 @@ impl From<Error> for Report {
             Error::NoImage { .. } => Some("see `cofferdam image ls`; the image `host` is always there"),
             Error::Registry(RegistryError::Denied { .. }) => Some("see `cofferdam login`"),
             Error::NoVolume { .. } => Some("see `cofferdam volume ls`"),
+            Error::NoNetwork { .. } => Some("see `cofferdam network ls`"),
+            Error::NetworkInUse { .. } => {
+                Some("remove the container first; `cofferdam ps -a` shows those that do not run as well")
+            }
+            Error::NetworkOfZone { .. } => Some(
+                "a network is for containers of its zone: see --zone, and `cofferdam network create --zone`",
+            ),
             Error::VolumeInUse { .. } => {
                 Some("remove the container first; `cofferdam ps -a` shows those that do not run as well")
             }

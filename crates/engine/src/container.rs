@@ -37,8 +37,8 @@ pub struct ContainerSummary {
     pub ports: String,
     /// How many of its mounts are volumes.
     pub volumes: usize,
-    /// The name of its network.
-    pub network: String,
+    /// The names of its networks: the first is the one that it was started with.
+    pub networks: Vec<String>,
     /// Bytes in its writable layer, where they were asked for.
     pub size: Option<u64>,
 }

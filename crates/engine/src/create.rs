@@ -46,7 +46,8 @@ impl Engine {
     pub fn plan(&self, request: &ContainerRequest, window: Option<WindowSize>) -> Result<Plan> {
         let id = new_id()?;
         let parts = self.gather(request)?;
-        let request = &self.with_volumes(request, &parts.image)?;
+        let request = &mut self.with_volumes(request, &parts.image)?;
+        self.with_network_names(request)?;
         // A range as the container would get one; which, is decided with its definition.
         Ok(self.decide(&id, request, window, &parts, Some(Slot::EXAMPLE))?.into_plan())
     }
@@ -83,7 +84,8 @@ impl Engine {
 
     fn make_of(&self, request: &ContainerRequest, window: Option<WindowSize>, parts: Parts) -> Result<Made> {
         let id = new_id()?;
-        let request = self.with_volumes(request, &parts.image)?;
+        let mut request = self.with_volumes(request, &parts.image)?;
+        self.with_network_names(&mut request)?;
         let text = serde_json::to_string(&with_ids(&request, &parts.joined))
             .map_err(|error| Error::io("write", "the request", error.into()))?;
         let image_config = serde_json::to_string(&parts.image.config)

@@ -2,7 +2,8 @@
 
 use std::io;
 
-use cofferdam_names::{ContainerId, ZoneName};
+use cofferdam_confinement::network::PublishedPort;
+use cofferdam_names::{ContainerId, ContainerName, ZoneName};
 use cofferdam_policy::PolicyError;
 use cofferdam_runtime::step::StepError;
 use cofferdam_shim::{ExitClass, Failure, StatusError};
@@ -109,6 +110,54 @@ pub enum Error {
         name: String,
         /// Whose it is.
         zone: ZoneName,
+    },
+    /// Another container has published the port.
+    #[error("cannot start container {}: port {port} is published by container {holder}", id.short())]
+    PortTaken {
+        /// The container that wants it.
+        id: ContainerId,
+        /// The port.
+        port: PublishedPort,
+        /// Whose it is.
+        holder: ContainerName,
+    },
+    /// There is no network of this name.
+    #[error("no such network: {name}")]
+    NoNetwork {
+        /// What was typed.
+        name: String,
+    },
+    /// There is one already.
+    #[error("network with name {name} already exists")]
+    NetworkExists {
+        /// Which.
+        name: String,
+    },
+    /// A container is in the network, running or not.
+    #[error("network {name} is in use by container {user}")]
+    NetworkInUse {
+        /// Which.
+        name: String,
+        /// By whom.
+        user: String,
+    },
+    /// The network is a part of another zone.
+    #[error("network {name} is a part of zone `{zone}`")]
+    NetworkOfZone {
+        /// Which.
+        name: String,
+        /// Whose it is.
+        zone: ZoneName,
+    },
+    /// A container cannot enter or leave a network.
+    #[error("cannot change that container {} is in network {network}: {why}", id.short())]
+    NetworkRefused {
+        /// The container.
+        id: ContainerId,
+        /// The network.
+        network: String,
+        /// Why not.
+        why: &'static str,
     },
     /// Another command is changing the container right now.
     #[error("container {} is in use by another command", id.short())]

@@ -34,6 +34,7 @@ mod log_record;
 mod log_tail;
 mod name_service;
 mod network;
+mod networks;
 mod options;
 mod own_program;
 mod ownership;
@@ -81,6 +82,7 @@ pub use image::removal::ImageRemoval;
 pub use image::transfer::LoadSource;
 pub use log_reader::LogReader;
 pub use name_service::keep_resolvers;
+pub use networks::{NetworkMember, NetworkSummary, OWN_NETWORK};
 pub use options::{
     Attach, Change, ChangeKind, Event, EventQuery, ExecRequest, LogQuery, LogRecord, ProcessRow, PruneReport,
     RelayEnd, RelayOptions, RemoveOptions, RunOptions, Selection, StatsSample, StopOptions, UpdateRequest,

@@ -2,20 +2,27 @@
 
 use std::path::Path;
 
+use cofferdam_confinement::network::Segment;
 use cofferdam_names::{ContainerId, Timestamp};
-use cofferdam_policy::{ContainerRequest, ImageConfig, VolumeKind};
+use cofferdam_policy::{ContainerRequest, ImageConfig, NetworkMode, VolumeKind};
 use cofferdam_shim::{ContainerDir, Status};
 use serde::Deserialize;
 
 use crate::definition::Definition;
 use crate::error::{Error, Result};
-use crate::{ContainerDetails, ContainerSummary, Engine, ListFilters, live, ports};
+use crate::{ContainerDetails, ContainerSummary, Engine, ListFilters, OWN_NETWORK, live, ports};
 use cofferdam_image::tree::usage::bytes_below;
 
 /// The part of a plan that a listing needs: the rest of it is not kept in memory.
 #[derive(Deserialize)]
 struct PlanHead {
     process: ProcessHead,
+    network: Option<NetworkHead>,
+}
+
+#[derive(Deserialize)]
+struct NetworkHead {
+    segments: Vec<Segment>,
 }
 
 #[derive(Deserialize)]
@@ -44,7 +51,7 @@ impl Engine {
                 continue;
             }
             let dir = self.paths.container(&definition.record.id);
-            let command = match command(&dir) {
+            let head = match head(&dir) {
                 // Removed since its status was read.
                 Err(Error::Io { source, .. })
                     if source.kind() == std::io::ErrorKind::NotFound && !dir.path().exists() =>
@@ -53,9 +60,14 @@ impl Engine {
                 }
                 other => other?,
             };
+            let networks =
+                networks(&definition.request, head.network.as_ref().map(|it| it.segments.as_slice()));
+            if !filters.networks.is_empty() && !filters.networks.iter().any(|name| networks.contains(name)) {
+                continue;
+            }
             let size = if filters.size { Some(layer_size(&dir)?) } else { None };
             let image = image_config(&definition)?;
-            shown.push(summary(definition, status, command, size, &image).0);
+            shown.push(summary(definition, status, head.process.args, size, &image, networks).0);
         }
         Ok(shown)
     }
@@ -71,7 +83,10 @@ impl Engine {
         let plan = live::read_plan(&dir)?;
         let size = Some(layer_size(&dir)?);
         let image_config = image_config(&definition)?;
-        let (summary, request) = summary(definition, status, plan.process.args.clone(), size, &image_config);
+        let networks =
+            networks(&definition.request, plan.network.as_ref().map(|network| network.segments.as_slice()));
+        let (summary, request) =
+            summary(definition, status, plan.process.args.clone(), size, &image_config, networks);
         let receipt = dir.receipt();
         Ok(ContainerDetails {
             summary,
@@ -102,13 +117,11 @@ fn matches_ports(filters: &ListFilters, definition: &Definition) -> Result<bool>
     Ok(matches)
 }
 
-/// Program and arguments of a container, as planned.
-fn command(dir: &ContainerDir) -> Result<Vec<String>> {
+/// What a listing shows of a container's plan.
+fn head(dir: &ContainerDir) -> Result<PlanHead> {
     let path = dir.plan();
     let text = std::fs::read(&path).map_err(|source| Error::io("read", path.display(), source))?;
-    let head: PlanHead = serde_json::from_slice(&text)
-        .map_err(|source| Error::io("understand", path.display(), source.into()))?;
-    Ok(head.process.args)
+    serde_json::from_slice(&text).map_err(|source| Error::io("understand", path.display(), source.into()))
 }
 
 /// Bytes in the writable layer; none where the container has no layer of its own yet.
@@ -126,6 +139,7 @@ fn summary(
     command: Vec<String>,
     size: Option<u64>,
     image: &ImageConfig,
+    networks: Vec<String>,
 ) -> (ContainerSummary, ContainerRequest) {
     let Definition { record, request } = definition;
     let summary = ContainerSummary {
@@ -141,7 +155,7 @@ fn summary(
         mounts: mounts(&request),
         ports: ports::shown(&request, image),
         volumes: volumes(&request),
-        network: network(&request),
+        networks,
         size,
     };
     (summary, request)
@@ -162,9 +176,22 @@ fn volumes(request: &ContainerRequest) -> usize {
     request.volumes.iter().filter(|volume| matches!(volume.kind, VolumeKind::Volume { .. })).count()
 }
 
-/// The name of a container's network: without a word of the request, it has none.
-fn network(request: &ContainerRequest) -> String {
-    request.network.mode.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string)
+/// The names of a container's networks: the segments that its plan has where it has a link, or what stands for having none.
+fn networks(request: &ContainerRequest, segments: Option<&[Segment]>) -> Vec<String> {
+    match segments {
+        Some([]) => vec![OWN_NETWORK.to_owned()],
+        Some(segments) => {
+            let name = |segment: &Segment| match segment.name.as_str() {
+                "" => OWN_NETWORK.to_owned(),
+                name => name.to_owned(),
+            };
+            segments.iter().map(name).collect()
+        }
+        None => vec![match &request.network.mode {
+            Some(mode @ (NetworkMode::Container(_) | NetworkMode::Host)) => mode.to_string(),
+            _ => NetworkMode::None.to_string(),
+        }],
+    }
 }
 
 /// Whether `ps` shows a container. `before` and `since` are the times at which the containers that were named were made.
@@ -186,7 +213,6 @@ fn matches(
         && any(filters.images.is_empty(), filters.images.contains(&request.image))
         && any(filters.zones.is_empty(), filters.zones.contains(&record.zone))
         && filters.labels.iter().all(|label| has_label(request, label))
-        && any(filters.networks.is_empty(), filters.networks.contains(&network(request)))
         && any(filters.volumes.is_empty(), filters.volumes.iter().any(|path| has_volume(request, path)))
         && before.is_none_or(|time| record.created < time)
         && since.is_none_or(|time| record.created > time)
@@ -267,7 +293,6 @@ mod tests {
         assert!(shows(|filters| filters.volumes = vec!["/data".into()], &status));
         assert!(shows(|filters| filters.volumes = vec!["/srv/".into()], &status));
         assert!(!shows(|filters| filters.volumes = vec!["/s".into()], &status));
-        assert!(shows(|filters| filters.networks = vec!["none".into()], &status));
         let both = |filters: &mut ListFilters| {
             filters.names = vec!["web".into()];
             filters.states = vec![ContainerState::Running];

@@ -1,10 +1,12 @@
 //! What the host has for a container's network, gathered for a plan; and what an ended container has left of it.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 
-use cofferdam_names::ContainerId;
+use cofferdam_confinement::network::{Network, Protocol, PublishedPort};
+use cofferdam_names::{ContainerId, ContainerName};
 use cofferdam_network::HostNetwork;
-use cofferdam_policy::{ContainerRequest, NetworkAccess, NetworkContext, NetworkMode};
+use cofferdam_policy::{ContainerRequest, NetworkAccess, NetworkContext, NetworkMode, PortRequest};
 use cofferdam_runtime::step::StepError;
 use cofferdam_shim::{ContainerDir, Event};
 
@@ -38,8 +40,9 @@ impl Engine {
             pool6,
             place,
             mtu,
-            segments: Vec::new(),
+            segments: self.segments(request, &parts.zone.name.value)?,
             free_ports: free_ports(request.chosen_ports(&parts.image.config.exposed_ports))?,
+            busy_ports: self.busy_ports(request)?,
         }))
     }
 }
@@ -120,6 +123,47 @@ pub(crate) fn mend_network(paths: Paths, id: &ContainerId) -> Result<()> {
             tell("repair-failed", [("error", error.to_string())]);
             Err(not_repaired(error))
         }
+    }
+}
+
+impl Engine {
+    /// The ports that are in use of those ranges out of which a request wants one.
+    fn busy_ports(&self, request: &ContainerRequest) -> Result<BTreeSet<(Protocol, u16)>> {
+        let read = request.network.publish.iter().filter_map(|text| text.parse::<PortRequest>().ok());
+        let choices: Vec<PortRequest> = read.filter(|port| port.choice().is_some()).collect();
+        let mut busy = BTreeSet::new();
+        if choices.is_empty() {
+            return Ok(busy);
+        }
+        for network in self.linked_networks()? {
+            busy.extend(network.published.iter().map(|port| (port.protocol, port.host_port)));
+        }
+        for PortRequest { address, host, protocol, .. } in choices {
+            let (first, last) = host.unwrap_or_default();
+            for host_port in first..=last {
+                let port = PublishedPort { address, host_port, container_port: host_port, protocol };
+                if cofferdam_network::is_listened_at(&port) {
+                    busy.insert((protocol, host_port));
+                }
+            }
+        }
+        Ok(busy)
+    }
+
+    /// The running container that has published a port which this one wants as well.
+    pub(crate) fn port_conflict(&self, network: &Network) -> Option<(PublishedPort, ContainerName)> {
+        let wanted = |other: &PublishedPort| {
+            network.published.iter().find(|port| {
+                let meets =
+                    port.address.is_none() || other.address.is_none() || port.address == other.address;
+                meets && (port.host_port, port.protocol) == (other.host_port, other.protocol)
+            })
+        };
+        self.linked().ok()?.into_iter().find_map(|one| {
+            let other = one.network().filter(|other| other.link != network.link)?;
+            let port = other.published.iter().find_map(wanted)?;
+            Some((*port, one.name.clone()))
+        })
     }
 }
 

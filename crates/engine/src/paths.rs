@@ -72,6 +72,10 @@ impl Paths {
         self.state.join("volumes")
     }
 
+    pub(crate) fn networks(&self) -> PathBuf {
+        self.state.join("networks")
+    }
+
     pub(crate) fn events(&self) -> PathBuf {
         self.state.join("events.jsonl")
     }

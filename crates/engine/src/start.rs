@@ -116,7 +116,13 @@ impl Engine {
             let _ = Event::now("container", "attach", id.as_str(), attributes).append(&spec.events);
         }
         let order = Order { plan, spec, status, lock, attach: attach_shim };
-        let running = spawn(order, &ShimKeeper).map_err(|source| Error::Start { id: id.clone(), source })?;
+        let running = spawn(order, &ShimKeeper).map_err(|source| {
+            let network = plan.network.as_ref().filter(|network| !network.published.is_empty());
+            match network.and_then(|network| self.port_conflict(network)) {
+                Some((port, holder)) => Error::PortTaken { id: id.clone(), port, holder },
+                None => Error::Start { id: id.clone(), source },
+            }
+        })?;
         if let Some(network) = &plan.network {
             self.keep_zone_renewed(network)?;
         }

@@ -22,15 +22,15 @@ pub struct Renewed {
 }
 
 /// A running container with a link.
-struct Linked {
+pub(crate) struct Linked {
     id: ContainerId,
-    name: ContainerName,
+    pub(crate) name: ContainerName,
     dir: ContainerDir,
     plan: Plan,
 }
 
 impl Linked {
-    fn network(&self) -> Option<&Network> {
+    pub(crate) fn network(&self) -> Option<&Network> {
         self.plan.network.as_ref()
     }
 }
@@ -48,9 +48,7 @@ impl Engine {
         let name = &zone.name.value;
         let mut linked = self.linked()?;
         let is_of_zone = |one: &Linked| one.network().is_some_and(|network| network.zone == *name);
-        let segments = linked.iter().find(|one| is_of_zone(one)).and_then(Linked::network);
-        let rules =
-            rules_of(zone, segments.map(|network| network.rules.segments.clone()).unwrap_or_default());
+        let rules = rules_of(zone);
         let mut changed = Vec::new();
         for (place, one) in linked.iter_mut().enumerate().filter(|(_, one)| is_of_zone(one)) {
             let before = one.plan.clone();
@@ -90,14 +88,14 @@ impl Engine {
         }
         // A zone that is gone or cannot be read has not been applied since.
         let Ok(zone) = self.zones().load(&network.zone) else { return Ok(()) };
-        if rules_of(&zone, network.rules.segments.clone()) == network.rules {
+        if rules_of(&zone) == network.rules {
             return Ok(());
         }
         self.renew_zone(&zone).map(drop)
     }
 
     /// All containers with a link that run or are about to be started again.
-    fn linked(&self) -> Result<Vec<Linked>> {
+    pub(crate) fn linked(&self) -> Result<Vec<Linked>> {
         let mut found = Vec::new();
         for ContainerSummary { id, name, .. } in self.list(&ListFilters::default())? {
             let dir = self.paths.container(&id);
@@ -126,8 +124,8 @@ impl Engine {
 }
 
 /// The packet rules of a zone. Where it gives its containers no link any more, those that still have one may do nothing by it.
-fn rules_of(zone: &Zone, segments: Vec<String>) -> ZoneRules {
-    let rules = zone.network.packet_rules(segments);
+fn rules_of(zone: &Zone) -> ZoneRules {
+    let rules = zone.network.packet_rules();
     match zone.network.mode.value {
         NetworkAccess::Zone => rules,
         NetworkAccess::None => ZoneRules { trust: false, egress: Vec::new(), ingress: Vec::new(), ..rules },

@@ -108,8 +108,7 @@ fn common_segment<'n>(one: &'n Network, other: &'n Network) -> Option<&'n str> {
         let own = network.segments.is_empty().then_some("");
         own.into_iter().chain(network.segments.iter().map(|segment| segment.name.as_str()))
     };
-    let known = |name: &str| name.is_empty() || one.rules.segments.iter().any(|segment| segment == name);
-    of(one).find(|name| known(name) && of(other).any(|theirs| theirs == *name))
+    of(one).find(|name| of(other).any(|theirs| theirs == *name))
 }
 
 fn between(from: &Network, to: &Network, flow: &Flow<'_>) -> Judgement {
@@ -242,7 +241,6 @@ mod tests {
             published: Vec::new(),
             rules: ZoneRules {
                 trust: true,
-                segments: vec!["front".to_owned()],
                 egress: read(egress),
                 ingress: read(ingress),
                 connections: None,

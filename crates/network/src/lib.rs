@@ -8,6 +8,7 @@ mod connections;
 mod host;
 mod judge;
 mod link;
+mod listener;
 mod lock;
 mod name_server;
 mod named;
@@ -22,11 +23,14 @@ mod watcher;
 
 pub use host::{HostNetwork, addresses};
 pub use judge::{Flow, Judgement, Side, judge};
+pub use listener::is_listened_at;
 pub use named::{NamedAddress, is_named, set_named};
 pub use observe::{Part, observe, observe_rules};
 pub use renewal::{Ground, renew};
-pub use rules::{LOG_GROUP, TABLE, Tag};
-pub use table::{ConnectError, Connected, connect, disconnect, is_in_place, mend, repair, restore};
+pub use rules::{LOG_GROUP, MOST_SEGMENTS, TABLE, Tag};
+pub use table::{
+    ConnectError, Connected, change_segments, connect, disconnect, is_in_place, mend, repair, restore,
+};
 pub use trial::{Trial, Tried, begin};
 pub use watch::{Seen, Watch};
 pub use watcher::RulesWatcher;

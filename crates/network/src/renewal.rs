@@ -1,6 +1,7 @@
 //! A zone's rules change while its containers run: the new ones take the place of the old ones in one transaction, and
 //! connections that they forbid end.
 
+use std::collections::HashSet;
 use std::io;
 use std::net::IpAddr;
 
@@ -9,7 +10,7 @@ use cofferdam_kernel::rtnetlink::RouteSocket;
 use cofferdam_names::ZoneName;
 use cofferdam_runtime::step::{Step, StepError};
 
-use crate::connections::{self, Known};
+use crate::connections;
 use crate::host;
 use crate::judge::{Flow, Judgement, Side, judge};
 use crate::lock::Lock;
@@ -112,24 +113,25 @@ pub fn renew(
             })?,
         }
     }
-    Step::PacketRules.run("connections that they forbid", || {
-        let ground = Ground::look(networks)?;
-        let forbidden = forbidden(&ground, realm, name)?;
-        connections::end(&forbidden)?;
-        Ok(forbidden.len())
-    })
+    let theirs = networks.iter().filter(|network| network.realm == realm && network.zone == *name);
+    let theirs: HashSet<IpAddr> =
+        theirs.flat_map(|network| &network.addresses).map(|pair| pair.address).collect();
+    end_forbidden(networks, |address| theirs.contains(&address))
 }
 
-/// The connections of a zone's containers that its rules, or those of the other side, do not let pass.
-fn forbidden(ground: &Ground<'_>, realm: &str, name: &ZoneName) -> io::Result<Vec<Known>> {
-    let is_of_zone = |address: IpAddr| match ground.side(address) {
-        Side::Container(network) => network.realm == realm && network.zone == *name,
-        Side::Host | Side::Outside => false,
-    };
-    let mut known = connections::all()?;
-    known.retain(|one| {
-        (is_of_zone(one.from) || is_of_zone(one.to))
-            && !ground.judge(one.from, one.to, one.protocol, one.port, one.published).passes
-    });
-    Ok(known)
+/// Ends the connections of some containers, by their addresses, that the rules of one of both sides do not let pass. How many it were.
+pub(crate) fn end_forbidden(
+    networks: &[Network],
+    is_meant: impl Fn(IpAddr) -> bool,
+) -> Result<usize, StepError> {
+    Step::PacketRules.run("connections that they forbid", || {
+        let ground = Ground::look(networks)?;
+        let mut known = connections::all()?;
+        known.retain(|one| {
+            (is_meant(one.from) || is_meant(one.to))
+                && !ground.judge(one.from, one.to, one.protocol, one.port, one.published).passes
+        });
+        connections::end(&known)?;
+        Ok(known.len())
+    })
 }

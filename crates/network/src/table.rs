@@ -10,11 +10,12 @@ use cofferdam_kernel::rtnetlink::RouteSocket;
 use cofferdam_runtime::step::{Step, StepError};
 use thiserror::Error;
 
+use crate::listener;
 use crate::lock::Lock;
 use crate::nft::{Data, Element, Operation, Tables};
 use crate::observe::observe_rules;
 use crate::rules::{self, TABLE, ZoneObjects, base, base_note};
-use crate::{connections, host, link};
+use crate::{connections, host, link, renewal};
 
 /// Why a container cannot be connected.
 #[derive(Debug, Error)]
@@ -23,7 +24,7 @@ pub enum ConnectError {
     #[error(transparent)]
     Step(#[from] StepError),
     /// A port of the host leads to another container.
-    #[error("port {} is published by the container with address {holder}", port_text(port))]
+    #[error("port {port} is published by the container with address {holder}")]
     PortTaken {
         /// The port.
         port: PublishedPort,
@@ -31,19 +32,13 @@ pub enum ConnectError {
         holder: IpAddr,
     },
     /// A program of the host's listens at a port that is to be published.
-    #[error("port {} is in use by a program of the host", port_text(port))]
+    #[error("port {port} is in use by {program} of the host")]
     PortInUse {
         /// The port.
         port: PublishedPort,
+        /// Its name and process id, where it can be told.
+        program: String,
     },
-}
-
-fn port_text(port: &PublishedPort) -> String {
-    let host = match port.address {
-        Some(address) => std::net::SocketAddr::new(address, port.host_port).to_string(),
-        None => port.host_port.to_string(),
-    };
-    format!("{host}/{}", port.protocol)
 }
 
 /// A container's connection; undone when it is dropped, unless it was kept.
@@ -73,6 +68,11 @@ impl Drop for Connected {
 /// # Errors
 /// [`ConnectError`]; nothing of it is left then.
 pub fn connect(network: &Network, namespace: BorrowedFd<'_>) -> Result<Connected, ConnectError> {
+    for port in &network.published {
+        if listener::is_listened_at(port) {
+            return Err(ConnectError::PortInUse { port: *port, program: listener::program_at(port) });
+        }
+    }
     let undone = Connected { network: Some(network.clone()) };
     let ends = Step::Link.run("the container's namespace", || link::Ends::open(namespace))?;
     set_rules(network, &ends.host)?;
@@ -90,6 +90,9 @@ fn set_rules(network: &Network, routes: &RouteSocket) -> Result<(), ConnectError
     let gateways: Vec<IpAddr> = network.addresses.iter().map(|pair| pair.gateway).collect();
     if there.as_ref() != Some(&zone.note) && !Step::PacketRules.is_left_out("zone") {
         operations.extend(zone.operations(there.is_some()));
+    }
+    if let Some((port, holder)) = Step::PacketRules.run("ports", || holder_of(network, &tables, routes))? {
+        return Err(ConnectError::PortTaken { port, holder });
     }
     let own = rules::elements(network);
     // What an earlier start of this container has left is put in anew.
@@ -119,6 +122,33 @@ fn forget_connections(network: &Network) -> Result<(), StepError> {
     Step::PacketRules.run("connections of its addresses", || {
         connections::forget(network.addresses.iter().map(|pair| pair.address))
     })
+}
+
+/// Another container's port that meets one of this one's: of all addresses where this one has one, or the other way round. The same
+/// port twice is what the table itself refuses.
+fn holder_of(
+    network: &Network,
+    tables: &Tables,
+    routes: &RouteSocket,
+) -> io::Result<Option<(PublishedPort, IpAddr)>> {
+    if network.published.is_empty() {
+        return Ok(None);
+    }
+    let host: Vec<Option<IpAddr>> = routes.addresses()?.into_iter().map(|it| Some(it.address)).collect();
+    for port in &network.published {
+        let others = if port.address.is_some() { &[None][..] } else { host.as_slice() };
+        for address in others {
+            for way in rules::ways(&PublishedPort { address: *address, ..*port }, network) {
+                let Some(Data::Value(target)) = tables.element(&way)? else { continue };
+                let holder = rules::target_address(&target);
+                let other = holder.filter(|it| network.addresses.iter().all(|pair| pair.address != *it));
+                if let Some(holder) = other {
+                    return Ok(Some((*port, holder)));
+                }
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// What makes the table, if it is not there or was made by another version.
@@ -272,6 +302,32 @@ fn make_anew_locked(networks: &[Network], tables: &Tables) -> Result<(), StepErr
     tables.transact(&operations).map_err(|(operation, error)| {
         Step::PacketRules.failed(operation.map_or_else(String::new, |it| it.to_string()), error)
     })
+}
+
+/// Puts a container that has a link into other segments, in one transaction, and ends its connections that are not allowed any more.
+/// `networks` are all containers with a link, this one as it is to be.
+///
+/// # Errors
+/// The kernel refuses: then all is as it was. Or a connection cannot be ended.
+pub fn change_segments(old: &Network, new: &Network, networks: &[Network]) -> Result<(), StepError> {
+    let tables = Step::PacketRules.run("open", || Tables::open(TABLE))?;
+    let lock = Step::PacketRules.run("lock", Lock::take)?;
+    let (before, after) = (rules::elements(old), rules::elements(new));
+    let gone: Vec<Element> = before.iter().filter(|element| !after.contains(element)).cloned().collect();
+    let gone = present(&tables, &gone)?;
+    let has_left = !gone.is_empty();
+    let mut operations: Vec<_> = gone.into_iter().map(Operation::DeleteElement).collect();
+    let come = after.into_iter().filter(|element| !before.contains(element));
+    operations.extend(come.map(Operation::ShareElement));
+    tables.transact(&operations).map_err(|(operation, error)| {
+        Step::PacketRules.failed(operation.map_or_else(String::new, |it| it.to_string()), error)
+    })?;
+    drop(lock);
+    if !has_left {
+        return Ok(());
+    }
+    let own: Vec<IpAddr> = new.addresses.iter().map(|pair| pair.address).collect();
+    renewal::end_forbidden(networks, |address| own.contains(&address)).map(drop)
 }
 
 /// Takes a container's link and its elements away; what is not there is fine. With the last container the table goes.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use cofferdam_confinement::network::AddressRange;
+use cofferdam_confinement::network::{AddressRange, Protocol};
 use cofferdam_confinement::resources::NumberList;
 use cofferdam_confinement::{DeviceKind, IdMaps, Mount, Root, WindowSize};
 use cofferdam_kernel::capability::CapSet;
@@ -182,6 +182,8 @@ pub struct NetworkContext {
     pub segments: Vec<String>,
     /// Ports of the host that nobody uses, for those that are published without a number.
     pub free_ports: Vec<u16>,
+    /// Ports that are in use, of the ranges out of which one is to be chosen.
+    pub busy_ports: BTreeSet<(Protocol, u16)>,
 }
 
 /// What each device file of the host is, by its path.

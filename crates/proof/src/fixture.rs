@@ -309,7 +309,6 @@ fn network() -> cofferdam_confinement::network::Network {
         published: Vec::new(),
         rules: ZoneRules {
             trust: true,
-            segments: Vec::new(),
             egress: Vec::new(),
             ingress: Vec::new(),
             connections: None,

@@ -19,34 +19,64 @@ pub struct Container {
     pub id: String,
     /// Its zone.
     pub zone: ZoneName,
-    /// Its name first, then its aliases. Those that are no domain names are passed over.
+    /// Its name first, then what else it is called everywhere in its zone. Those that are no domain names are passed over.
     pub names: Vec<String>,
+    /// The parts of its zone that it is in; empty for the zone's own one.
+    #[serde(default)]
+    pub parts: Vec<Part>,
     /// Its addresses.
     pub addresses: Vec<IpAddr>,
 }
 
+/// A part of a zone, whose containers know each other by name, and how one of them is called there beside its own names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// The part; empty for the zone's own one.
+    pub name: String,
+    /// Its aliases.
+    pub aliases: Vec<String>,
+}
+
+type Table = HashMap<Name, Vec<IpAddr>>;
+
 /// The names of the containers of a zone and of those that it may reach.
 ///
-/// A container of the zone is `name`, `name.zone`, and the first twelve letters of its id (the whole id is too long for a label). One of
+/// Who asks sees the containers of its own zone that are in a part that it is in too. A container of the zone is `name`, `name.zone`, and the first twelve letters of its id (the whole id is too long for a label). One of
 /// another zone is `name.zone` only, so that no zone can give a name in another one. A zone that is called like a top-level domain
 /// hides it: a name that could be a container's is nobody else's.
 #[derive(Debug, Clone, Default)]
 pub struct LocalNames {
-    addresses: HashMap<Name, Vec<IpAddr>>,
-    reverse: HashMap<IpAddr, Name>,
+    /// Containers of other zones, which everybody sees.
+    others: Table,
+    /// What is seen in each part of the zone.
+    parts: HashMap<String, Table>,
+    reverse: HashMap<IpAddr, Named>,
+    /// The parts that each address of the zone is in.
+    members: HashMap<IpAddr, Vec<String>>,
     zones: Vec<Name>,
 }
 
+/// What an address is called.
+#[derive(Debug, Clone)]
+struct Named {
+    name: Name,
+    of_the_zone: bool,
+}
+
 /// What the table says of a name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Found<'t> {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
     /// Its addresses, of both families.
-    Addresses(&'t [IpAddr]),
+    Addresses(Vec<IpAddr>),
     /// It would be a container's, and there is none of it: it is asked nowhere else.
     Absent,
     /// It is no container's.
     Elsewhere,
 }
+
+/// The part that whoever names none is in.
+const OWN: &str = "";
 
 impl LocalNames {
     /// The table of a zone. Containers of zones that are not in `reaches` are passed over.
@@ -54,51 +84,99 @@ impl LocalNames {
     pub fn new(zone: &ZoneName, reaches: &[ZoneName], containers: &[Container]) -> Self {
         let mut table = Self::default();
         table.zones.extend(reaches.iter().chain([zone]).filter_map(|zone| zone.as_str().parse().ok()));
-        let visible = |container: &&Container| container.zone == *zone || reaches.contains(&container.zone);
-        for container in containers.iter().filter(visible) {
-            table.add(container, container.zone == *zone);
+        for container in containers {
+            if container.zone == *zone {
+                table.add_own(container);
+            } else if reaches.contains(&container.zone) {
+                add(&mut table.others, container, &own_words(container), false);
+                table.add_reverse(container, false);
+            }
         }
         table
     }
 
-    fn add(&mut self, container: &Container, of_the_zone: bool) {
-        let zone = container.zone.as_str();
-        let id = container.id.get(..12).unwrap_or_default();
-        for (number, word) in container.names.iter().map(String::as_str).chain([id]).enumerate() {
-            // A name is one label: `a.b` would stand in another zone's place.
-            let single = |name: &Name| name.labels().count() == 1;
-            let Some(name) = word.parse::<Name>().ok().filter(single) else { continue };
-            let Ok(full) = format!("{name}.{zone}").parse::<Name>() else { continue };
-            if number == 0 {
-                let shown = if of_the_zone { name.clone() } else { full.clone() };
-                for address in &container.addresses {
-                    self.reverse.entry(*address).or_insert_with(|| shown.clone());
-                }
-            }
-            for name in [Some(full), of_the_zone.then_some(name)].into_iter().flatten() {
-                let addresses = self.addresses.entry(name).or_default();
-                let new = container.addresses.iter().filter(|address| !addresses.contains(address));
-                let new: Vec<IpAddr> = new.copied().collect();
-                addresses.extend(new);
-            }
+    fn add_own(&mut self, container: &Container) {
+        let own = [Part { name: OWN.to_owned(), aliases: Vec::new() }];
+        let parts = if container.parts.is_empty() { &own[..] } else { container.parts.as_slice() };
+        for part in parts {
+            let table = self.parts.entry(part.name.clone()).or_default();
+            let words: Vec<&str> =
+                own_words(container).into_iter().chain(part.aliases.iter().map(String::as_str)).collect();
+            add(table, container, &words, true);
+        }
+        for address in &container.addresses {
+            let names = parts.iter().map(|part| part.name.clone());
+            self.members.entry(*address).or_default().extend(names);
+        }
+        self.add_reverse(container, true);
+    }
+
+    fn add_reverse(&mut self, container: &Container, of_the_zone: bool) {
+        let Some(name) = container.names.first().and_then(|word| label(word)) else { return };
+        let Ok(full) = format!("{name}.{}", container.zone).parse::<Name>() else { return };
+        let name = if of_the_zone { name } else { full };
+        for address in &container.addresses {
+            self.reverse.entry(*address).or_insert_with(|| Named { name: name.clone(), of_the_zone });
         }
     }
 
-    /// Looks a name up.
+    /// The parts that one who asks is in.
+    fn parts_of(&self, asker: IpAddr) -> impl Iterator<Item = &str> {
+        let known = self.members.get(&asker);
+        let own = known.is_none().then_some(OWN);
+        known.into_iter().flatten().map(String::as_str).chain(own)
+    }
+
+    /// Looks a name up for whoever has this address.
     #[must_use]
-    pub fn find(&self, name: &Name) -> Found<'_> {
-        if let Some(addresses) = self.addresses.get(name) {
-            return Found::Addresses(addresses);
+    pub fn find(&self, name: &Name, asker: IpAddr) -> Found {
+        let mut found: Vec<IpAddr> = Vec::new();
+        let tables = self.parts_of(asker).filter_map(|part| self.parts.get(part)).chain([&self.others]);
+        for address in tables.filter_map(|table| table.get(name)).flatten() {
+            if !found.contains(address) {
+                found.push(*address);
+            }
+        }
+        if !found.is_empty() {
+            return Found::Addresses(found);
         }
         let single = name.labels().count() == 1;
         let under_a_zone = self.zones.iter().any(|zone| name.is_below(zone));
         if single || under_a_zone { Found::Absent } else { Found::Elsewhere }
     }
 
-    /// The name of the container that has an address.
+    /// The name of the container that has an address, if whoever asks may know it.
     #[must_use]
-    pub fn name_of(&self, address: IpAddr) -> Option<&Name> {
-        self.reverse.get(&address)
+    pub fn name_of(&self, address: IpAddr, asker: IpAddr) -> Option<&Name> {
+        let named = self.reverse.get(&address)?;
+        let shares = || self.parts_of(asker).any(|part| self.parts_of(address).any(|other| other == part));
+        (!named.of_the_zone || shares()).then_some(&named.name)
+    }
+}
+
+/// What a container is called in all parts of its zone: the whole id is too long for a label.
+fn own_words(container: &Container) -> Vec<&str> {
+    let id = container.id.get(..12).unwrap_or_default();
+    container.names.iter().map(String::as_str).chain([id]).collect()
+}
+
+/// A name is one label: `a.b` would stand in another zone's place.
+fn label(word: &str) -> Option<Name> {
+    word.parse::<Name>().ok().filter(|name| name.labels().count() == 1)
+}
+
+/// Adds `word.zone` for each word, and `word` alone for containers of the zone.
+fn add(table: &mut Table, container: &Container, words: &[&str], of_the_zone: bool) {
+    for name in words.iter().filter_map(|word| label(word)) {
+        let Ok(full) = format!("{name}.{}", container.zone).parse::<Name>() else { continue };
+        for name in [Some(full), of_the_zone.then_some(name)].into_iter().flatten() {
+            let addresses = table.entry(name).or_default();
+            for address in &container.addresses {
+                if !addresses.contains(address) {
+                    addresses.push(*address);
+                }
+            }
+        }
     }
 }
 
@@ -106,11 +184,14 @@ impl LocalNames {
 mod tests {
     use super::*;
 
+    const ASKER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
+
     fn container(zone: &str, names: &[&str], last: u8) -> Container {
         Container {
             id: format!("{last:012x}{:052}", 0),
             zone: zone.parse().unwrap(),
             names: names.iter().map(|name| (*name).to_owned()).collect(),
+            parts: Vec::new(),
             addresses: vec![[10, 0, 0, last].into(), format!("fd00::{last}").parse().unwrap()],
         }
     }
@@ -126,7 +207,7 @@ mod tests {
     }
 
     fn addresses(table: &LocalNames, name: &str) -> Option<Vec<u8>> {
-        let Found::Addresses(found) = table.find(&name.parse().unwrap()) else { return None };
+        let Found::Addresses(found) = table.find(&name.parse().unwrap(), ASKER) else { return None };
         Some(
             found
                 .iter()
@@ -153,18 +234,45 @@ mod tests {
     fn others_are_not_there() {
         let table = table();
         for absent in ["db", "secret", "nobody", "nobody.green", "x.web.blue"] {
-            assert_eq!(table.find(&absent.parse().unwrap()), Found::Absent, "{absent}");
+            assert_eq!(table.find(&absent.parse().unwrap(), ASKER), Found::Absent, "{absent}");
         }
         for elsewhere in ["secret.red", "example.org", ".", "bad.alias"] {
-            assert_eq!(table.find(&elsewhere.parse().unwrap()), Found::Elsewhere, "{elsewhere}");
+            assert_eq!(table.find(&elsewhere.parse().unwrap(), ASKER), Found::Elsewhere, "{elsewhere}");
         }
     }
 
     #[test]
     fn addresses_have_names() {
         let table = table();
-        assert_eq!(table.name_of([10, 0, 0, 1].into()).unwrap().to_string(), "web");
-        assert_eq!(table.name_of("fd00::2".parse().unwrap()).unwrap().to_string(), "web.green");
-        assert_eq!(table.name_of([10, 0, 0, 3].into()), None);
+        assert_eq!(table.name_of([10, 0, 0, 1].into(), ASKER).unwrap().to_string(), "web");
+        assert_eq!(table.name_of("fd00::2".parse().unwrap(), ASKER).unwrap().to_string(), "web.green");
+        assert_eq!(table.name_of([10, 0, 0, 3].into(), ASKER), None);
+    }
+
+    /// Two projects in one zone that call different containers alike.
+    #[test]
+    fn who_asks_sees_the_parts_that_it_is_in() {
+        let part = |name: &str| Part { name: name.to_owned(), aliases: vec!["db".to_owned()] };
+        let within = |last: u8, names: &[&str]| Container {
+            parts: names.iter().map(|name| part(name)).collect(),
+            ..container("blue", &[format!("c{last}").as_str()], last)
+        };
+        let containers = [
+            within(1, &["one"]),
+            within(2, &["two"]),
+            within(3, &["one", "two"]),
+            container("blue", &["alone"], 4),
+            container("green", &["far"], 5),
+        ];
+        let table = LocalNames::new(&"blue".parse().unwrap(), &["green".parse().unwrap()], &containers);
+        let found = |last: u8, name: &str| match table.find(&name.parse().unwrap(), [10, 0, 0, last].into()) {
+            Found::Addresses(found) => found.len() / 2,
+            _ => 0,
+        };
+        assert_eq!([found(1, "db"), found(2, "db"), found(3, "db"), found(4, "db")], [2, 2, 3, 0]);
+        assert_eq!([found(1, "c2"), found(1, "c3"), found(4, "alone"), found(1, "alone")], [0, 1, 1, 0]);
+        assert_eq!([found(1, "far.green"), found(4, "far.green"), found(1, "c2.blue")], [1, 1, 0]);
+        let name = |of: u8, asker: u8| table.name_of([10, 0, 0, of].into(), [10, 0, 0, asker].into());
+        assert!(name(2, 1).is_none() && name(3, 1).is_some() && name(5, 4).is_some());
     }
 }

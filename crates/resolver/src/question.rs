@@ -49,7 +49,7 @@ const BY_NAME: [u16; 7] = [kind::A, kind::AAAA, kind::CNAME, kind::MX, kind::SRV
 
 /// Decides. The order is a matter of safety: what could be a container's name is never asked elsewhere, and a name that is not
 /// allowed never leaves in any form.
-pub(crate) fn decide(question: &Question, local: &LocalNames, others: &Others) -> Decision {
+pub(crate) fn decide(question: &Question, asker: IpAddr, local: &LocalNames, others: &Others) -> Decision {
     if question.class != crate::wire::CLASS_IN {
         return Decision::Answer { rcode: Rcode::Refused, records: Vec::new(), extended_error: None };
     }
@@ -60,7 +60,7 @@ pub(crate) fn decide(question: &Question, local: &LocalNames, others: &Others) -
         return decision;
     }
     if let Some(address) = question.name.reverse_address() {
-        if let Some(name) = local.name_of(address) {
+        if let Some(name) = local.name_of(address, asker) {
             let pointer = || Record::pointer(question.name.clone(), name, TTL);
             return Decision::records((question.kind == kind::PTR).then(pointer).into_iter().collect());
         }
@@ -69,8 +69,8 @@ pub(crate) fn decide(question: &Question, local: &LocalNames, others: &Others) -
             return Decision::absent();
         }
     }
-    match local.find(&question.name) {
-        Found::Addresses(addresses) => Decision::records(of_family(question, addresses)),
+    match local.find(&question.name, asker) {
+        Found::Addresses(addresses) => Decision::records(of_family(question, &addresses)),
         Found::Absent => Decision::absent(),
         Found::Elsewhere => elsewhere(question, others),
     }
@@ -127,11 +127,14 @@ mod tests {
     use crate::local::Container;
     use crate::wire::CLASS_IN;
 
+    const ASKER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 9));
+
     fn local() -> LocalNames {
         let container = Container {
             id: "1".repeat(64),
             zone: "blue".parse().unwrap(),
             names: vec!["web".to_owned()],
+            parts: Vec::new(),
             addresses: vec![[10, 0, 0, 1].into()],
         };
         LocalNames::new(&"blue".parse().unwrap(), &[], &[container])
@@ -143,7 +146,7 @@ mod tests {
     }
 
     fn decision(name: &str, kind: u16, others: &Others) -> Decision {
-        decide(&Question { name: name.parse().unwrap(), kind, class: CLASS_IN }, &local(), others)
+        decide(&Question { name: name.parse().unwrap(), kind, class: CLASS_IN }, ASKER, &local(), others)
     }
 
     fn rcode(decision: &Decision) -> Option<(Rcode, usize)> {
@@ -189,6 +192,6 @@ mod tests {
     fn transfers_and_other_classes_are_refused() {
         assert_eq!(rcode(&decision("example.org", 252, &Others::All)), Some((Rcode::NotImp, 0)));
         let chaos = Question { name: "version.bind".parse().unwrap(), kind: kind::TXT, class: 3 };
-        assert_eq!(rcode(&decide(&chaos, &local(), &Others::All)), Some((Rcode::Refused, 0)));
+        assert_eq!(rcode(&decide(&chaos, ASKER, &local(), &Others::All)), Some((Rcode::Refused, 0)));
     }
 }

@@ -4,12 +4,12 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 
-use cofferdam_confinement::network::Network;
+use cofferdam_confinement::network::{Network, Segment};
 use cofferdam_kernel::exec::{CStringArray, fexecve};
 use cofferdam_kernel::fork;
 use cofferdam_names::ContainerId;
 use cofferdam_resolver::keeper::{InvalidRules, JoinError, Joining, Member, Place, ZonePolicy};
-use cofferdam_resolver::local::Container;
+use cofferdam_resolver::local::{Container, Part};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::FdFlags;
 use serde::{Deserialize, Serialize};
@@ -44,12 +44,13 @@ impl KeeperOrders {
 /// # Errors
 /// The zone's rules cannot be a resolver's.
 pub fn member(id: &ContainerId, name: &str, network: &Network) -> Result<Member, InvalidRules> {
-    let aliases = network.segments.iter().flat_map(|segment| segment.aliases.iter().cloned());
+    let part = |segment: &Segment| Part { name: segment.name.clone(), aliases: segment.aliases.clone() };
     Ok(Member {
         container: Container {
             id: id.to_string(),
             zone: network.zone.clone(),
-            names: std::iter::once(name.to_owned()).chain(aliases).collect(),
+            names: vec![name.to_owned()],
+            parts: network.segments.iter().map(part).collect(),
             addresses: network.addresses.iter().map(|pair| pair.address).collect(),
         },
         link: Some(network.link.host_name.clone()),

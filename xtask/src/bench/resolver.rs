@@ -221,6 +221,7 @@ fn member(zone: &str, last: u8) -> Member {
             #[allow(clippy::unwrap_used, reason = "the names are written above")]
             zone: zone.parse().unwrap(),
             names: vec![format!("c{last}")],
+            parts: Vec::new(),
             addresses: vec![[10, 9, 0, last].into()],
         },
         link: Some("lo".to_owned()),

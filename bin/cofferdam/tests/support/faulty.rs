@@ -14,7 +14,9 @@ pub fn program() -> &'static Path {
     PROGRAM.get_or_init(|| std::env::var_os("COFFERDAM_FAULTY").map_or_else(build, PathBuf::from))
 }
 
+/// It takes minutes where nothing of it is built yet: a test that seems to hang says so.
 fn build() -> PathBuf {
+    let start = std::time::Instant::now();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
     let output = Command::new(env!("CARGO"))
         .args(["build", "--package", "cofferdam", "--package", "cofferdam-runtime"])
@@ -30,7 +32,9 @@ fn build() -> PathBuf {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
         Some(PathBuf::from(message["executable"].as_str()?))
     });
-    programs.next_back().unwrap()
+    let program = programs.next_back().unwrap();
+    eprintln!("the program whose steps fail was built in {:?}", start.elapsed());
+    program
 }
 
 /// One step of a start as the program records it (`COFFERDAM_STEPS`).

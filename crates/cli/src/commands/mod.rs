@@ -32,6 +32,11 @@ mod login;
 mod logout;
 mod logs;
 mod man;
+mod network_connect;
+mod network_create;
+mod network_ls;
+mod network_prune;
+mod network_rm;
 mod pause;
 mod plan;
 mod port;
@@ -95,7 +100,10 @@ pub(crate) const COMMANDS: &[Entry] = &[
     entry::<wait::WaitCommand>("wait", "Wait for containers to end, then print their exit codes"),
     entry::<top::TopCommand>("top", "Show the processes of a container"),
     entry::<stats::StatsCommand>("stats", "Show what containers use"),
-    entry::<inspect::InspectCommand>("inspect", "Show everything about containers, images and volumes"),
+    entry::<inspect::InspectCommand>(
+        "inspect",
+        "Show everything about containers, images, volumes and networks",
+    ),
     entry::<cp::CpCommand>("cp", "Copy files out of a container or into one"),
     entry::<diff::DiffCommand>("diff", "Show what a container changed in its root"),
     entry::<commit::CommitCommand>("commit", "Make an image of a container's changes"),
@@ -153,6 +161,16 @@ pub(crate) const COMMANDS: &[Entry] = &[
     entry::<inspect::VolumeInspectCommand>("volume inspect", "Show everything about volumes"),
     entry::<volume_rm::VolumeRmCommand>("volume rm", "Remove volumes"),
     entry::<volume_prune::VolumePruneCommand>("volume prune", "Remove volumes that no container uses"),
+    entry::<network_create::NetworkCreateCommand>("network create", "Make a network, a part of a zone"),
+    entry::<network_ls::NetworkLsCommand>("network ls", "List networks"),
+    entry::<inspect::NetworkInspectCommand>("network inspect", "Show everything about networks"),
+    entry::<network_connect::NetworkConnectCommand>("network connect", "Put a container into a network"),
+    entry::<network_connect::NetworkDisconnectCommand>(
+        "network disconnect",
+        "Take a container out of a network",
+    ),
+    entry::<network_rm::NetworkRmCommand>("network rm", "Remove networks"),
+    entry::<network_prune::NetworkPruneCommand>("network prune", "Remove networks that no container is in"),
     entry::<audit::host::AuditHostCommand>(
         "audit host",
         "Check whether this host, or a tree, is a secure vessel",
@@ -225,6 +243,8 @@ const ALIASES: &[(&str, &str)] = &[
     ("container commit", "commit"),
     ("container export", "export"),
     ("tag", "image tag"),
+    ("network list", "network ls"),
+    ("network remove", "network rm"),
     ("volume list", "volume ls"),
     ("volume remove", "volume rm"),
     ("import", "image import"),

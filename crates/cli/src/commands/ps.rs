@@ -171,7 +171,7 @@ pub(super) fn row(container: &ContainerSummary, now: Timestamp, whole: bool) -> 
         ("Size", container.size.map_or_else(|| "0B".to_owned(), size::decimal)),
         ("Labels", labels.join(",")),
         ("Mounts", mounts.join(",")),
-        ("Networks", container.network.clone()),
+        ("Networks", container.networks.join(",")),
         ("LocalVolumes", container.volumes.to_string()),
     ];
     fields.into_iter().map(|(field, text)| (field.to_owned(), Value::String(text))).collect()

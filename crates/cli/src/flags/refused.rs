@@ -17,7 +17,8 @@ struct Refused {
 
 const WINDOWS: &str = "it is for containers of Windows";
 const HEALTH: &str = "health checks are not built yet; let the orchestrator use `cofferdam exec`";
-const NETWORK: &str = "networks are not built yet: a container has its own loopback only";
+const LINK: &str = "containers of a zone know each other by name; see --network-alias";
+const LINK_LOCAL: &str = "links have no link-local addresses";
 
 const fn value(flag: &'static str, why: &'static str) -> Refused {
     Refused { flag, has_value: true, harmless: None, why }
@@ -48,8 +49,8 @@ const REFUSED: &[Refused] = &[
         why: "the zone says how strongly its containers are walled off",
     },
     value("kernel-memory", "the kernel has no such limit any more; --memory covers it"),
-    value("link", NETWORK),
-    value("link-local-ip", NETWORK),
+    value("link", LINK),
+    value("link-local-ip", LINK_LOCAL),
     // There are no health checks that could be turned off.
     Refused { flag: "no-healthcheck", has_value: false, harmless: Some("true"), why: HEALTH },
     Refused {

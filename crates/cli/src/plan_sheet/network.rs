@@ -29,7 +29,6 @@ pub(super) fn network(sheet: &mut Sheet, network: &Network) {
     );
     sheet.line("zone's name server", yes(*resolver));
     sheet.line("trusts its zone", yes(rules.trust));
-    sheet.lines("segments", rules.segments.iter().cloned());
     sheet.lines("may reach", rules.egress.iter().map(ToString::to_string));
     sheet.lines("reached by", rules.ingress.iter().map(ToString::to_string));
     sheet.optional("connections", rules.connections);

@@ -204,6 +204,17 @@ pub struct PublishedPort {
     pub protocol: Protocol,
 }
 
+impl fmt::Display for PublishedPort {
+    /// The host's side.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.address {
+            Some(address) => write!(f, "{}", std::net::SocketAddr::new(address, self.host_port))?,
+            None => write!(f, "{}", self.host_port)?,
+        }
+        write!(f, "/{}", self.protocol)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

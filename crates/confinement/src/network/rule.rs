@@ -15,8 +15,6 @@ use super::port::Service;
 pub struct ZoneRules {
     /// Whether containers of the zone reach each other, each in its segments.
     pub trust: bool,
-    /// All segments of the zone beside its own one.
-    pub segments: Vec<String>,
     /// Where its containers may connect to. To a container of another zone only as that zone's `ingress` says too.
     pub egress: Vec<Rule>,
     /// Who may connect to its containers. From outside only to published ports.

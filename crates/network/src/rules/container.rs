@@ -38,6 +38,10 @@ pub(crate) fn elements(network: &Network) -> Vec<Element> {
             Element::key(set::SELF[family], joined(&[&address, &address])),
         ]);
         all.extend(tags(network).map(|tag| Element::key(set::MEMBERS[family], joined(&[&address, &tag.0]))));
+        all.extend((0_u32..).zip(segment_tags(network)).map(|(place, tag)| {
+            let key = joined(&[&address, &place.to_ne_bytes()]);
+            Element::value(set::SEGMENTS[family], key, tag.0.to_vec())
+        }));
         all.extend(network.published.iter().filter_map(|port| published(port, pair.address)));
     }
     all
@@ -60,12 +64,17 @@ pub(crate) fn named(realm: &str, zone: &ZoneName, pattern: &NamePattern, address
 /// What stands for the container in rules: its segments and labels.
 fn tags(network: &Network) -> impl Iterator<Item = Tag> {
     let (realm, zone) = (&network.realm, &network.zone);
-    let own = network.segments.is_empty().then(|| Tag::segment(realm, zone, ""));
-    let segments = network.segments.iter().map(move |segment| Tag::segment(realm, zone, &segment.name));
     let labels = network.labels.iter().map(move |(key, value)| {
         Tag::label(realm, zone, &LabelSelector { key: key.clone(), value: value.clone() })
     });
-    own.into_iter().chain(segments).chain(labels)
+    segment_tags(network).chain(labels)
+}
+
+fn segment_tags(network: &Network) -> impl Iterator<Item = Tag> {
+    let (realm, zone) = (&network.realm, &network.zone);
+    let own = network.segments.is_empty().then(|| Tag::segment(realm, zone, ""));
+    own.into_iter()
+        .chain(network.segments.iter().map(move |segment| Tag::segment(realm, zone, &segment.name)))
 }
 
 /// The way from a port of the host to the container; none where the address is of the other family.
@@ -84,10 +93,14 @@ fn published(port: &PublishedPort, to: IpAddr) -> Option<Element> {
     }
 }
 
+/// The ways from a port to the container.
+pub(crate) fn ways(port: &PublishedPort, network: &Network) -> impl Iterator<Item = Element> {
+    network.addresses.iter().filter_map(|pair| published(port, pair.address))
+}
+
 /// Whether an element is the way from this port.
 pub(crate) fn is_way_of(element: &Element, port: &PublishedPort, network: &Network) -> bool {
-    let ways = network.addresses.iter().filter_map(|pair| published(port, pair.address));
-    ways.into_iter().any(|way| way == *element)
+    ways(port, network).any(|way| way == *element)
 }
 
 /// The address in the value of a published port.

@@ -4,9 +4,9 @@ use cofferdam_confinement::network::{Protocol, Rule as ZoneRule, Target, ZoneRul
 use cofferdam_names::ZoneName;
 use sha2::{Digest, Sha256};
 
-use super::condition::{Conditions, KEY};
-use super::{LOG_GROUP, Tag, set};
-use crate::nft::{Chain, Data, Element, Expr, Operation, Rule, Set, SetKind, Stateful, Verdict};
+use super::condition::{ANSWER, Conditions, KEY};
+use super::{LOG_GROUP, MOST_SEGMENTS, Tag, set};
+use crate::nft::{Chain, Data, Element, Expr, Operation, Register, Rule, Set, SetKind, Stateful, Verdict};
 
 /// The objects of one zone.
 #[derive(Debug, Clone)]
@@ -162,24 +162,33 @@ impl Maker<'_> {
         }
     }
 
-    /// Containers of the zone that share a segment.
+    /// Containers of the zone that share a segment: the segment at each place of the one that sends, looked for among those of the one
+    /// that is sent to. So a segment that comes or goes changes elements and no rule.
     fn trust(&mut self) {
         if !self.rules.trust {
             return;
         }
-        let segments: Vec<String> =
-            std::iter::once(String::new()).chain(self.rules.segments.clone()).collect();
-        for segment in segments {
-            let tag = Tag::segment(self.realm, self.name, &segment);
+        for place in 0..MOST_SEGMENTS {
             for v6 in [false, true] {
-                let members = set::MEMBERS[usize::from(v6)];
-                let both = Conditions::of(v6).member(v6, members, tag, |it| it.load_source(v6, KEY)).member(
-                    v6,
-                    members,
-                    tag,
-                    |it| it.load_destination(v6, KEY),
+                let family = usize::from(v6);
+                // The tag is found behind where the other address is put, so that both are one key.
+                let (width, both) =
+                    if v6 { (4, Register(ANSWER.0 - 4)) } else { (1, Register(ANSWER.0 - 1)) };
+                let value = place.to_ne_bytes().to_vec();
+                let sender =
+                    Conditions::of(v6).load_source(v6, KEY).and(Expr::Value { to: Register(width), value });
+                let shared =
+                    sender.in_map(set::SEGMENTS[family]).load_destination(v6, both).and(Expr::Lookup {
+                        set: set::MEMBERS[family].to_owned(),
+                        from: both,
+                        to: None,
+                        has: true,
+                    });
+                self.add(
+                    OUT,
+                    format!("trust in segment {place} of the sender"),
+                    shared.then(Verdict::Accept),
                 );
-                self.add(OUT, format!("trust in segment {segment:?}"), both.then(Verdict::Accept));
             }
         }
     }
@@ -213,7 +222,7 @@ impl Maker<'_> {
                 outside(&rule.target, v6, |it| it.load_destination(v6, KEY)).or_else(|| match &rule.target {
                     Target::Name(pattern) => {
                         let tag = Tag::name(realm, own, pattern);
-                        let address = crate::nft::Register(4);
+                        let address = Register(4);
                         let named = Conditions::of(v6).and(Expr::Value { to: KEY, value: tag.0.to_vec() });
                         let named = named.load_destination(v6, address);
                         Some(named.in_set(set::NAMED[usize::from(v6)], true))
@@ -305,7 +314,6 @@ mod tests {
         let read = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
         ZoneRules {
             trust: true,
-            segments: vec!["front".to_owned()],
             egress: read(egress),
             ingress: read(ingress),
             connections: Some(100),

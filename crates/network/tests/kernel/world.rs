@@ -7,7 +7,6 @@ pub fn rules(trust: bool, egress: &[&str], ingress: &[&str]) -> ZoneRules {
     let read = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
     ZoneRules {
         trust,
-        segments: vec!["front".to_owned()],
         egress: read(egress),
         ingress: read(ingress),
         connections: None,

@@ -35,10 +35,16 @@ impl EtcFiles {
                 .split_once('=')
                 .or_else(|| entry.split_once(':'))
                 .ok_or_else(|| invalid("--add-host", entry, "its form is NAME:ADDRESS"))?;
-            let address = address.trim_start_matches('[').trim_end_matches(']');
-            let address: std::net::IpAddr =
-                address.parse().map_err(|_| invalid("--add-host", entry, "it ends with an address"))?;
-            let _ = writeln!(hosts, "{address}\t{}", word("--add-host", host)?);
+            let host = word("--add-host", host)?;
+            for address in addresses_of(address, plan).ok_or_else(|| {
+                invalid(
+                    "--add-host",
+                    entry,
+                    "it ends with an address, or with host-gateway where there is a link",
+                )
+            })? {
+                let _ = writeln!(hosts, "{address}\t{host}");
+            }
         }
         let own = plan.network.as_ref().map_or(&[][..], |network| &network.addresses);
         if name != "localhost" && own.is_empty() {
@@ -77,6 +83,16 @@ impl EtcFiles {
         }
         Ok(Self { hostname: format!("{name}\n"), hosts, resolv_conf })
     }
+}
+
+/// An address, or what Docker's word for the host stands for: the host's addresses on the link.
+fn addresses_of(text: &str, plan: &Plan) -> Option<Vec<std::net::IpAddr>> {
+    if text == "host-gateway" {
+        let pairs = &plan.network.as_ref()?.addresses;
+        return Some(pairs.iter().map(|pair| pair.gateway).collect());
+    }
+    let address = text.trim_start_matches('[').trim_end_matches(']');
+    address.parse().ok().map(|address| vec![address])
 }
 
 fn invalid(flag: &str, text: &str, rule: &str) -> PolicyError {

@@ -1,7 +1,7 @@
 //! The container's link, addresses, ports and rules.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use cofferdam_confinement::network::{
     Address, AddressRange, LINK_PREFIX, Link, MacAddress, Network, PublishedPort, Segment,
@@ -10,13 +10,16 @@ use cofferdam_confinement::{NamespaceSource, Namespaces};
 
 use super::{Planner, PolicyError};
 use crate::zone::NetworkAccess;
-use crate::{NetworkContext, NetworkMode, PortRequest};
+use crate::{NetworkContext, NetworkMode, NetworkRequest, PortRequest};
 
 /// The first place of a pool that is a container's, and the first that a person may ask for (`--ip`): those below are given.
 const FIRST_PLACE: u32 = 16;
 const FIRST_ASKED: u32 = 40_960;
 /// More than any container publishes: a slip of the keyboard must not fill the host's tables.
 const MOST_PORTS: usize = 4096;
+
+/// In how many networks a container can be: the packet rules look at each.
+const MOST_SEGMENTS: usize = 8;
 
 const ADVICE: &str = "leave it out, or use --network none";
 
@@ -71,18 +74,7 @@ impl Planner<'_> {
         let Some(host) = &self.context.network else {
             return Err(PolicyError::lacks("network", "the host's network could not be looked at", ADVICE));
         };
-        let aliases = self.request.network.aliases.clone();
-        let segments = match segment.as_str() {
-            "" if aliases.is_empty() => Vec::new(),
-            "" => vec![Segment { name: String::new(), aliases }],
-            name if host.segments.iter().any(|known| known == name) => {
-                vec![Segment { name: name.to_owned(), aliases }]
-            }
-            name => {
-                let rule = format!("zone `{}` has no network of this name", self.zone.name.value);
-                return Err(PolicyError::invalid(format!("--network {name}"), rule));
-            }
-        };
+        let segments = self.segments(segment, host)?;
         let addresses = self.addresses(host)?;
         let link = self.link(host, addresses[0].address)?;
         Ok(Some(Network {
@@ -93,9 +85,33 @@ impl Planner<'_> {
             segments,
             labels: self.request.labels.clone(),
             published: self.published(host)?,
-            rules: self.zone.network.packet_rules(host.segments.clone()),
+            rules: self.zone.network.packet_rules(),
             resolver: true,
         }))
+    }
+
+    /// The segments that it is in; none for the zone's own one without further names.
+    fn segments(&self, first: String, host: &NetworkContext) -> Result<Vec<Segment>, PolicyError> {
+        let NetworkRequest { aliases, connected, .. } = &self.request.network;
+        if first.is_empty() && aliases.is_empty() && connected.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut segments = vec![Segment { name: first, aliases: aliases.clone() }];
+        for (name, aliases) in connected {
+            if segments.iter().all(|segment| segment.name != *name) {
+                segments.push(Segment { name: name.clone(), aliases: aliases.clone() });
+            }
+        }
+        let unknown = segments.iter().find(|it| !it.name.is_empty() && !host.segments.contains(&it.name));
+        if let Some(Segment { name, .. }) = unknown {
+            let rule = format!("zone `{}` has no network of this name", self.zone.name.value);
+            return Err(PolicyError::invalid(format!("--network {name}"), rule));
+        }
+        if segments.len() > MOST_SEGMENTS {
+            let rule = format!("a container is in at most {MOST_SEGMENTS} networks");
+            return Err(PolicyError::invalid("--network", rule));
+        }
+        Ok(segments)
     }
 
     /// What has no meaning without a link.
@@ -108,6 +124,7 @@ impl Planner<'_> {
             ("--ip6", network.ip6.clone()),
             ("--mac-address", network.mac_address.clone()),
             ("--network-alias", network.aliases.first().cloned()),
+            ("--network", network.connected.keys().next().cloned()),
         ];
         for (flag, value) in flags {
             if let Some(value) = value {
@@ -182,6 +199,10 @@ impl Planner<'_> {
         for (text, request) in self.port_requests()? {
             let (first, last) = request.container;
             let mut hosts: Box<dyn Iterator<Item = u16>> = match request.host {
+                Some((first, last)) if request.choice().is_some() => {
+                    let is_busy = |port: &u16| host.busy_ports.contains(&(request.protocol, *port));
+                    Box::new((first..=last).filter(move |port| !is_busy(port)))
+                }
                 Some((first, last)) => Box::new(first..=last),
                 None => Box::new(free.by_ref()),
             };
@@ -221,6 +242,11 @@ impl Planner<'_> {
     }
 
     fn admit_port(&self, text: &str, port: &PublishedPort) -> Result<(), PolicyError> {
+        if port.address == Some(Ipv6Addr::LOCALHOST.into()) {
+            let rule =
+                "no other link can answer for ::1; publish at 127.0.0.1, or at an IPv6 address of the host's";
+            return Err(PolicyError::invalid(format!("--publish {text}"), rule));
+        }
         let ranges = &self.zone.network.publish;
         if ranges.value.iter().any(|range| range.allows(port)) {
             return Ok(());

@@ -1,5 +1,6 @@
 //! `--network` and what belongs to it.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
@@ -89,4 +90,20 @@ pub struct NetworkRequest {
     pub mac_address: Option<String>,
     /// `--network-alias`
     pub aliases: Vec<String>,
+    /// Networks beside that of `mode` (`network connect`, further `--network`), each with the aliases there.
+    pub connected: BTreeMap<String, Vec<String>>,
 }
+
+impl NetworkRequest {
+    /// The networks that it names, as words.
+    pub fn named(&self) -> impl Iterator<Item = &str> {
+        let first = match &self.mode {
+            Some(NetworkMode::Named(name)) if name != OWN => Some(name.as_str()),
+            _ => None,
+        };
+        first.into_iter().chain(self.connected.keys().map(String::as_str))
+    }
+}
+
+/// The word for the zone's own network.
+const OWN: &str = "zone";

@@ -21,6 +21,12 @@ pub struct PortRequest {
 }
 
 impl PortRequest {
+    /// The range of the host's ports out of which one is to be chosen, if it names one.
+    #[must_use]
+    pub fn choice(&self) -> Option<(u16, u16)> {
+        self.host.filter(|(first, last)| last - first > self.container.1 - self.container.0)
+    }
+
     /// How many ports of the host are to be chosen for it.
     #[must_use]
     pub fn chosen(&self) -> usize {

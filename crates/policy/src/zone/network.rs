@@ -13,12 +13,11 @@ const RULE: &str = "its form is TARGET [PROTOCOL[/PORTS]]..., where TARGET is an
                     zone:NAME [label:KEY=VALUE] or label:KEY=VALUE";
 
 impl NetworkRules {
-    /// The rules that packets are held to, with the segments that the zone has.
+    /// The rules that packets are held to.
     #[must_use]
-    pub fn packet_rules(&self, segments: Vec<String>) -> ZoneRules {
+    pub fn packet_rules(&self) -> ZoneRules {
         ZoneRules {
             trust: self.trust.value,
-            segments,
             egress: self.egress.value.clone(),
             ingress: self.ingress.value.clone(),
             connections: self.connections.value,
@@ -118,8 +117,8 @@ mod tests {
                     ingress = [\"10.0.0.0/8 tcp/80\"]\npublish = [\"127.0.0.1:8000-8100/tcp\"]\nconnections = 50\nlog = true\n";
         let zone = parse_zone("z.toml", text).unwrap();
         let again = parse_zone("again.toml", &zone.to_toml()).unwrap();
-        let rules = zone.network.packet_rules(Vec::new());
-        assert_eq!(again.network.packet_rules(Vec::new()), rules);
+        let rules = zone.network.packet_rules();
+        assert_eq!(again.network.packet_rules(), rules);
         assert_eq!(again.network.publish.value, zone.network.publish.value);
         assert_eq!((rules.trust, rules.log, rules.connections), (false, true, Some(50)));
         assert_eq!(rules.egress[1].to_string(), "*.example.org tcp/443");

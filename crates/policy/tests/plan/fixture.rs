@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use cofferdam_confinement::network::Protocol;
 use cofferdam_confinement::{DeviceKind, IdMapping, PivotMethod, Plan, Propagation, Root, RootSource};
 use cofferdam_kernel::capability::CapSet;
 use cofferdam_kernel::namespace::Namespace;
@@ -109,6 +110,7 @@ pub fn context_on(host: HostFacts, request: &ContainerRequest) -> PlanContext {
             mtu: 1500,
             segments: vec!["front".to_owned()],
             free_ports: vec![40_001, 40_002],
+            busy_ports: std::collections::BTreeSet::from([(Protocol::Tcp, 7000)]),
         }),
         window: None,
     }

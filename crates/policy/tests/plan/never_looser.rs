@@ -155,7 +155,7 @@ fn check(zone: &Zone, request: &ContainerRequest, plan: &Plan) {
     }
     if let Some(network) = &plan.network {
         assert_eq!(zone.network.mode.value, NetworkAccess::Zone);
-        assert_eq!(network.rules, zone.network.packet_rules(network.rules.segments.clone()));
+        assert_eq!(network.rules, zone.network.packet_rules());
         let allowed = |port| zone.network.publish.value.iter().any(|range| range.allows(port));
         assert!(network.published.iter().all(allowed));
     }

@@ -75,7 +75,6 @@ mod tests {
     fn policy(egress: &[&str]) -> ZonePolicy {
         let rules = ZoneRules {
             trust: true,
-            segments: Vec::new(),
             egress: egress.iter().map(|text| text.parse().unwrap()).collect(),
             ingress: Vec::new(),
             connections: None,

@@ -202,7 +202,7 @@ impl Resolver {
             return;
         }
         let question = Question { name: key.name.clone(), kind: key.kind, class: query.question.class };
-        match decide(&question, &self.local, &self.others) {
+        match decide(&question, client.address, &self.local, &self.others) {
             Decision::Answer { rcode, mut records, extended_error } => {
                 self.rotate(&mut records);
                 out.push(answer(asked.reply(&Said::here(rcode, records, extended_error))));

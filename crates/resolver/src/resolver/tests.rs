@@ -25,6 +25,7 @@ fn settings(forwarding: Forwarding) -> Settings {
             id: "ab".repeat(32),
             zone: "blue".parse().unwrap(),
             names: vec!["web".to_owned()],
+            parts: Vec::new(),
             addresses: vec![[10, 0, 0, 1].into()],
         }],
         forwarding,

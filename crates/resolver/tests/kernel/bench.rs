@@ -174,6 +174,7 @@ pub fn member(zone: &str, name: &str, last: u8, forwarding: Forwarding, reaches:
             id: format!("{last:064x}").chars().rev().collect(),
             zone: zone.parse().unwrap(),
             names: vec![name.to_owned()],
+            parts: Vec::new(),
             addresses: vec![[10, 9, 0, last].into()],
         },
         link: Some("lo".to_owned()),

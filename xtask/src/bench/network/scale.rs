@@ -75,7 +75,6 @@ fn plan(number: usize) -> Result<Network> {
         published: Vec::new(),
         rules: ZoneRules {
             trust: true,
-            segments: Vec::new(),
             egress: rules.collect::<Result<Vec<_>>>()?,
             ingress: vec!["any".parse()?, "host".parse()?],
             connections: Some(16384),

@@ -59,7 +59,7 @@ pub(super) fn document(details: &ContainerDetails, sizes: Option<Sizes>) -> Valu
         "GraphDriver": { "Name": "overlay", "Data": { "UpperDir": details.upper } },
         "Mounts": details.request.volumes.iter().map(|volume| mount(volume, &details.plan)).collect::<Vec<_>>(),
         "Config": config(details),
-        "NetworkSettings": network_settings::document(&summary.network, &details.plan),
+        "NetworkSettings": network_settings::document(summary, &details.plan),
         "Request": details.request,
         "Plan": details.plan,
     });

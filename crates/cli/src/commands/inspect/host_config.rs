@@ -79,7 +79,7 @@ fn of_the_container(details: &ContainerDetails) -> Value {
 fn of_the_network(details: &ContainerDetails) -> Value {
     let network = &details.request.network;
     json!({
-        "NetworkMode": details.summary.network,
+        "NetworkMode": details.summary.networks.first(),
         "PortBindings": network.publish.iter().filter_map(|text| port_binding(text)).collect::<Map<_, _>>(),
         "PublishAllPorts": network.publish_all,
         "Dns": network.dns,

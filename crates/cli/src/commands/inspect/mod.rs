@@ -1,8 +1,9 @@
-//! `cofferdam inspect`: everything about containers, images and volumes, as JSON or through a template.
+//! `cofferdam inspect`: everything about containers, images, volumes and networks, as JSON or through a template.
 
 mod document;
 mod host_config;
 mod image;
+mod network;
 mod network_settings;
 mod volume;
 
@@ -30,7 +31,7 @@ pub(crate) struct InspectCommand {
     /// Show the size of the writable layer
     #[arg(short, long)]
     size: bool,
-    /// What kind of thing the names mean (default: a container, or else an image, or else a volume)
+    /// What kind of thing the names mean (default: a container, or else an image, a volume, a network)
     #[arg(long, value_enum)]
     r#type: Option<Kind>,
     /// Names or ids
@@ -38,19 +39,20 @@ pub(crate) struct InspectCommand {
     words: Vec<String>,
 }
 
-/// Flags of `image inspect` and `volume inspect`.
+/// Flags of `image inspect`, `network inspect` and `volume inspect`.
 #[derive(Debug, Parser)]
-pub(crate) struct InspectOneKind<const VOLUME: bool> {
+pub(crate) struct InspectOneKind<const KIND: u8> {
     /// json or TEMPLATE (default: a JSON list)
     #[arg(short, long, value_name = "FORMAT")]
     format: Option<String>,
-    /// Names, or ids of images
+    /// Names, or ids of images and networks
     #[arg(value_name = "NAME", required = true)]
     words: Vec<String>,
 }
 
-pub(crate) type ImageInspectCommand = InspectOneKind<false>;
-pub(crate) type VolumeInspectCommand = InspectOneKind<true>;
+pub(crate) type ImageInspectCommand = InspectOneKind<0>;
+pub(crate) type VolumeInspectCommand = InspectOneKind<1>;
+pub(crate) type NetworkInspectCommand = InspectOneKind<2>;
 
 /// What can be inspected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -61,6 +63,8 @@ enum Kind {
     Image,
     /// Volumes
     Volume,
+    /// Networks
+    Network,
 }
 
 impl Run for InspectCommand {
@@ -70,6 +74,7 @@ impl Run for InspectCommand {
             Some(Kind::Container) => self.container(&engine, word),
             Some(Kind::Image) => Ok(image::find(&engine, word)?),
             Some(Kind::Volume) => Ok(volume::document(&engine.volume(word)?)),
+            Some(Kind::Network) => network::find(&engine, word),
             None => match engine.resolve(word) {
                 Err(Error::NoContainer { .. }) => other(&engine, word),
                 _ => self.container(&engine, word),
@@ -92,19 +97,24 @@ fn other(engine: &Engine, word: &str) -> Result<Value, Report> {
     match (image::find(engine, word), engine.volume(word)) {
         (Ok(found), _) => Ok(found),
         (Err(Error::NoImage { .. }), Ok(found)) => Ok(volume::document(&found)),
-        (Err(Error::NoImage { .. }), Err(_)) => {
-            Err(Report::new(format!("no such container, image or volume: {word}"))
-                .hint("see `cofferdam ps -a`, `cofferdam image ls` and `cofferdam volume ls`"))
-        }
+        (Err(Error::NoImage { .. }), Err(_)) if engine.network(word).is_ok() => network::find(engine, word),
+        (Err(Error::NoImage { .. }), Err(_)) => Err(Report::new(format!(
+            "no such container, image, volume or network: {word}"
+        ))
+        .hint(
+            "see `cofferdam ps -a`, `cofferdam image ls`, `cofferdam volume ls` and `cofferdam network ls`",
+        )),
         (Err(error), _) => Err(error.into()),
     }
 }
 
-impl<const VOLUME: bool> Run for InspectOneKind<VOLUME> {
+impl<const KIND: u8> Run for InspectOneKind<KIND> {
     fn run(self, globals: &Globals) -> Outcome {
         let engine = engine(globals)?;
-        show(&self.words, self.format.as_deref(), |word| {
-            if VOLUME { Ok(volume::document(&engine.volume(word)?)) } else { Ok(image::find(&engine, word)?) }
+        show(&self.words, self.format.as_deref(), |word| match KIND {
+            0 => Ok(image::find(&engine, word)?),
+            1 => Ok(volume::document(&engine.volume(word)?)),
+            _ => network::find(&engine, word),
         })
     }
 }
