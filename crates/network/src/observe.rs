@@ -75,6 +75,8 @@ pub fn observe_rules(network: &Network) -> io::Result<Vec<Part>> {
     let zone = rules::zone(&network.realm, &network.zone, &network.rules);
     let chains = CHAINS.iter().map(|chain| (*chain, &base)).collect::<Vec<_>>();
     let own = zone.chains.iter().map(|chain| (chain.as_str(), &zone.rules));
+    let segments: Vec<_> = rules::segments(network).map(|it| (it.rules(), it.chain)).collect();
+    let own = own.chain(segments.iter().map(|(rules, chain)| (chain.as_str(), rules)));
     let mut parts = Vec::new();
     for (chain, all) in chains.into_iter().chain(own) {
         let planned: Vec<&Rule> = all.iter().filter(|rule| rule.chain == *chain).collect();

@@ -99,6 +99,7 @@ fn set_rules(network: &Network, routes: &RouteSocket) -> Result<(), ConnectError
     if there.is_some() {
         operations.extend(present(&tables, &own)?.into_iter().map(Operation::DeleteElement));
     }
+    operations.extend(segment_operations(network, &tables)?);
     operations.extend(rules::shared_elements(network).into_iter().map(Operation::ShareElement));
     if !Step::PacketRules.is_left_out("container") {
         operations.extend(own.into_iter().map(Operation::AddElement));
@@ -116,6 +117,17 @@ fn set_rules(network: &Network, routes: &RouteSocket) -> Result<(), ConnectError
     }
     // What led to an earlier container with one of the addresses, and was under way when that one's end was seen to, leads nowhere.
     forget_connections(network).map_err(ConnectError::from)
+}
+
+/// What makes the chains of a container's segments that are not there yet. They stay as long as the table does.
+fn segment_operations(network: &Network, tables: &Tables) -> Result<Vec<Operation>, StepError> {
+    let mut all = Vec::new();
+    for segment in rules::segments(network) {
+        if !Step::PacketRules.run("of a segment", || tables.has_chain(&segment.chain))? {
+            all.extend(segment.operations());
+        }
+    }
+    Ok(all)
 }
 
 fn forget_connections(network: &Network) -> Result<(), StepError> {
@@ -290,11 +302,16 @@ fn make_anew_locked(networks: &[Network], tables: &Tables) -> Result<(), StepErr
         operations.push(Operation::DeleteTable);
     }
     operations.extend(base(forwarding));
-    let mut zones = BTreeSet::new();
+    let (mut zones, mut segments) = (BTreeSet::new(), BTreeSet::new());
     for network in networks {
         let zone = rules::zone(&network.realm, &network.zone, &network.rules);
         if zones.insert(zone.chains[0].clone()) {
             operations.extend(zone.operations(false));
+        }
+        for segment in rules::segments(network) {
+            if segments.insert(segment.chain.clone()) {
+                operations.extend(segment.operations());
+            }
         }
         operations.extend(rules::shared_elements(network).into_iter().map(Operation::ShareElement));
         operations.extend(rules::elements(network).into_iter().map(Operation::ShareElement));
@@ -317,6 +334,7 @@ pub fn change_segments(old: &Network, new: &Network, networks: &[Network]) -> Re
     let gone = present(&tables, &gone)?;
     let has_left = !gone.is_empty();
     let mut operations: Vec<_> = gone.into_iter().map(Operation::DeleteElement).collect();
+    operations.extend(segment_operations(new, &tables)?);
     let come = after.into_iter().filter(|element| !before.contains(element));
     operations.extend(come.map(Operation::ShareElement));
     tables.transact(&operations).map_err(|(operation, error)| {

@@ -78,7 +78,7 @@ fn flags_that_are_refused_say_why() {
         (&["--runtime", "runc"], "Cofferdam itself"),
         (&["--health-cmd=true"], "not built"),
         (&["--use-api-socket"], "control socket"),
-        (&["--link", "a:b"], "loopback"),
+        (&["--link", "a:b"], "--network-alias"),
         (&["--disable-content-trust=false"], "signatures"),
     ] {
         let mut words = vec!["run"];

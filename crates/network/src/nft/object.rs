@@ -19,6 +19,7 @@ pub(super) enum Message {
     GetTable = 1,
     DeleteTable = 2,
     NewChain = 3,
+    GetChain = 4,
     NewRule = 6,
     GetRule = 7,
     DeleteRule = 8,

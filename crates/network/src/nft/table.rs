@@ -46,6 +46,16 @@ impl Tables {
         note.map(|found| found.into_iter().next()).or_else(absent)
     }
 
+    /// Whether a chain is there.
+    pub(crate) fn has_chain(&self, chain: &str) -> io::Result<bool> {
+        let request = Message::GetChain.about(0, self.table).with(|attributes| {
+            attributes.text(3, chain);
+        });
+        let found =
+            self.socket.ask(&request, |message| (message.kind == Message::NewChain.kind()).then_some(()));
+        found.map(|found| !found.is_empty()).or_else(|error| absent(error).map(|none| none.unwrap_or(false)))
+    }
+
     /// The rules of a chain, in order; a rule that has something of which we use nothing is none.
     pub(crate) fn rules(&self, chain: &str) -> io::Result<Vec<Option<Vec<Expr>>>> {
         let request = Message::GetRule.about(DUMP, self.table).with(|attributes| {

@@ -95,7 +95,7 @@ fn sets() -> Vec<Set> {
         all.extend([
             set(set::SOURCES[family], SetKind::Plain, &[NAME, address]),
             set(set::MEMBERS[family], SetKind::Plain, &[address, TAG]),
-            set(set::SEGMENTS[family], SetKind::Map(TAG.0, TAG.1), &[address, PLACE]),
+            set(set::SEGMENTS[family], SetKind::Verdicts, &[address, PLACE]),
             set(set::NAMED[family], SetKind::Timed, &[TAG, address]),
             set(set::GATEWAYS[family], SetKind::Plain, &[address]),
             set(set::GATEWAY_OF[family], SetKind::Map(address.0, address.1), &[NAME]),

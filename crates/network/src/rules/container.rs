@@ -6,8 +6,9 @@ use cofferdam_confinement::network::{LabelSelector, NamePattern, Network, Publis
 use cofferdam_names::ZoneName;
 
 use super::condition::address_bytes;
+use super::segment::segments;
 use super::{Tag, set};
-use crate::nft::Element;
+use crate::nft::{Element, Verdict};
 
 /// A link's name as the kernel compares it.
 fn name_bytes(name: &str) -> Vec<u8> {
@@ -38,9 +39,9 @@ pub(crate) fn elements(network: &Network) -> Vec<Element> {
             Element::key(set::SELF[family], joined(&[&address, &address])),
         ]);
         all.extend(tags(network).map(|tag| Element::key(set::MEMBERS[family], joined(&[&address, &tag.0]))));
-        all.extend((0_u32..).zip(segment_tags(network)).map(|(place, tag)| {
+        all.extend((0_u32..).zip(segments(network)).map(|(place, segment)| {
             let key = joined(&[&address, &place.to_ne_bytes()]);
-            Element::value(set::SEGMENTS[family], key, tag.0.to_vec())
+            Element::verdict(set::SEGMENTS[family], key, Verdict::Jump(segment.chain))
         }));
         all.extend(network.published.iter().filter_map(|port| published(port, pair.address)));
     }
@@ -67,14 +68,7 @@ fn tags(network: &Network) -> impl Iterator<Item = Tag> {
     let labels = network.labels.iter().map(move |(key, value)| {
         Tag::label(realm, zone, &LabelSelector { key: key.clone(), value: value.clone() })
     });
-    segment_tags(network).chain(labels)
-}
-
-fn segment_tags(network: &Network) -> impl Iterator<Item = Tag> {
-    let (realm, zone) = (&network.realm, &network.zone);
-    let own = network.segments.is_empty().then(|| Tag::segment(realm, zone, ""));
-    own.into_iter()
-        .chain(network.segments.iter().map(move |segment| Tag::segment(realm, zone, &segment.name)))
+    segments(network).map(|segment| segment.tag).chain(labels)
 }
 
 /// The way from a port of the host to the container; none where the address is of the other family.

@@ -110,7 +110,7 @@ pub fn context_on(host: HostFacts, request: &ContainerRequest) -> PlanContext {
             mtu: 1500,
             segments: vec!["front".to_owned()],
             free_ports: vec![40_001, 40_002],
-            busy_ports: std::collections::BTreeSet::from([(Protocol::Tcp, 7000)]),
+            busy_ports: BTreeSet::from([(Protocol::Tcp, 7000)]),
         }),
         window: None,
     }
