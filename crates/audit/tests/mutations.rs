@@ -50,7 +50,11 @@ fn changed(good: &[u8], changes: &[Change]) -> Vec<u8> {
 }
 
 fn shown_safely(report: &Report) {
-    let texts = [format::junit(report), format::html(report), format::sarif(report, "0").to_string()];
+    let texts = [
+        format::junit(std::slice::from_ref(report)),
+        format::html(report),
+        format::sarif(std::slice::from_ref(report), "0").to_string(),
+    ];
     for text in texts {
         assert!(!text.contains('\x1b') && !text.contains('\0'), "a raw control character");
     }
@@ -100,7 +104,7 @@ const HOST: [(&str, &str); 27] = [
 ];
 
 /// What a kernel writes below /proc and /sys, for a tree that is looked at as if it ran.
-const KERNEL: [(&str, &str); 9] = [
+const KERNEL: [(&str, &str); 12] = [
     (
         "proc/self/mountinfo",
         "1 0 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n2 1 0:5 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
@@ -113,8 +117,11 @@ const KERNEL: [(&str, &str); 9] = [
     ),
     (
         "proc/1/status",
-        "Name:\tdockerd\nUid:\t0\t0\t0\t0\nNoNewPrivs:\t0\nSeccomp:\t0\nCapEff:\t000001ffffffffff\nNSpid:\t1\n",
+        "Name:\tdockerd\nState:\tS (sleeping)\nPid:\t1\nPPid:\t0\nTracerPid:\t0\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nGroups:\t\nNSpid:\t1\nThreads:\t1\nCapInh:\t0000000000000000\nCapPrm:\t000001ffffffffff\nCapEff:\t000001ffffffffff\nCapBnd:\t000001ffffffffff\nCapAmb:\t0000000000000000\nNoNewPrivs:\t0\nSeccomp:\t0\n",
     ),
+    ("proc/1/uid_map", "         0     100000      65536\n"),
+    ("proc/1/comm", "nginx\n"),
+    ("proc/1/mountinfo", "1 0 0:9 / / rw - overlay overlay rw\n2 1 8:1 /etc /host ro - ext4 /dev/sda1 rw\n"),
     ("proc/1/cgroup", "0::/system.slice/docker-0123456789abcdef.scope\n"),
     ("proc/swaps", "Filename Type Size\n/dev/sda2 partition 1\n"),
     ("sys/kernel/security/lockdown", "none [integrity] confidentiality\n"),

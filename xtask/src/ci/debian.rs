@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 /// What `cargo xtask ci` needs beyond a Rust toolchain.
-pub(crate) const TEST_PACKAGES: [&str; 22] = [
+pub(crate) const TEST_PACKAGES: [&str; 24] = [
     "busybox-static",  // the smallest root filesystem
     "containerd",      // drives `cofferdam oci`
     "docker-registry", // a registry to pull from and push to
@@ -20,6 +20,8 @@ pub(crate) const TEST_PACKAGES: [&str; 22] = [
     "passwd",          // useradd: the ordinary user
     "podman",          // drives `cofferdam oci`
     "procps",          // ps, as people use it
+    "python3-venv",    // readers and schemas of other people for the audit's reports (tests/audit-forms)
+    "rpm",             // rpmbuild and rpm write a database for the audit to read
     "skopeo",          // pulls what was pushed, and the other way round
     "qemu-utils",      // disk images: qemu-img
     "strace",          // counts system calls

@@ -9,36 +9,44 @@ use crate::assessment::Finding;
 use crate::control::Outcome;
 use crate::report::Report;
 
-/// The report as JUnit XML.
+/// Reports as one document in JUnit's XML. Where there are several, suites are called by target and area.
 #[must_use]
-pub fn junit(report: &Report) -> String {
-    let mut areas: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
-    for finding in &report.findings {
-        areas.entry(finding.about.area).or_default().push(finding);
-    }
+pub fn junit(reports: &[Report]) -> String {
     let mut out = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".to_owned();
-    let failed = report.findings.iter().filter(|finding| finding.counts()).count();
-    let tests = report.findings.len();
+    let all = || reports.iter().flat_map(|report| &report.findings);
+    let failed = all().filter(|finding| finding.counts()).count();
+    let targets: Vec<&str> = reports.iter().map(|report| report.target.as_str()).collect();
     let _ = writeln!(
         out,
-        "<testsuites name=\"{}\" tests=\"{tests}\" failures=\"{failed}\">",
-        escaped(&report.target)
+        "<testsuites name=\"{}\" tests=\"{}\" failures=\"{failed}\">",
+        escaped(&targets.join(", ")),
+        all().count()
     );
-    for (area, findings) in areas {
-        let failed = findings.iter().filter(|finding| finding.counts()).count();
-        let skipped = findings.iter().filter(|finding| is_skipped(finding)).count();
-        let _ = writeln!(
-            out,
-            "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{failed}\" errors=\"0\" skipped=\"{skipped}\">",
-            escaped(area),
-            findings.len()
-        );
-        for finding in findings {
-            out += &case(finding);
+    for report in reports {
+        let mut areas: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
+        for finding in &report.findings {
+            areas.entry(finding.about.area).or_default().push(finding);
         }
-        out += "  </testsuite>\n";
+        for (area, findings) in areas {
+            let name = if reports.len() > 1 { format!("{}: {area}", report.target) } else { area.to_owned() };
+            out += &suite(&name, &findings);
+        }
     }
     out + "</testsuites>\n"
+}
+
+fn suite(name: &str, findings: &[&Finding]) -> String {
+    let failed = findings.iter().filter(|finding| finding.counts()).count();
+    let skipped = findings.iter().filter(|finding| is_skipped(finding)).count();
+    let mut out = format!(
+        "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{failed}\" errors=\"0\" skipped=\"{skipped}\">\n",
+        escaped(name),
+        findings.len()
+    );
+    for finding in findings {
+        out += &case(finding);
+    }
+    out + "  </testsuite>\n"
 }
 
 fn is_skipped(finding: &Finding) -> bool {
@@ -74,8 +82,8 @@ mod tests {
 
     #[test]
     fn nothing_breaks_out_of_the_markup() {
-        let text =
-            junit(&dockerfile::audit("a\"<b>&\x1b", "FROM debian\nUSER root\nRUN curl x | sh # <&>\"\n"));
+        let hostile = dockerfile::audit("a\"<b>&\x1b", "FROM debian\nUSER root\nRUN curl x | sh # <&>\"\n");
+        let text = junit(&[hostile]);
         assert!(text.contains("name=\"a&quot;&lt;b&gt;&amp;\\u{1b}\""), "{text}");
         assert!(text.contains("<failure type=\"high\""));
         assert_eq!(

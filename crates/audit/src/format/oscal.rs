@@ -13,42 +13,50 @@ use crate::report::Report;
 /// The version of the model.
 const VERSION: &str = "1.1.2";
 
-/// The report as assessment results, made at this time. The same report at the same time gives the same identifiers.
+/// Reports as one document of assessment results, made at this time. The same reports at the same time give the same identifiers.
 #[must_use]
-pub fn oscal(report: &Report, version: &str, made: Timestamp) -> Value {
+pub fn oscal(reports: &[Report], version: &str, made: Timestamp) -> Value {
     let made = made.to_string();
-    let target = printable(&report.target);
-    let name = |what: &str| uuid(&format!("{target} {made} {what}"));
+    let targets: Vec<_> = reports.iter().map(|report| printable(&report.target)).collect();
+    let targets = targets.join(", ");
+    let name = |what: &str| uuid(&format!("{targets} {made} {what}"));
     let plan = name("plan");
-    let applying =
-        || report.findings.iter().filter(|finding| finding.verdict.outcome != Outcome::NotApplicable);
-    let observations: Vec<Value> = applying().map(|finding| observation(finding, &name, &made)).collect();
-    let findings: Vec<Value> = applying().map(|finding| judged(finding, &name)).collect();
+    let results: Vec<Value> = reports.iter().map(|report| result(report, &made)).collect();
     json!({ "assessment-results": {
         "uuid": name("results"),
         "metadata": {
-            "title": format!("Audit of {target}"),
+            "title": format!("Audit of {targets}"),
             "last-modified": made,
             "version": version,
             "oscal-version": VERSION,
         },
         "import-ap": { "href": format!("#{plan}") },
-        "results": [{
-            "uuid": name("result"),
-            "title": format!("Audit of {target}"),
-            "description": "What cofferdam audit found, by looking at files and at the kernel.",
-            "start": made,
-            "end": made,
-            "reviewed-controls": { "control-selections": [{ "include-all": {} }] },
-            "observations": observations,
-            "findings": findings,
-        }],
+        "results": results,
         "back-matter": { "resources": [{
             "uuid": plan,
             "title": "The checks of cofferdam audit",
             "description": "There is no plan but the program's own table of checks.",
         }] },
     }})
+}
+
+fn result(report: &Report, made: &str) -> Value {
+    let target = printable(&report.target);
+    let name = |what: &str| uuid(&format!("{target} {made} {what}"));
+    let applying =
+        || report.findings.iter().filter(|finding| finding.verdict.outcome != Outcome::NotApplicable);
+    let observations: Vec<Value> = applying().map(|finding| observation(finding, &name, made)).collect();
+    let findings: Vec<Value> = applying().map(|finding| judged(finding, &name)).collect();
+    json!({
+        "uuid": name("result"),
+        "title": format!("Audit of {target}"),
+        "description": "What cofferdam audit found, by looking at files and at the kernel.",
+        "start": made,
+        "end": made,
+        "reviewed-controls": { "control-selections": [{ "include-all": {} }] },
+        "observations": observations,
+        "findings": findings,
+    })
 }
 
 fn observation(finding: &Finding, name: &impl Fn(&str) -> String, made: &str) -> Value {
@@ -129,7 +137,7 @@ mod tests {
 
     #[test]
     fn each_finding_has_its_observation_and_unknown_is_not_satisfied() {
-        let report = dockerfile::audit("a\x1bb", "FROM debian\nUSER root\n");
+        let report = [dockerfile::audit("a\x1bb", "FROM debian\nUSER root\n")];
         let made = Timestamp::from_unix(1_800_000_000, 0);
         let all = oscal(&report, "0.1.0", made);
         let result = &all["assessment-results"]["results"][0];

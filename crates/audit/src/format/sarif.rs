@@ -10,25 +10,26 @@ use crate::{About, Evidence, printable};
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 
-/// The report as a SARIF log.
+/// Reports as one SARIF log, each a run of it.
 #[must_use]
-pub fn sarif(report: &Report, version: &str) -> Value {
+pub fn sarif(reports: &[Report], version: &str) -> Value {
+    let runs: Vec<Value> = reports.iter().map(|report| run(report, version)).collect();
+    json!({ "$schema": SCHEMA, "version": "2.1.0", "runs": runs })
+}
+
+fn run(report: &Report, version: &str) -> Value {
     let rules: Vec<Value> = report.findings.iter().map(|finding| rule(&finding.about)).collect();
     let results: Vec<Value> =
         report.findings.iter().enumerate().flat_map(|(index, finding)| results(index, finding)).collect();
     json!({
-        "$schema": SCHEMA,
-        "version": "2.1.0",
-        "runs": [{
-            "tool": { "driver": {
-                "name": "cofferdam audit",
-                "semanticVersion": version,
-                "rules": rules,
-            }},
-            "results": results,
-            "columnKind": "unicodeCodePoints",
-            "properties": { "target": printable(&report.target) },
-        }],
+        "tool": { "driver": {
+            "name": "cofferdam audit",
+            "semanticVersion": version,
+            "rules": rules,
+        }},
+        "results": results,
+        "columnKind": "unicodeCodePoints",
+        "properties": { "target": printable(&report.target) },
     })
 }
 
@@ -128,7 +129,9 @@ mod tests {
 
     #[test]
     fn failures_are_results_with_their_rule_and_line() {
-        let log = sarif(&dockerfile::audit("my dir/Docker\x1bfile", "FROM debian\nUSER root\n"), "0.1.0");
+        let report = || dockerfile::audit("my dir/Docker\x1bfile", "FROM debian\nUSER root\n");
+        let log = sarif(&[report(), report()], "0.1.0");
+        assert_eq!(log["runs"].as_array().unwrap().len(), 2);
         let run = &log["runs"][0];
         let results = run["results"].as_array().unwrap();
         let user = results.iter().find(|result| result["ruleId"] == "dockerfile.user").unwrap();

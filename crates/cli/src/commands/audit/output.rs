@@ -13,6 +13,7 @@ use cofferdam_audit::{
 };
 
 use cofferdam_names::ZoneName;
+use serde::Serialize;
 
 use crate::client_file;
 use crate::globals::Globals;
@@ -136,16 +137,28 @@ struct Exceptions {
 }
 
 impl OutputFlags {
-    /// Shows reports one after another and gives the exit status.
+    /// Shows reports and gives the exit status. Tables and JSON come one after another, as each target has been looked at; the other
+    /// forms are one document.
     pub(super) fn show(&self, globals: &Globals, reports: impl IntoIterator<Item = Audit>) -> Outcome {
         let exceptions = self.exceptions(globals)?;
         let limit = self.fail_on.map(Severity::from);
         let mut found = false;
-        let mut out = std::io::stdout().lock();
-        for report in reports {
-            let report = with(report, &exceptions);
-            out.write_all(self.text(&report)?.as_bytes())?;
+        let reports = reports.into_iter().map(|report| with(report, &exceptions)).inspect(|report| {
             found |= limit.is_some_and(|limit| report.worst_severity().is_some_and(|worst| worst >= limit));
+        });
+        let mut out = std::io::stdout().lock();
+        match self.format {
+            Format::Table => {
+                for report in reports {
+                    out.write_all(sheet(&report, self.all).as_bytes())?;
+                }
+            }
+            Format::Json => {
+                for report in reports {
+                    out.write_all(json(&report)?.as_bytes())?;
+                }
+            }
+            _ => out.write_all(self.document(&reports.collect::<Vec<_>>())?.as_bytes())?,
         }
         Ok(if found { ExitCode::from(FOUND) } else { ExitCode::SUCCESS })
     }
@@ -179,22 +192,18 @@ impl OutputFlags {
         Ok(Exceptions { profile, waivers, baseline, today })
     }
 
-    fn text(&self, report: &Audit) -> Result<String, Report> {
-        let failed = |error| Report::new("cannot write the report as JSON").because(&error);
-        Ok(match self.format {
-            Format::Table => sheet(report, self.all),
-            Format::Json => serde_json::to_string_pretty(report).map_err(failed)? + "\n",
-            Format::Sarif => {
-                let log = format::sarif(report, env!("CARGO_PKG_VERSION"));
-                serde_json::to_string_pretty(&log).map_err(failed)? + "\n"
+    /// All reports as one document.
+    fn document(&self, reports: &[Audit]) -> Result<String, Report> {
+        let version = env!("CARGO_PKG_VERSION");
+        match self.format {
+            Format::Sarif => json(&format::sarif(reports, version)),
+            Format::Oscal => json(&format::oscal(reports, version, SystemTime::now().into())),
+            Format::Junit => Ok(format::junit(reports)),
+            Format::Html if reports.len() > 1 => {
+                Err(Report::new("--format html is a page about one target, and several were named"))
             }
-            Format::Oscal => {
-                let results = format::oscal(report, env!("CARGO_PKG_VERSION"), SystemTime::now().into());
-                serde_json::to_string_pretty(&results).map_err(failed)? + "\n"
-            }
-            Format::Junit => format::junit(report),
-            Format::Html => format::html(report),
-        })
+            Format::Html | Format::Table | Format::Json => Ok(reports.iter().map(format::html).collect()),
+        }
     }
 
     fn waivers(&self, today: &str) -> Result<Option<Waivers>, Report> {
@@ -220,6 +229,12 @@ fn with(mut report: Audit, exceptions: &Exceptions) -> Audit {
     }
     apply(&mut report, waivers.as_ref(), baseline.as_ref(), today);
     report
+}
+
+/// A value as JSON for a file.
+fn json(value: &impl Serialize) -> Result<String, Report> {
+    let failed = |error| Report::new("cannot write the report as JSON").because(&error);
+    Ok(serde_json::to_string_pretty(value).map_err(failed)? + "\n")
 }
 
 fn sheet(report: &Audit, all: bool) -> String {
