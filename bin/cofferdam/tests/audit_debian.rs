@@ -1,5 +1,5 @@
 //! A real Debian with sixty weaknesses planted in it, and the same one without them: each is found, and none is found that is not
-//! there.
+//! there. `COFFERDAM_KEEP_TREES=FOLDER` keeps both as `strong` and `weak`, for other people's tools (tests/audit-peers).
 #![allow(
     clippy::unwrap_used,
     clippy::print_stderr,
@@ -146,6 +146,13 @@ fn outcomes(root: &Path) -> BTreeMap<String, String> {
     findings.map(|finding| (word(&finding["id"]), word(&finding["outcome"]))).collect()
 }
 
+/// Keeps a copy of the tree where somebody asked for it.
+fn keep(root: &Path, name: &str) {
+    let Some(folder) = std::env::var_os("COFFERDAM_KEEP_TREES") else { return };
+    let copied = Command::new("cp").arg("-a").arg(root).arg(Path::new(&folder).join(name)).status().unwrap();
+    assert!(copied.success(), "cp");
+}
+
 #[test]
 fn sixty_weaknesses_of_a_debian_are_found_and_none_that_is_not_there() {
     const TEST: &str = "sixty_weaknesses_of_a_debian_are_found_and_none_that_is_not_there";
@@ -160,11 +167,13 @@ fn sixty_weaknesses_of_a_debian_are_found_and_none_that_is_not_there() {
     assert!(done.success());
     STRONG.iter().for_each(|strong| plant(root, strong));
     let strong = outcomes(root);
+    keep(root, "strong");
     for (id, _) in WEAK {
         assert_ne!(strong[*id], "fail", "{id} fails on the Debian that is in order");
     }
     WEAK.iter().for_each(|(_, weak)| plant(root, weak));
     let weak = outcomes(root);
+    keep(root, "weak");
     let missed: Vec<_> =
         WEAK.iter().filter(|(id, _)| weak[*id] != "fail").map(|(id, _)| (id, &weak[*id])).collect();
     assert!(missed.is_empty(), "{missed:?}");
