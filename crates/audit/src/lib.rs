@@ -18,6 +18,8 @@ mod fact;
 pub mod format;
 pub mod host;
 pub mod image;
+#[cfg(test)]
+mod judged;
 mod lifetime;
 mod line;
 pub mod mend;

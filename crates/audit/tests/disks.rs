@@ -256,13 +256,39 @@ fn what_the_journal_has_newer_counts() {
 fn a_disk_without_a_system_that_is_read_says_what_it_holds() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("disk");
-    for (bytes, words) in [(&b"XFSB"[..], "XFS"), (b"KDMV", "VMware"), (b"", "nothing that is known")] {
+    for (at, bytes, words) in [
+        (0, &b"XFSB"[..], "XFS"),
+        (0x1_0040, b"_BHRfS_M", "Btrfs"),
+        (512, b"LABELONE", "an LVM volume"),
+        (0, b"LUKS\xba\xbe", "encrypted"),
+        (4096, b"\xfc\x4e\x2b\xa9", "RAID"),
+        (0, b"KDMV", "VMware"),
+        (0, b"vhdxfile", "Hyper-V"),
+        (0, b"", "nothing that is known"),
+    ] {
         let mut file = fs::File::create(&path).unwrap();
         file.set_len(1 << 20).unwrap();
+        file.seek(SeekFrom::Start(at)).unwrap();
         file.write_all(bytes).unwrap();
         let error = Source::of_disk(&path).unwrap_err().to_string();
-        assert!(error.contains(words), "{error}");
+        assert!(error.contains(words) && error.contains("no ext4"), "{error}");
     }
+}
+
+/// A partition table that says the largest numbers of all: the last sector of a partition that begins at the first.
+#[test]
+fn a_partition_without_an_end_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("disk");
+    let mut disk = vec![0u8; 1 << 20];
+    disk[512..520].copy_from_slice(b"EFI PART");
+    disk[512 + 72] = 2;
+    disk[512 + 80] = 1;
+    disk[512 + 84] = 128;
+    disk[1024] = 1;
+    disk[1024 + 40..1024 + 48].fill(0xff);
+    fs::write(&path, disk).unwrap();
+    assert!(Source::of_disk(&path).unwrap_err().to_string().contains("nothing that is known"));
 }
 
 /// Bytes of a disk that are changed at random: it answers, or says that it cannot.

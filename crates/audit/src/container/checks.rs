@@ -15,6 +15,7 @@ fn about(id: &'static str, title: &'static str, why: &'static str, remedy: &'sta
 pub fn controls() -> Vec<Control<ContainerFacts>> {
     let mut controls = identity();
     controls.extend(walls());
+    controls.extend(files());
     controls.extend(own_namespaces());
     controls.extend(CAPABILITIES.lines().filter_map(capability));
     controls.extend(reach());
@@ -116,6 +117,11 @@ fn walls() -> Vec<Control<ContainerFacts>> {
                 })
             },
         ),
+    ]
+}
+
+fn files() -> Vec<Control<ContainerFacts>> {
+    vec![
         Control::new(
             about(
                 "container.read_only_root",

@@ -77,7 +77,7 @@ fn gpt(disk: &Part, sector: u64) -> Result<Option<Vec<Range>>, Failure> {
             continue;
         }
         let (first, last) = (Fields(&entry).u64(32)?, Fields(&entry).u64(40)?);
-        let length = last.checked_sub(first).and_then(|length| (length + 1).checked_mul(sector));
+        let length = last.checked_sub(first).and_then(|length| length.checked_add(1)?.checked_mul(sector));
         if let (Some(start), Some(length)) = (first.checked_mul(sector), length) {
             ranges.push((index + 1, start, length));
         }

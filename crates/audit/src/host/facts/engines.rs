@@ -113,12 +113,14 @@ fn any_exists(source: &Source, paths: &[&str]) -> Result<bool, Unknown> {
     Ok(false)
 }
 
+/// The process of a program that runs outside of containers. Root's comes before others': a user's process of that name says what
+/// its user likes.
 fn running<'a>(processes: &'a Fact<Vec<Process>>, name: &str) -> Option<&'a Process> {
     let runs = |process: &&Process| {
         let program = process.words.first().and_then(|word| word.rsplit('/').next());
         program == Some(name) && !process.is_contained()
     };
-    processes.known()?.iter().find(runs)
+    processes.known()?.iter().filter(runs).min_by_key(|process| process.uid)
 }
 
 fn docker(source: &Source, processes: &Fact<Vec<Process>>) -> Result<Option<Docker>, Unknown> {

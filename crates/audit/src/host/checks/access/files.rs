@@ -165,7 +165,7 @@ fn sticky(path: &'static str) -> Control<HostFacts> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::host::checks) mod tests {
     use super::*;
     use crate::control::Outcome;
     use crate::fact::Fact;
@@ -173,7 +173,7 @@ mod tests {
     use crate::tree::FileStatus;
 
     #[test]
-    fn every_line_passes_with_its_mode_and_fails_with_more_or_another_owner() {
+    pub(in crate::host::checks) fn every_line_passes_with_its_mode_and_fails_with_more_or_another_owner() {
         let status = |mode, uid| FileStatus {
             kind: FileKind::File,
             mode,

@@ -34,3 +34,12 @@ pub(super) fn controls() -> Vec<Control<HostFacts>> {
     controls.extend(ports::controls());
     controls
 }
+
+/// Has each line of the tables fail and pass.
+#[cfg(test)]
+pub(super) fn try_tables() {
+    files::tests::every_line_passes_with_its_mode_and_fails_with_more_or_another_owner();
+    ports::tests::every_port_is_found_on_all_addresses_and_not_on_the_loopback();
+    programs::tests::what_is_known_passes_and_what_is_not_fails();
+    ssh::tests::every_setting_can_pass_and_can_fail();
+}

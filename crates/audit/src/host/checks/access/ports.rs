@@ -79,14 +79,14 @@ fn control(line: Line) -> Control<HostFacts> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::host::checks) mod tests {
     use super::*;
     use crate::control::Outcome;
     use crate::fact::Fact;
     use crate::host::checks::planted::nothing;
 
     #[test]
-    fn every_port_is_found_on_all_addresses_and_not_on_the_loopback() {
+    pub(in crate::host::checks) fn every_port_is_found_on_all_addresses_and_not_on_the_loopback() {
         for (index, line) in lines().into_iter().enumerate() {
             assert!(!line.ports.is_empty(), "{}", line.about.id);
             for port in &line.ports {

@@ -167,7 +167,7 @@ pub(in crate::host) fn whole_disk(left_out: &[String]) -> Control<HostFacts> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::host::checks) mod tests {
     use super::*;
     use crate::control::Outcome;
     use crate::fact::Fact;
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_passes_and_what_is_not_fails() {
+    pub(in crate::host::checks) fn what_is_known_passes_and_what_is_not_fails() {
         let set_id = |path: &str, mode| Survey { set_id: vec![found(path, mode, "")], ..Survey::default() };
         assert_eq!(outcome("files.set_id", set_id("/usr/bin/su", 0o4755)), Outcome::Pass);
         assert_eq!(outcome("files.set_id", set_id("/opt/su2", 0o4755)), Outcome::Fail);

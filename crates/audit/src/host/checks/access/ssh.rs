@@ -200,7 +200,7 @@ fn who() -> Control<HostFacts> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::host::checks) mod tests {
     use super::*;
     use crate::control::Outcome;
     use crate::fact::Fact;
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn every_setting_can_pass_and_can_fail() {
+    pub(in crate::host::checks) fn every_setting_can_pass_and_can_fail() {
         for line in lines() {
             let (good, bad) = match line.want {
                 Words(words) => (words.split(' ').next().unwrap().to_owned(), "garbage".to_owned()),

@@ -79,13 +79,13 @@ pub(super) const MORE_PATHS: &str = "\
 ";
 
 #[cfg(test)]
-mod tests {
+pub(in crate::host::checks) mod tests {
     use super::*;
     use crate::control::Outcome;
     use crate::host::checks::planted::{Plant, verdict};
 
     #[test]
-    fn every_path_is_found_where_a_rule_names_it_or_its_folder() {
+    pub(in crate::host::checks) fn every_path_is_found_where_a_rule_names_it_or_its_folder() {
         for (path, _) in watched() {
             let leak = |text: String| -> &'static str { text.leak() };
             let there = Plant::File(leak(path.trim_start_matches('/').to_owned()), "");

@@ -42,14 +42,14 @@ pub(super) fn controls() -> Vec<Control<HostFacts>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::host::checks) mod tests {
     use super::*;
     use crate::container::ContainerFacts;
     use crate::fact::Fact;
     use crate::host::checks::planted::nothing;
 
     #[test]
-    fn every_check_can_fail_and_can_pass() {
+    pub(in crate::host::checks) fn every_check_can_fail_and_can_pass() {
         for control in controls() {
             let judge = |container: ContainerFacts| {
                 let mut facts = nothing();

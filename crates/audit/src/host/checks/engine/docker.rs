@@ -129,7 +129,7 @@ fn swarm() -> Control<HostFacts> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::host::checks) mod tests {
     use super::*;
     use crate::control::Outcome;
     use crate::fact::Fact;
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn every_setting_can_pass_and_can_fail() {
+    pub(in crate::host::checks) fn every_setting_can_pass_and_can_fail() {
         for line in &lines() {
             let id = line.id();
             assert_eq!(judge(line, line.weak, false), Outcome::Fail, "{id}");

@@ -78,7 +78,7 @@ fn control(line: &Line<Wrong>) -> Control<HostFacts> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::host::checks) mod tests {
     use super::*;
     use crate::control::Outcome;
     use crate::fact::Fact;
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn every_record_can_pass_and_can_fail() {
+    pub(in crate::host::checks) fn every_record_can_pass_and_can_fail() {
         for line in &lines() {
             assert_eq!(judge(line, line.weak), Outcome::Fail, "{}", line.id());
             assert_eq!(judge(line, line.strong), Outcome::Pass, "{}", line.id());

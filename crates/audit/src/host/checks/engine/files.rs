@@ -70,7 +70,7 @@ pub(super) fn controls() -> Vec<Control<HostFacts>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::host::checks) mod tests {
     use super::*;
     use crate::control::Outcome;
     use crate::fact::Fact;
@@ -78,7 +78,7 @@ mod tests {
     use crate::tree::{FileKind, FileStatus};
 
     #[test]
-    fn every_line_passes_with_its_mode_and_fails_with_more() {
+    pub(in crate::host::checks) fn every_line_passes_with_its_mode_and_fails_with_more() {
         assert_eq!(controls().len(), LINES.lines().count(), "each line is understood");
         for (line, control) in LINES.lines().zip(controls()) {
             let mut words = line.split(' ');

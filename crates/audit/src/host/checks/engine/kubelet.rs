@@ -53,13 +53,13 @@ fn control(line: &Line<Judge>) -> Control<HostFacts> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::host::checks) mod tests {
     use super::*;
     use crate::control::Outcome;
     use crate::host::checks::planted::{Plant, verdict};
 
     #[test]
-    fn every_setting_can_pass_and_can_fail() {
+    pub(in crate::host::checks) fn every_setting_can_pass_and_can_fail() {
         for line in lines() {
             let path = line.id().strip_prefix("kubelet.").unwrap();
             for (value, expected) in [(line.weak, Outcome::Fail), (line.strong, Outcome::Pass)] {

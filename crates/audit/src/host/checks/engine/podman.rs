@@ -64,13 +64,13 @@ fn control(line: &Line<IsBad>) -> Control<HostFacts> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::host::checks) mod tests {
     use super::*;
     use crate::control::Outcome;
     use crate::host::checks::planted::nothing;
 
     #[test]
-    fn every_setting_can_pass_and_can_fail() {
+    pub(in crate::host::checks) fn every_setting_can_pass_and_can_fail() {
         for line in &lines() {
             let (engine, name) = line.id().split_once('.').unwrap();
             for (value, expected) in [(line.weak, Outcome::Fail), (line.strong, Outcome::Pass)] {

@@ -76,4 +76,4 @@ pub(crate) fn asks_for_options(id: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -19,3 +19,11 @@ pub(super) fn controls() -> Vec<Control<HostFacts>> {
     controls.extend(updates::controls());
     controls
 }
+
+/// Has each line of the tables fail and pass.
+#[cfg(test)]
+pub(super) fn try_tables() {
+    settings::tests::every_file_can_be_good_and_bad();
+    units::tests::every_service_can_be_missed_and_found();
+    updates::tests::every_check_can_fail_and_can_pass();
+}

@@ -105,14 +105,14 @@ fn control(line: &Line<Judge>) -> Control<HostFacts> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::host::checks) mod tests {
     use super::*;
     use crate::control::Outcome;
     use crate::fact::Fact;
     use crate::host::checks::planted::nothing;
 
     #[test]
-    fn every_file_can_be_good_and_bad() {
+    pub(in crate::host::checks) fn every_file_can_be_good_and_bad() {
         for line in &lines() {
             for (example, expected) in [(line.weak, Outcome::Fail), (line.strong, Outcome::Pass)] {
                 let (path, text) = example.split_once('\n').unwrap();

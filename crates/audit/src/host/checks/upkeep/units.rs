@@ -86,7 +86,7 @@ fn unwanted(line: &'static str) -> Option<Control<HostFacts>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::host::checks) mod tests {
     use super::*;
     use crate::control::Outcome;
     use crate::fact::Fact;
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn every_service_can_be_missed_and_found() {
+    pub(in crate::host::checks) fn every_service_can_be_missed_and_found() {
         for line in &wanted_lines() {
             let first = line.judge.split(' ').next().unwrap();
             assert_eq!(judge(&wanted(line), "other.service"), Outcome::Fail, "{}", line.id());

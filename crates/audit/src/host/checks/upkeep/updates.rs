@@ -91,7 +91,7 @@ fn reboot() -> Control<HostFacts> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::host::checks) mod tests {
     use super::*;
     use crate::control::Outcome;
     use crate::fact::Fact;
@@ -99,7 +99,7 @@ mod tests {
     use crate::host::checks::planted::{Plant, nothing, verdict};
 
     #[test]
-    fn every_check_can_fail_and_can_pass() {
+    pub(in crate::host::checks) fn every_check_can_fail_and_can_pass() {
         let judge = |control: Control<HostFacts>, name: Option<&str>, age| {
             let mut facts = nothing();
             let outdated = name.map(|name| (name.to_owned(), "1".to_owned(), "2".to_owned()));
