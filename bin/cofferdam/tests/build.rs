@@ -382,7 +382,8 @@ fn a_failing_step_says_where_and_leaves_nothing() {
         ("FROM base\nCOPY --from=nowhere /x /x\n", "nowhere"),
         ("FROM base\nUSER nobody-at-all\nRUN true\n", "nobody-at-all"),
         ("FROM host\n", "image host"),
-        ("FROM --platform=linux/s390x base\n", "binfmt_misc"),
+        ("FROM --platform=linux/s390x base\n", "stage base is for linux/"),
+        ("FROM --platform=linux/s390x scratch\nCOPY busybox /b\nRUN [\"/b\", \"true\"]\n", "binfmt_misc"),
         ("FROM base\nRUN --mount=type=ssh,required true\n", "no agent"),
     ] {
         project.write("Dockerfile", &format!("{BASE}{text}"));
@@ -391,6 +392,41 @@ fn a_failing_step_says_where_and_leaves_nothing() {
     }
     let told = project.home.run(&["build", "https://example.invalid/x.git"]).err;
     assert!(told.contains("nothing is fetched"), "{told}");
+    assert_eq!(project.left(), Vec::<String>::new());
+}
+
+#[test]
+fn an_image_for_another_platform_is_made_by_steps_on_this_one() {
+    if !ready("an_image_for_another_platform") {
+        return;
+    }
+    // Every program of the base runs here; what is copied out of it would be a compiler's result.
+    let text = "RUN echo $BUILDARCH > /made\nFROM scratch AS last\nARG TARGETPLATFORM\nCOPY --from=base /made /made\nENV FOR=$TARGETPLATFORM\n";
+    let project = Project::new(text, &[]);
+    project.write(
+        "Dockerfile",
+        &format!("{BASE}{text}").replacen("FROM scratch", "FROM --platform=$BUILDPLATFORM scratch", 1),
+    );
+    let other = if cfg!(target_arch = "aarch64") { "linux/amd64" } else { "linux/arm64" };
+    project.id(&["--platform", other, "-t", "foreign:1"]);
+    let inspect = |image: &str, field: &str| {
+        let value: serde_json::Value =
+            serde_json::from_str(&project.home.ok(&["image", "inspect", image])).unwrap();
+        value[0].pointer(field).unwrap_or_else(|| panic!("{field}: {value}")).clone()
+    };
+    let architecture = other.strip_prefix("linux/").unwrap();
+    assert_eq!(inspect("foreign:1", "/Architecture"), architecture);
+    assert_eq!(inspect("foreign:1", "/Config/Env/1"), format!("FOR={other}"));
+    // It is a base for more of its kind, and for nothing that this machine is to run.
+    project.write("Dockerfile", "FROM foreign:1\nCOPY busybox /b\n");
+    project.id(&["--platform", other, "-t", "foreign:2"]);
+    assert_eq!(inspect("foreign:2", "/Architecture"), architecture);
+    project.write("Dockerfile", "FROM foreign:1\nRUN true\n");
+    let told = project.refusal(&["--platform", other]);
+    assert!(told.contains("Dockerfile:2") || told.contains("line 2"), "{told}");
+    assert!(told.contains(&format!("cannot run programs of {other}")), "{told}");
+    let ran = project.home.run(&["run", "--rm", "--pull", "never", "foreign:2", "/b", "true"]);
+    assert_ne!(ran.code, 0, "{ran:?}");
     assert_eq!(project.left(), Vec::<String>::new());
 }
 

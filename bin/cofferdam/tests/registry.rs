@@ -11,6 +11,7 @@ mod debian_registry;
 #[allow(dead_code, reason = "shared with the tests of the image crate")]
 #[path = "../../../crates/image/tests/registries/server.rs"]
 mod server;
+mod sigstore;
 mod support;
 
 use std::path::Path;
@@ -18,6 +19,7 @@ use std::process::{Command, Stdio};
 
 use debian_registry::{DebianRegistry, Wishes};
 use server::{Says, Server};
+use sigstore::{SIGNED, Sigstore, Wish};
 use support::{Home, Ran, busybox_root, eventually, is_root, skip};
 
 /// A home, and a registry that has busybox as `box:1`, which is not in the home.
@@ -363,6 +365,82 @@ fn a_zone_lets_run_what_is_signed_and_a_start_needs_no_network() {
     let distrusted = home.run(&["start", "keeper"]);
     assert!(distrusted.code != 0 && distrusted.err.contains("images.signed_by is release"), "{distrusted:?}");
     home.ok(&["rm", "keeper"]);
+    assert_eq!(home.remains(), [""; 0]);
+}
+
+/// Hangs a bundle beside an image of this home, as `cosign sign` would beside one of a registry.
+fn hang(home: &Home, image: &str, bundle: &serde_json::Value) {
+    use cofferdam_image::{Manifest, MediaType, Store};
+    let kind = |text: &str| -> MediaType { text.parse().unwrap() };
+    let store = Store::open(&home.path().join("state/images")).unwrap();
+    let subject = store.resolve(image).unwrap().descriptor;
+    let lease = store.lease().unwrap();
+    let bundle_type = "application/vnd.dev.sigstore.bundle.v0.3+json";
+    let manifest = Manifest {
+        media_type: kind(MediaType::OCI_MANIFEST),
+        config: lease.put_small(kind(MediaType::OCI_EMPTY), b"{}").unwrap(),
+        layers: vec![lease.put_small(kind(bundle_type), bundle.to_string().as_bytes()).unwrap()],
+        subject: Some(subject.clone()),
+        artifact_type: Some(bundle_type.to_owned()),
+        annotations: std::collections::BTreeMap::new(),
+    };
+    let descriptor = lease.put_small(manifest.media_type.clone(), &manifest.to_bytes().unwrap()).unwrap();
+    lease.put_referrer(&subject.digest, &descriptor).unwrap();
+}
+
+#[test]
+fn a_zone_lets_run_what_is_signed_with_a_certificate_and_a_start_needs_no_network() {
+    let test = "a_zone_lets_run_what_is_signed_with_a_certificate";
+    let Some((home, registry, name)) = with_busybox(test) else { return };
+    let (sigstore, other) = (Sigstore::make(), Sigstore::make());
+    let root = home.path().join("trusted_root.json");
+    std::fs::write(&root, sigstore.trust_root().to_string()).unwrap();
+    zone(&home, "prod", "keyless = [\"*@example.org by https://accounts.example.org\"]");
+    let run = |args: &[&str]| home.run(&[&["run", "--zone", "prod"], args].concat());
+    let refusal = |ran: &Ran| {
+        ran.code == 125
+            && ran.err.contains("zone `prod`")
+            && ran.err.contains("images.keyless is *@example.org")
+    };
+    let id = digest(&home.ok(&["pull", &name]));
+    assert!(refusal(&run(&["--rm", &name, "true"])));
+    // Whom nobody here trusts, who is somebody else, and who was told by somebody else: all as good as unsigned.
+    let elsewhere = Wish { issuer: "https://other.example".to_owned(), ..Wish::of("release@example.org") };
+    hang(&home, &name, &other.bundle(&Wish::of("release@example.org"), &id, SIGNED));
+    hang(&home, &name, &sigstore.bundle(&Wish::of("me@other.example"), &id, SIGNED));
+    hang(&home, &name, &sigstore.bundle(&elsewhere, &id, SIGNED));
+    hang(
+        &home,
+        &name,
+        &sigstore.bundle(&Wish::of("release@example.org"), &format!("sha256:{}", "0a".repeat(32)), SIGNED),
+    );
+    let listed = home.ok(&["image", "trust", "--authorities", text(&root)]);
+    assert_eq!(listed, "certificate authorities: 1, logs of certificates: 1, logs of signatures: 1");
+    assert!(home.ok(&["image", "trust"]).ends_with(&listed));
+    assert!(refusal(&run(&["--rm", &name, "true"])));
+    hang(&home, &name, &sigstore.bundle(&Wish::of("release@example.org"), &id, SIGNED));
+    assert_eq!(run(&["--rm", &name, "sh", "-c", "echo signed"]).out, "signed\n");
+    // It goes with the image, and is fetched with it.
+    home.ok(&["push", "-q", &name]);
+    home.ok(&["rmi", &name]);
+    let fetched = run(&["--rm", "-q", &name, "sh", "-c", "echo fetched"]);
+    assert_eq!((fetched.code, fetched.out.as_str()), (0, "fetched\n"), "{fetched:?}");
+    let signers = home.ok(&["image", "trust", "--check", &name]);
+    assert!(signers.contains("release@example.org by https://accounts.example.org"), "{signers}");
+    // No network from here on.
+    let container = run(&["-d", "--name", "keeper", &name, "sleep", "100"]);
+    drop(registry);
+    assert_eq!(container.code, 0, "{container:?}");
+    home.ok(&["stop", "-t", "0", "keeper"]);
+    home.ok(&["start", "keeper"]);
+    home.ok(&["stop", "-t", "0", "keeper"]);
+    home.ok(&["image", "trust", "--authorities", "none"]);
+    let distrusted = home.run(&["start", "keeper"]);
+    assert!(distrusted.code != 0 && distrusted.err.contains("images.keyless is"), "{distrusted:?}");
+    home.ok(&["rm", "keeper"]);
+    std::fs::write(&root, "{}").unwrap();
+    let bad = home.run(&["image", "trust", "--authorities", text(&root)]);
+    assert!(bad.code == 1 && bad.err.contains("no trust root of sigstore"), "{bad:?}");
     assert_eq!(home.remains(), [""; 0]);
 }
 

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use cofferdam_build::dockerfile::Dockerfile;
-use cofferdam_build::plan::{BuildPlan, FileSource, PlanError, PlanOptions, StepKind, TreeRef, plan};
+use cofferdam_build::plan::{
+    BuildPlan, FileSource, PlanError, PlanOptions, StepKind, TreeRef, WantedImage, plan,
+};
 use cofferdam_image::{ImageConfigFile, Platform};
 use cofferdam_names::Timestamp;
 
@@ -27,11 +29,12 @@ fn build(text: &str, args: &[&str]) -> Result<BuildPlan, PlanError> {
         ..PlanOptions::default()
     };
     let trigger = |text: &str| ImageConfigFile { on_build: vec![text.to_owned()], ..base() };
+    let wanted = |name: &str| WantedImage { name: name.to_owned(), platform: options.platform.clone() };
     let bases = BTreeMap::from([
-        ("base".to_owned(), base()),
-        ("base:2".to_owned(), base()),
-        ("triggers".to_owned(), trigger("COPY --from=0 . /onbuild/")),
-        ("heredoc".to_owned(), trigger("RUN <<E\necho $FROM_BASE\nE")),
+        (wanted("base"), base()),
+        (wanted("base:2"), base()),
+        (wanted("triggers"), trigger("COPY --from=0 . /onbuild/")),
+        (wanted("heredoc"), trigger("RUN <<E\necho $FROM_BASE\nE")),
     ]);
     let file = Dockerfile::parse(text).map_err(|error| PlanError::from(error.located(text)))?;
     plan(&file, &options, &bases).map_err(|error| error.located(text))

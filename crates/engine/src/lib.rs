@@ -99,7 +99,9 @@ pub use zones::{ZoneStore, ZoneStoreError};
 
 /// Keys and signatures of images, as a face needs them.
 pub mod signature {
-    pub use cofferdam_image::signature::{PublicKey, SignatureError, SigningKey};
+    pub use cofferdam_image::signature::{
+        Identity, PublicKey, SignatureError, SigningKey, TrustRoot, TrustRootError,
+    };
 }
 
 /// Registries as a face needs them: the client, its settings and what it tells.

@@ -3,7 +3,7 @@
 use cofferdam_wire_oci::image as wire;
 
 /// An operating system and a processor, in Go's words (`GOOS`, `GOARCH`).
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Platform {
     /// `linux`
     pub os: String,

@@ -24,8 +24,8 @@ pub use request::{
     TmpfsOptions, TmpfsRequest, Ulimit, VolumeKind, VolumeRequest, is_volume_name, key_value,
 };
 pub use zone::{
-    BUILTIN_ZONES, FileProblem, IdScope, ImageRules, Isolation, LimitRules, LsmRules, MountAccess,
-    MountRules, NamespaceRules, NetworkAccess, NetworkRules, Place, ProcessRules, Setting, Sharing, SoftHard,
-    SyscallRules, UnknownBuiltinZone, Zone, ZoneFileError, ZoneWarning, builtin_zone, default_zone,
-    parse_zone,
+    BUILTIN_ZONES, CertifiedSigner, FileProblem, IdScope, ImageRules, Isolation, LimitRules, LsmRules,
+    MountAccess, MountRules, NamespaceRules, NetworkAccess, NetworkRules, Place, ProcessRules, Setting,
+    Sharing, SignerPattern, SoftHard, SyscallRules, UnknownBuiltinZone, Zone, ZoneFileError, ZoneWarning,
+    builtin_zone, default_zone, parse_zone,
 };

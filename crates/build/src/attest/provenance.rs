@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 pub struct Material {
     /// Its name in the Dockerfile.
     pub name: String,
+    /// For which platform it was taken.
+    pub platform: String,
     /// Its manifest's digest.
     pub digest: Digest,
 }
@@ -40,7 +42,7 @@ impl Provenance {
             .materials
             .iter()
             .map(|material| {
-                let uri = format!("pkg:docker/{}?platform={}", material.name, self.platform);
+                let uri = format!("pkg:docker/{}?platform={}", material.name, material.platform);
                 json!({ "uri": uri, "digest": BTreeMap::from([("sha256", material.digest.hex())]) })
             })
             .collect();

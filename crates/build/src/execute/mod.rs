@@ -27,7 +27,7 @@ use cofferdam_image::{Descriptor, ImageConfigFile, LayerCompression, Lease};
 use cofferdam_names::Digest;
 
 use crate::context::Context;
-use crate::plan::{BuildPlan, PlannedStage, Step, StepKind, TreeRef};
+use crate::plan::{BuildPlan, PlannedStage, Step, StepKind, TreeRef, WantedImage};
 
 pub use cache::{BuildCache, CacheEntry, CacheUse};
 pub use error::BuildError;
@@ -160,7 +160,7 @@ pub struct Workshop<'a> {
     /// The files that it begins with.
     pub context: &'a Context,
     /// The images that it needs, by their names in the Dockerfile.
-    pub images: &'a BTreeMap<String, SourceImage>,
+    pub images: &'a BTreeMap<WantedImage, SourceImage>,
     /// Secrets by name.
     pub secrets: &'a BTreeMap<String, Vec<u8>>,
     /// The sockets of agents by name.
@@ -301,8 +301,8 @@ impl<'a> Execution<'a, '_> {
         let epoch = self.shop.options.epoch;
         let (layers, history, created) = match &planned.base {
             Base::Scratch => (Vec::new(), Vec::new(), None),
-            Base::Image(name) => {
-                let image = self.image(name)?;
+            Base::Image(wanted) => {
+                let image = self.image(wanted)?;
                 (image.layers.clone(), image.config.history.clone(), image.config.created)
             }
             Base::Stage(index) => match self.finished(*index) {
@@ -315,8 +315,8 @@ impl<'a> Execution<'a, '_> {
         Ok(true)
     }
 
-    fn image(&self, name: &str) -> Result<&'a SourceImage, BuildError> {
-        self.shop.images.get(name).ok_or_else(|| BuildError::NoImage { name: name.to_owned() })
+    fn image(&self, wanted: &WantedImage) -> Result<&'a SourceImage, BuildError> {
+        self.shop.images.get(wanted).ok_or_else(|| BuildError::NoImage { name: wanted.name.clone() })
     }
 
     /// The label of a step that begins now.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cofferdam_image::Platform;
 
 use super::{PlanError, PlanOptions, StepNetwork};
-use crate::dockerfile::{Dockerfile, Problem, expand};
+use crate::dockerfile::{Dockerfile, From, Problem, expand};
 
 /// Arguments that need no `ARG`: a proxy is the machine's, and neither an image nor a cache key may depend on it.
 const PROXIES: [&str; 10] = [
@@ -76,6 +76,16 @@ impl Globals {
             globals.values.extend(value.map(|value| (name.clone(), value)));
         }
         Ok(globals)
+    }
+
+    /// For which platform a stage is, if it does not begin with another stage.
+    pub(super) fn platform_of(&self, from: &From) -> Result<Platform, PlanError> {
+        let Some(text) = &from.platform else { return Ok(self.platform.clone()) };
+        let text = self.expand(text, from.line)?;
+        text.parse().map_err(|_| {
+            let rule = format!("{text:?} is no platform: OS/ARCHITECTURE[/VARIANT]");
+            Problem::BadFlag { instruction: "FROM", flag: "platform".into(), rule }.at(from.line).into()
+        })
     }
 
     /// Replaces variables by global arguments.

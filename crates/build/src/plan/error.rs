@@ -11,8 +11,8 @@ pub enum PlanError {
     #[error(transparent)]
     Dockerfile(#[from] DockerfileError),
     #[error(
-        "line {line}: cannot build for {asked}: this machine runs programs of {host} only, and running others through \
-         binfmt_misc is not built"
+        "line {line}: RUN: cannot run programs of {asked}: this machine runs those of {host} only, and running others through \
+         binfmt_misc is not built; begin a stage that runs something with `FROM --platform=$BUILDPLATFORM`, and copy out of it"
     )]
     Platform { line: usize, asked: String, host: String },
     #[error("line {line}: the configuration of image {image} is not known")]

@@ -59,13 +59,28 @@ impl Default for PlanOptions {
     }
 }
 
+/// An image that a build uses.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WantedImage {
+    /// As it is named in the Dockerfile, with variables replaced.
+    pub name: String,
+    /// For which platform.
+    pub platform: Platform,
+}
+
+impl std::fmt::Display for WantedImage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
 /// What a stage begins with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Base {
     /// Nothing.
     Scratch,
-    /// An image, as it is named in the Dockerfile with variables replaced.
-    Image(String),
+    /// An image.
+    Image(WantedImage),
     /// An earlier stage.
     Stage(usize),
 }
@@ -95,7 +110,7 @@ pub struct BuildPlan {
     /// Where in `stages` the result is.
     pub target: usize,
     /// Images that are used beside bases (`COPY --from=image`).
-    pub images: BTreeSet<String>,
+    pub images: BTreeSet<WantedImage>,
     /// Build arguments that no `ARG` names.
     pub unused_arguments: Vec<String>,
 }
@@ -115,7 +130,7 @@ impl BuildPlan {
 pub fn plan(
     file: &Dockerfile,
     options: &PlanOptions,
-    bases: &BTreeMap<String, ImageConfigFile>,
+    bases: &BTreeMap<WantedImage, ImageConfigFile>,
 ) -> Result<BuildPlan, PlanError> {
     let last_line = file.stages.last().map_or(1, |stage| stage.from.line);
     let target = file.target(options.target.as_deref()).map_err(|problem: Problem| problem.at(last_line))?;
@@ -126,7 +141,7 @@ pub fn plan(
     let mut used: BTreeSet<String> = globals.used.clone();
     for index in needed {
         let planned = stage::plan_stage(file, index, &globals, &stages, bases, &mut used)?;
-        images.extend(planned.steps.iter().flat_map(Step::images).map(str::to_owned));
+        images.extend(planned.steps.iter().flat_map(Step::images).cloned());
         stages.push(planned);
     }
     let at = stages.iter().position(|stage| stage.index == target).unwrap_or(stages.len().saturating_sub(1));

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use cofferdam_image::Platform;
+
 use super::arguments::Globals;
-use super::{PlanError, PlanOptions};
+use super::{PlanError, PlanOptions, WantedImage};
 use crate::dockerfile::{Dockerfile, Instruction, Problem, Stage};
 
 /// The numbers of the stages that the target needs, in order, the target with them.
@@ -51,8 +53,8 @@ fn uses(stage: &Stage) -> impl Iterator<Item = (usize, String)> {
     })
 }
 
-/// An image that a build needs: the line that names it, its name, and whether a stage begins with it.
-pub type ExternalImage = (usize, String, bool);
+/// An image that a build needs: the line that names it, which, and whether a stage begins with it.
+pub type ExternalImage = (usize, WantedImage, bool);
 
 /// The images that a build needs, so that they can be made ready before it.
 ///
@@ -62,20 +64,23 @@ pub fn external_images(file: &Dockerfile, options: &PlanOptions) -> Result<Vec<E
     let globals = Globals::new(file, options)?;
     let target = file.target(options.target.as_deref()).map_err(|problem| problem.at(1))?;
     let mut images: Vec<ExternalImage> = Vec::new();
-    let mut add = |line, image: String, base| match images.iter_mut().find(|(_, name, _)| *name == image) {
-        Some((_, _, is_base)) => *is_base |= base,
-        None => images.push((line, image, base)),
+    let mut add = |line, name: String, platform: Platform, base| {
+        let image = WantedImage { name, platform };
+        match images.iter_mut().find(|(_, known, _)| *known == image) {
+            Some((_, _, is_base)) => *is_base |= base,
+            None => images.push((line, image, base)),
+        }
     };
     for index in stages(file, target, &globals)? {
         let Some(stage) = file.stages.get(index) else { continue };
         let image = globals.expand(&stage.from.image, stage.from.line)?;
         let is_stage = file.stage(&image, index).is_some() && !is_number(&image);
         if image != "scratch" && !is_stage {
-            add(stage.from.line, image, true);
+            add(stage.from.line, image, globals.platform_of(&stage.from)?, true);
         }
         for (line, word) in uses(stage) {
             if file.stage(&word, file.stages.len()).is_none() {
-                add(line, word, false);
+                add(line, word, globals.platform.clone(), false);
             }
         }
     }

@@ -10,7 +10,7 @@ use super::mounts::step_mount;
 use super::network_ports::ports;
 use super::reachable::is_number;
 use super::steps::{CopyStep, FileSource, RunStep, Step, StepKind, StepNetwork, TreeRef, WorkdirStep};
-use super::{Base, PlanError, PlannedStage, address};
+use super::{Base, PlanError, PlannedStage, WantedImage, address};
 use crate::dockerfile::{
     Command, CopySource, Dockerfile, Instruction, Located, NetworkChoice, Problem, Run, Transfer, expand,
     expand_words,
@@ -27,7 +27,7 @@ pub(super) fn plan_stage(
     index: usize,
     globals: &Globals,
     earlier: &[PlannedStage],
-    bases: &BTreeMap<String, ImageConfigFile>,
+    bases: &BTreeMap<WantedImage, ImageConfigFile>,
     used: &mut BTreeSet<String>,
 ) -> Result<PlannedStage, PlanError> {
     let stage = file.stages.get(index).ok_or_else(|| Problem::NoFrom.at(1))?;
@@ -37,23 +37,31 @@ pub(super) fn plan_stage(
         let rule = format!("{:?} is empty when its variables are replaced", stage.from.image);
         return Err(Problem::BadArguments { instruction: "FROM", rule }.at(line).into());
     }
-    check_platform(stage.from.platform.as_deref(), globals, line)?;
+    let platform = globals.platform_of(&stage.from)?;
     let from_stage = file.stage(&image, index).filter(|_| !is_number(&image));
     let (base, mut config, triggers) = match from_stage {
         Some(number) => {
             let found = earlier.iter().find(|stage| stage.index == number);
             let config = found.map(|stage| stage.config.clone());
             let config = config.ok_or_else(|| PlanError::NoBase { line, image: image.clone() })?;
+            if stage.from.platform.is_some() && platform.rank(&config.platform).is_none() {
+                let rule = format!("stage {image} is for {}", config.platform);
+                return Err(Problem::BadFlag { instruction: "FROM", flag: "platform".into(), rule }
+                    .at(line)
+                    .into());
+            }
             (Base::Stage(number), config, Vec::new())
         }
         None if image == "scratch" => {
-            (Base::Scratch, ImageConfigFile::new(Timestamp::from_unix(0, 0)), Vec::new())
+            let empty = ImageConfigFile::new(Timestamp::from_unix(0, 0));
+            (Base::Scratch, ImageConfigFile { platform, ..empty }, Vec::new())
         }
         None => {
-            let mut config =
-                bases.get(&image).cloned().ok_or_else(|| PlanError::NoBase { line, image: image.clone() })?;
+            let wanted = WantedImage { name: image, platform };
+            let no_base = || PlanError::NoBase { line, image: wanted.name.clone() };
+            let mut config = bases.get(&wanted).cloned().ok_or_else(no_base)?;
             let triggers = std::mem::take(&mut config.on_build);
-            (Base::Image(image.clone()), config, triggers)
+            (Base::Image(wanted), config, triggers)
         }
     };
     if !config.env.iter().any(|entry| entry.starts_with("PATH=")) {
@@ -94,24 +102,6 @@ pub(super) fn change(
     Ok(planner.config)
 }
 
-fn check_platform(asked: Option<&str>, globals: &Globals, line: usize) -> Result<(), PlanError> {
-    let host = Platform::host();
-    let platform = match asked {
-        Some(text) => {
-            let text = globals.expand(text, line)?;
-            text.parse().map_err(|_| {
-                let rule = format!("{text:?} is no platform: OS/ARCHITECTURE[/VARIANT]");
-                Problem::BadFlag { instruction: "FROM", flag: "platform".into(), rule }.at(line)
-            })?
-        }
-        None => globals.platform.clone(),
-    };
-    if host.rank(&platform).is_none() {
-        return Err(PlanError::Platform { line, asked: platform.to_string(), host: host.to_string() });
-    }
-    Ok(())
-}
-
 struct Planner<'a> {
     file: &'a Dockerfile,
     index: usize,
@@ -126,6 +116,11 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     fn step(&mut self, located: &Located) -> Result<(), PlanError> {
+        let (host, asked) = (Platform::host(), &self.config.platform);
+        if matches!(located.instruction, Instruction::Run(_)) && host.rank(asked).is_none() {
+            let (asked, host) = (asked.to_string(), host.to_string());
+            return Err(PlanError::Platform { line: located.line, asked, host });
+        }
         let done = self.apply(located).map_err(|problem| problem.at(located.line))?;
         let (kind, created_by) = done;
         let created_by = created_by.unwrap_or_else(|| located.text.clone());
@@ -285,7 +280,10 @@ impl Planner<'_> {
             None => TreeRef::Context,
             Some(word) => match self.file.stage(word, self.index) {
                 Some(number) => TreeRef::Stage(number),
-                None => TreeRef::Image(word.to_owned()),
+                None => {
+                    let platform = self.globals.platform.clone();
+                    TreeRef::Image(WantedImage { name: word.to_owned(), platform })
+                }
             },
         }
     }

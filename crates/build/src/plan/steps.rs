@@ -3,6 +3,7 @@
 use cofferdam_names::Digest;
 use serde::Serialize;
 
+use super::WantedImage;
 use crate::dockerfile::Sharing;
 
 /// Where files come from.
@@ -13,7 +14,7 @@ pub enum TreeRef {
     /// A stage, by its number in the Dockerfile.
     Stage(usize),
     /// An image.
-    Image(String),
+    Image(WantedImage),
 }
 
 /// One step.
@@ -55,9 +56,9 @@ impl Step {
         copy.into_iter().chain(mounts)
     }
 
-    pub(super) fn images(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn images(&self) -> impl Iterator<Item = &WantedImage> {
         self.trees().filter_map(|tree| match tree {
-            TreeRef::Image(name) => Some(name.as_str()),
+            TreeRef::Image(image) => Some(image),
             _ => None,
         })
     }

@@ -13,14 +13,18 @@ fn base() -> ImageConfigFile {
     }
 }
 
+/// For this machine.
+fn wanted(name: &str) -> WantedImage {
+    WantedImage { name: name.to_owned(), platform: Platform::host() }
+}
+
 fn planned_with(text: &str, args: &[(&str, &str)], target: Option<&str>) -> Result<BuildPlan, PlanError> {
     let options = PlanOptions {
         build_args: args.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         target: target.map(str::to_owned),
         ..PlanOptions::default()
     };
-    let bases = BTreeMap::from([("base".to_owned(), base())]);
-    plan(&Dockerfile::parse(text).unwrap(), &options, &bases)
+    plan(&Dockerfile::parse(text).unwrap(), &options, &BTreeMap::from([(wanted("base"), base())]))
 }
 
 fn planned(text: &str) -> BuildPlan {
@@ -110,10 +114,10 @@ fn only_needed_stages_are_planned() {
                 RUN --mount=from=tool,target=/t x";
     let plan = planned(text);
     assert_eq!(plan.stages.iter().map(|stage| stage.index).collect::<Vec<_>>(), [0, 2, 4]);
-    assert_eq!(plan.images.iter().collect::<Vec<_>>(), ["tool"]);
+    assert_eq!(plan.images.iter().collect::<Vec<_>>(), [&wanted("tool")]);
     let file = Dockerfile::parse(text).unwrap();
     let images = external_images(&file, &PlanOptions::default()).unwrap();
-    assert_eq!(images, [(1, "base".to_owned(), true), (7, "tool".to_owned(), false)]);
+    assert_eq!(images, [(1, wanted("base"), true), (7, wanted("tool"), false)]);
     assert!(matches!(planned_with(text, &[], Some("d")), Err(PlanError::NoBase { line: 5, .. })));
     assert!(planned_with("FROM base AS a\nCOPY --from=b /x /x\nFROM base AS b\nFROM a", &[], None).is_err());
 }
@@ -137,11 +141,42 @@ fn copies_have_absolute_destinations() {
 }
 
 #[test]
-fn other_machines_are_refused() {
-    let other = if Platform::host().architecture == "arm64" { "linux/amd64" } else { "linux/arm64" };
-    let error = planned_with(&format!("FROM --platform={other} base"), &[], None).unwrap_err().to_string();
-    assert!(error.contains("binfmt_misc"), "{error}");
-    planned("FROM --platform=$BUILDPLATFORM base");
+fn stages_for_other_machines_copy_and_do_not_run() {
+    let host = Platform::host();
+    let other: Platform =
+        if host.architecture == "arm64" { "linux/amd64" } else { "linux/arm64" }.parse().unwrap();
+    let options = PlanOptions { platform: other.clone(), ..PlanOptions::default() };
+    let foreign = ImageConfigFile { platform: other.clone(), on_build: Vec::new(), ..base() };
+    let both = BTreeMap::from([
+        (wanted("base"), base()),
+        (WantedImage { name: "base".to_owned(), platform: other.clone() }, foreign),
+    ]);
+    let planned = |text: &str| plan(&Dockerfile::parse(text).unwrap(), &options, &both);
+    let cross = "FROM --platform=$BUILDPLATFORM base AS build\nARG TARGETARCH\nRUN make $TARGETARCH\n\
+                 FROM base\nCOPY --from=build /x /x\nCOPY --from=tool /y /y\nFROM scratch AS files\nCOPY x /";
+    let file = Dockerfile::parse(cross).unwrap();
+    let target = |name: Option<&str>| PlanOptions { target: name.map(str::to_owned), ..options.clone() };
+    let made = plan(&file, &target(Some("1")), &both).unwrap();
+    assert_eq!(made.stages.iter().map(|stage| &stage.config.platform).collect::<Vec<_>>(), [&host, &other]);
+    assert!(runs(&made)[1].env.contains(&format!("TARGETARCH={}", other.architecture)));
+    let needed: Vec<(String, Platform)> = external_images(&file, &target(Some("1")))
+        .unwrap()
+        .into_iter()
+        .map(|(_, image, _)| (image.name, image.platform))
+        .collect();
+    let named = |name: &str, platform: &Platform| (name.to_owned(), platform.clone());
+    assert_eq!(needed, [named("base", &host), named("base", &other), named("tool", &other)]);
+    let files = plan(&file, &target(None), &both).unwrap();
+    assert_eq!(files.stages[0].config.platform, other);
+    for text in ["FROM base\nRUN x", "FROM scratch AS a\nFROM a\nRUN x", "FROM scratch\nENV a=b\nRUN x"] {
+        let error = planned(text).unwrap_err().to_string();
+        let said = ["RUN: cannot run programs of linux/", "binfmt_misc", "$BUILDPLATFORM"];
+        assert!(said.iter().all(|part| error.contains(part)), "{error}");
+    }
+    let of_stage = format!("FROM scratch AS a\nFROM --platform={host} a");
+    assert!(planned(&of_stage).unwrap_err().to_string().contains("stage a is for linux/"));
+    let error = planned("FROM --platform=nothing base").unwrap_err().to_string();
+    assert!(error.contains("is no platform"), "{error}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `cofferdam image trust`: the keys whose signatures count on this host.
+//! `cofferdam image trust`: the keys and the authorities whose signatures count on this host.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -18,12 +18,17 @@ use crate::table::align;
 
 /// Flags of `image trust`.
 #[derive(Debug, Parser)]
-#[command(override_usage = "cofferdam image trust [NAME FILE | --rm NAME | --check IMAGE | --generate FILE]")]
+#[command(
+    override_usage = "cofferdam image trust [NAME FILE | --authorities FILE | --rm NAME | --check IMAGE | --generate FILE]"
+)]
 pub(crate) struct ImageTrustCommand {
     /// Trust a key no longer
     #[arg(long, value_name = "NAME", conflicts_with_all = ["name", "check", "generate"])]
     rm: Vec<KeyName>,
-    /// Fetch the signatures of an image and print the trusted keys that have signed it
+    /// Trust the authorities and logs of FILE, sigstore's trusted_root.json, in the place of those before; `none` for no authorities
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["name", "check", "generate", "rm"])]
+    authorities: Option<PathBuf>,
+    /// Fetch the signatures of an image and print the trusted keys that have signed it, and who has with a trusted certificate
     #[arg(long, value_name = "IMAGE", conflicts_with_all = ["name", "generate"])]
     check: Option<String>,
     /// Make a key: the private one in FILE, which must not exist, the public one in FILE.pub
@@ -43,6 +48,9 @@ impl Run for ImageTrustCommand {
             return generate(file);
         }
         let engine = engine(globals)?;
+        if let Some(file) = &self.authorities {
+            return trust_authorities(&engine, file);
+        }
         if let Some(image) = &self.check {
             return check(&engine, globals, image);
         }
@@ -72,24 +80,46 @@ fn add(engine: &Engine, name: &KeyName, file: &Path) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
+fn trust_authorities(engine: &Engine, file: &Path) -> Outcome {
+    let mut out = std::io::stdout().lock();
+    if file == Path::new("none") {
+        if !engine.distrust_authorities()? {
+            return Err(Report::new("no authorities are trusted"));
+        }
+    } else {
+        let text = client_file::text(file, "the trusted authorities")?;
+        writeln!(out, "{}", engine.trust_authorities(text.as_bytes())?)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 fn list(engine: &Engine) -> Outcome {
     let keys = engine.trusted_keys()?;
     let lines = keys.iter().map(|(name, key)| format!("{name}\t{key}"));
     let lines: Vec<String> = std::iter::once("NAME\tKEY".to_owned()).chain(lines).collect();
-    std::io::stdout().lock().write_all(align(lines.iter().map(String::as_str)).as_bytes())?;
+    let mut out = std::io::stdout().lock();
+    out.write_all(align(lines.iter().map(String::as_str)).as_bytes())?;
+    if let Some(root) = engine.trust_root()? {
+        writeln!(out, "{root}")?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-/// One line for each key; a failure where there is none.
+/// One line for each key and each identity; a failure where there is none.
 fn check(engine: &Engine, globals: &Globals, image: &str) -> Outcome {
     engine.pull_signatures(&registry_client(globals)?, image)?;
     let keys = engine.image_signers(image)?;
-    if keys.is_empty() {
-        return Err(Report::new(format!("no trusted key has signed image {image}"))
-            .hint("see `cofferdam image trust` for the keys that are trusted"));
+    let identities = engine.image_identities(image)?;
+    if keys.is_empty() && identities.is_empty() {
+        return Err(Report::new(format!("nobody who is trusted has signed image {image}"))
+            .hint("see `cofferdam image trust` for the keys and authorities that are trusted"));
     }
+    let mut out = std::io::stdout().lock();
     for key in keys {
-        writeln!(std::io::stdout().lock(), "{key}")?;
+        writeln!(out, "{key}")?;
+    }
+    for identity in identities {
+        writeln!(out, "{identity}")?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -88,8 +88,10 @@ pub(super) fn import(
 }
 
 fn check(place: &CachePlace, zone: &Zone) -> Result<()> {
-    if !zone.images.signed_by.value.is_empty() {
-        let (rule, place) = (&zone.images.signed_by.place, place.to_string());
+    if zone.images.want_signature() {
+        let by_key = !zone.images.signed_by.value.is_empty();
+        let rule = if by_key { &zone.images.signed_by.place } else { &zone.images.keyless.place };
+        let place = place.to_string();
         let why = format!("zone `{}` wants images signed ({rule}), and a cache is not", zone.name.value);
         return Err(Error::io("use the cache", place, io::Error::other(why)));
     }

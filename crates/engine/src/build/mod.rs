@@ -213,7 +213,7 @@ impl Engine {
         let file = Dockerfile::parse(&recipe.text).map_err(|error| failed(error.into()))?;
         let needed = external_images(&file, &request.plan).map_err(failed)?;
         let images = self.build_sources(&needed, &recipe.name, zone, request.pull, reach)?;
-        let configs = images.iter().map(|(name, image)| (name.clone(), image.config.clone())).collect();
+        let configs = images.iter().map(|(wanted, image)| (wanted.clone(), image.config.clone())).collect();
         let plan = plan(&file, &request.plan, &configs).map_err(failed)?;
         Ok((file, plan, images))
     }

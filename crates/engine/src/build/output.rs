@@ -78,7 +78,11 @@ pub(super) fn attestations(
             platform: request.plan.platform.to_string(),
             arguments: request.plan.build_args.keys().cloned().collect(),
             materials: images
-                .map(|(name, image)| Material { name: name.clone(), digest: image.digest.clone() })
+                .map(|(wanted, image)| Material {
+                    name: wanted.name.clone(),
+                    platform: wanted.platform.to_string(),
+                    digest: image.digest.clone(),
+                })
                 .collect(),
         };
         let predicate = move |_: &str, _: &Digest| provenance.predicate();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 
 use cofferdam_build::execute::{Fetcher, RunnerError, SourceImage, StageLayer};
-use cofferdam_build::plan::ExternalImage;
+use cofferdam_build::plan::{ExternalImage, WantedImage};
 use cofferdam_image::registry::{Client, Progress};
 use cofferdam_image::{Descriptor, Platform, Store};
 use cofferdam_names::{ImageReference, ZoneName};
@@ -13,8 +13,8 @@ use cofferdam_policy::{HOST_IMAGE, Zone, admit_image};
 use crate::error::{Error, Result};
 use crate::{Engine, PullWhen};
 
-/// By their names in the Dockerfile.
-pub(super) type Images = BTreeMap<String, SourceImage>;
+/// By what the Dockerfile asks for.
+pub(super) type Images = BTreeMap<WantedImage, SourceImage>;
 
 /// How a build comes to what is elsewhere.
 pub struct BuildReach<'a> {
@@ -55,7 +55,8 @@ impl Engine {
             return Ok(images);
         }
         let store = self.image_store()?;
-        for (line, name, _) in needed {
+        for (line, wanted, _) in needed {
+            let WantedImage { name, platform } = wanted;
             let failed = |error: Error| {
                 let subject = format!("image {name} of {file}:{line}");
                 Error::io("begin with", subject, std::io::Error::other(error))
@@ -65,14 +66,14 @@ impl Engine {
                 return Err(failed(Error::io("build on", "image host", std::io::Error::other(why))));
             }
             let found = self
-                .bring(reach.client, name, zone, pull, reach.watch)
+                .bring(reach.client, name, platform, zone, pull, reach.watch)
                 .and_then(|_| self.find_image(&store, name))
                 .and_then(|image| {
                     let id = image.descriptor.digest.to_string();
                     admit_image(zone, name, &self.origin(name, &id, zone)?)?;
-                    source(&store, &image.descriptor)
+                    source(&store, &image.descriptor, platform)
                 });
-            images.insert(name.clone(), found.map_err(failed)?);
+            images.insert(wanted.clone(), found.map_err(failed)?);
         }
         Ok(images)
     }
@@ -83,9 +84,18 @@ pub(super) fn build_zone() -> Result<ZoneName> {
     "build".parse().map_err(|error| Error::io("name", "the zone", std::io::Error::other(error)))
 }
 
-fn source(store: &Store, image: &Descriptor) -> Result<SourceImage> {
-    let (descriptor, manifest) = store.manifest(image, &Platform::host())?;
+fn source(store: &Store, image: &Descriptor, platform: &Platform) -> Result<SourceImage> {
+    let (descriptor, manifest) = store.manifest(image, platform)?;
     let config = store.config(&manifest)?;
+    // One that stands alone says itself what it is for. Of this machine's any is taken, as `run` takes it.
+    if *platform != Platform::host() && platform.rank(&config.platform).is_none() {
+        return Err(cofferdam_image::StoreError::NoPlatform {
+            digest: descriptor.digest,
+            platform: Box::new(platform.clone()),
+            offered: vec![config.platform.to_string()],
+        }
+        .into());
+    }
     let (blobs, diff_ids) = (manifest.layers.len(), config.diff_ids.len());
     if blobs != diff_ids {
         return Err(cofferdam_image::StoreError::LayerCount { blobs, diff_ids }.into());

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use cofferdam_image::registry::Client;
-use cofferdam_image::signature::{PublicKey, SigningKey};
+use cofferdam_image::signature::{Identity, PublicKey, SigningKey};
 use cofferdam_image::{Descriptor, Platform, Store};
 use cofferdam_names::{Digest, ImageReference, KeyName, ZoneName};
-use cofferdam_policy::{ImageOrigin, Zone, default_zone};
+use cofferdam_policy::{CertifiedSigner, ImageOrigin, ImageRules, Zone, default_zone};
 
 use crate::Engine;
 use crate::error::{Error, Result};
@@ -25,13 +25,40 @@ impl Engine {
             Some(name) => vec![name],
             None => names_of(&store, &digest)?,
         };
-        let wanted = &zone.images.signed_by.value;
+        let rules = &zone.images;
         let image = store.images()?.into_iter().find(|image| image.descriptor.digest == digest);
-        let signed_by = match image.filter(|_| !wanted.is_empty()) {
-            Some(image) => self.signers(&store, &image.descriptor, wanted)?,
-            None => BTreeSet::new(),
+        let (signed_by, certified) = match image.filter(|_| rules.want_signature()) {
+            Some(image) => self.signed(&store, &image.descriptor, rules)?,
+            None => (BTreeSet::new(), BTreeSet::new()),
         };
-        Ok(ImageOrigin { names, pulled: store.pulled_as(&digest)?, signed_by, unfinished: false })
+        Ok(ImageOrigin { names, pulled: store.pulled_as(&digest)?, signed_by, certified, unfinished: false })
+    }
+
+    /// Who has signed an image, as far as a zone asks.
+    fn signed(
+        &self,
+        store: &Store,
+        image: &Descriptor,
+        rules: &ImageRules,
+    ) -> Result<(BTreeSet<KeyName>, BTreeSet<CertifiedSigner>)> {
+        let signed_by = match rules.signed_by.value.as_slice() {
+            [] => BTreeSet::new(),
+            wanted => self.signers(store, image, wanted)?,
+        };
+        let certified = match rules.keyless.value.as_slice() {
+            [] => BTreeSet::new(),
+            _ => self.identities(store, image)?,
+        };
+        let signer = |Identity { subject, issuer }| CertifiedSigner { subject, issuer };
+        Ok((signed_by, certified.into_iter().map(signer).collect()))
+    }
+
+    /// Who has signed an image with a certificate that the root of trust of this host answers for; without one, nobody.
+    fn identities(&self, store: &Store, image: &Descriptor) -> Result<BTreeSet<Identity>> {
+        match self.trust_root()? {
+            Some(root) => Ok(store.identities(&digests_of(store, image), &root)?),
+            None => Ok(BTreeSet::new()),
+        }
     }
 
     /// Those of the wanted keys that have signed an image, as far as signatures in the store say. A wanted key that this host
@@ -56,10 +83,13 @@ impl Engine {
         word: &str,
         zone: &Zone,
     ) -> Result<()> {
-        let wanted = &zone.images.signed_by.value;
+        if !zone.images.want_signature() {
+            return Ok(());
+        }
         let store = self.image_store()?;
         let Ok(image) = store.resolve(word) else { return Ok(()) };
-        if wanted.is_empty() || !self.signers(&store, &image.descriptor, wanted)?.is_empty() {
+        let (signed_by, certified) = self.signed(&store, &image.descriptor, &zone.images)?;
+        if !signed_by.is_empty() || certified.iter().any(|signer| zone.images.means(signer)) {
             return Ok(());
         }
         // From where it was pulled; one that was made here has its signatures here or nowhere.
@@ -93,6 +123,16 @@ impl Engine {
         let image = self.find_image(&store, word)?;
         let names: Vec<KeyName> = self.trusted_keys()?.into_keys().collect();
         Ok(self.signers(&store, &image.descriptor, &names)?.into_iter().collect())
+    }
+
+    /// Who has signed an image with a certificate that the root of trust of this host answers for.
+    ///
+    /// # Errors
+    /// There is no such image, or the store or the root cannot be read.
+    pub fn image_identities(&self, word: &str) -> Result<Vec<Identity>> {
+        let store = self.image_store()?;
+        let image = self.find_image(&store, word)?;
+        Ok(self.identities(&store, &image.descriptor)?.into_iter().collect())
     }
 
     /// Brings the signatures of an image from its registry. Answers how many manifests of signatures there were.

@@ -6,7 +6,7 @@ use cofferdam_image::{Descriptor, HistoryEntry, ImageConfigFile, Store, StoreErr
 use cofferdam_names::{ImageReference, Timestamp};
 use serde::Serialize;
 
-use super::ready::checked;
+use super::ready::{checked, described};
 use crate::Engine;
 use crate::error::{Error, Result};
 
@@ -84,7 +84,7 @@ impl Engine {
     pub fn image(&self, word: &str) -> Result<ImageDetails> {
         let store = self.image_store()?;
         let StoredImage { descriptor, names } = self.find_image(&store, word)?;
-        let config = checked(&store, &descriptor)?.config;
+        let config = described(&store, &descriptor)?.config;
         Ok(ImageDetails {
             id: descriptor.digest.to_string(),
             names,
@@ -102,7 +102,7 @@ impl Engine {
     pub fn image_history(&self, word: &str) -> Result<Vec<HistoryLine>> {
         let store = self.image_store()?;
         let image = self.find_image(&store, word)?;
-        let known = checked(&store, &image.descriptor)?;
+        let known = described(&store, &image.descriptor)?;
         let mut layers = known.manifest.layers.iter().zip(&known.config.diff_ids);
         let mut lines = Vec::new();
         for entry in &known.config.history {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use cofferdam_image::{Descriptor, ImageConfigFile, Manifest, Platform, Store, StoreError};
+use cofferdam_image::{Descriptor, Document, ImageConfigFile, Manifest, Platform, Store, StoreError};
 
 use super::{ReadyImage, config};
 use crate::Engine;
@@ -16,16 +16,32 @@ pub(crate) struct Checked {
 
 /// Reads what an image is for this machine. The chain is checked from the image's id down: index, manifest, configuration.
 pub(crate) fn checked(store: &Store, image: &Descriptor) -> Result<Checked> {
-    let (_, manifest) = store.manifest(image, &Platform::host())?;
+    let known = read(store, image, &Platform::host())?;
+    // An index may lie about what it leads to.
+    if Platform::host().rank(&known.config.platform).is_none() {
+        let message = format!("it is made for {}", known.config.platform);
+        return Err(Error::io("use", format!("image {}", image.digest), std::io::Error::other(message)));
+    }
+    Ok(known)
+}
+
+/// The same of an image that is only looked at: one that has nothing for this machine is shown as what it has first.
+pub(crate) fn described(store: &Store, image: &Descriptor) -> Result<Checked> {
+    let platform = match store.document(image)? {
+        Document::Index(index) if index.choose(&Platform::host()).is_none() => {
+            index.platforms().next().cloned()
+        }
+        _ => None,
+    };
+    read(store, image, &platform.unwrap_or_else(Platform::host))
+}
+
+fn read(store: &Store, image: &Descriptor, platform: &Platform) -> Result<Checked> {
+    let (_, manifest) = store.manifest(image, platform)?;
     let config = store.config(&manifest)?;
     let (blobs, diff_ids) = (manifest.layers.len(), config.diff_ids.len());
     if blobs != diff_ids {
         return Err(StoreError::LayerCount { blobs, diff_ids }.into());
-    }
-    // An index may lie about what it leads to.
-    if Platform::host().rank(&config.platform).is_none() {
-        let message = format!("it is made for {}", config.platform);
-        return Err(Error::io("use", format!("image {}", image.digest), std::io::Error::other(message)));
     }
     Ok(Checked { manifest, config })
 }

@@ -91,7 +91,7 @@ impl Engine {
             return Ok(None);
         }
         let zone = self.zone_of(&request.image, request.zone.as_ref())?;
-        self.bring(client, &request.image, &zone, when, progress)
+        self.bring(client, &request.image, &Platform::host(), &zone, when, progress)
     }
 
     /// The same for whatever a zone needs an image for.
@@ -99,6 +99,7 @@ impl Engine {
         &self,
         client: impl Fn() -> std::result::Result<Client, C>,
         word: &str,
+        platform: &Platform,
         zone: &Zone,
         when: PullWhen,
         progress: impl FnOnce(&ImageReference) -> Box<dyn Progress>,
@@ -106,7 +107,7 @@ impl Engine {
         if when == PullWhen::Never {
             return Ok(None);
         }
-        let pulled = if when == PullWhen::Missing && is_here(&self.image_store()?, word)? {
+        let pulled = if when == PullWhen::Missing && is_here(&self.image_store()?, word, platform)? {
             None
         } else {
             let name: ImageReference = word
@@ -114,7 +115,8 @@ impl Engine {
                 .map_err(|error| Error::io("pull", format!("image {word}"), std::io::Error::other(error)))?;
             check_pull(zone, &name, word)?;
             let client = client().map_err(Into::into)?;
-            Some(self.pull_image(&client, &name, &PullOptions::default(), &*progress(&name))?)
+            let other = (*platform != Platform::host()).then(|| platform.clone());
+            Some(self.pull_image(&client, &name, &PullOptions { platform: other }, &*progress(&name))?)
         };
         self.bring_signatures(client, word, zone)?;
         Ok(pulled)
@@ -123,8 +125,8 @@ impl Engine {
 
 /// Whether all of an image is here, as far as this machine needs it. One that is here and is not what it should be is an error:
 /// to fetch it anew in silence would hide that somebody changed it.
-fn is_here(store: &Store, word: &str) -> Result<bool> {
-    let found = store.resolve(word).and_then(|image| store.manifest(&image.descriptor, &Platform::host()));
+fn is_here(store: &Store, word: &str, platform: &Platform) -> Result<bool> {
+    let found = store.resolve(word).and_then(|image| store.manifest(&image.descriptor, platform));
     let manifest = match found {
         Ok((_, manifest)) => manifest,
         Err(StoreError::NoImage { .. } | StoreError::NoBlob { .. } | StoreError::NoPlatform { .. }) => {

@@ -1,7 +1,7 @@
-//! Sigstore bundles with a key: a statement (in-toto) that names a digest, in an envelope (DSSE) that is signed.
+//! Sigstore bundles: a statement (in-toto) that names a digest, in an envelope (DSSE) that is signed, by a key or with a certificate.
 //!
 //! Shapes: sigstore's protobuf-specs, `sigstore_bundle.proto` in its JSON form; DSSE's `envelope.md` and `protocol.md`; in-toto's
-//! Statement v1. A bundle with a certificate instead of a key (keyless) is not understood, and so it proves nothing.
+//! Statement v1.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -9,19 +9,23 @@ use cofferdam_names::Digest;
 use serde::Deserialize;
 
 use super::PublicKey;
+use super::keyless::{Claim, Identity, LogEntry, TrustRoot};
 
 /// The beginning of the types of bundles, as layers and as artifacts: `.v0.3+json` and others follow.
 pub(super) const BUNDLE: &str = "application/vnd.dev.sigstore.bundle";
 
 const STATEMENT: &str = "https://in-toto.io/Statement/v1";
-const STATEMENT_TYPE: &str = "application/vnd.in-toto+json";
+pub(super) const STATEMENT_TYPE: &str = "application/vnd.in-toto+json";
 
 /// What cosign states when it signs an image.
 const SIGNED: &str = "https://sigstore.dev/cosign/sign/v1";
 
+/// The most entries of logs that one bundle is judged by.
+const MOST_ENTRIES: usize = 4;
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Bundle {
+struct Wire {
     verification_material: Material,
     dsse_envelope: Option<Envelope>,
 }
@@ -31,6 +35,22 @@ struct Bundle {
 struct Material {
     /// Said to be which key; which it is, is told by the signature.
     public_key: Option<serde_json::Value>,
+    certificate: Option<Certificate>,
+    /// Before version 0.3: the first is the signer's, the others are not needed.
+    x509_certificate_chain: Option<Chain>,
+    #[serde(default)]
+    tlog_entries: Vec<LogEntry>,
+}
+
+#[derive(Deserialize)]
+struct Chain {
+    certificates: Vec<Certificate>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Certificate {
+    raw_bytes: String,
 }
 
 #[derive(Deserialize)]
@@ -65,24 +85,57 @@ struct SubjectDigest {
     sha256: Option<String>,
 }
 
-/// Those of the keys by which a bundle says that this digest is signed.
-pub(super) fn signers<'a>(text: &[u8], digest: &Digest, keys: &[&'a PublicKey]) -> Vec<&'a PublicKey> {
-    let decode = |text: &str| BASE64_STANDARD.decode(text).ok();
-    let Ok(Bundle { verification_material, dsse_envelope: Some(envelope) }) = serde_json::from_slice(text)
-    else {
-        return Vec::new();
-    };
-    if verification_material.public_key.is_none() || envelope.payload_type != STATEMENT_TYPE {
-        return Vec::new();
+/// A bundle that states that an image is signed; by whom is not judged yet.
+pub(super) struct Bundle {
+    material: Material,
+    payload: Vec<u8>,
+    /// The bytes that are signed.
+    signed: Vec<u8>,
+    signatures: Vec<Vec<u8>>,
+}
+
+impl Bundle {
+    /// Reads a bundle. None for what states nothing of this digest.
+    pub(super) fn about(text: &[u8], digest: &Digest) -> Option<Self> {
+        let decode = |text: &str| BASE64_STANDARD.decode(text).ok();
+        let Wire { verification_material: material, dsse_envelope } = serde_json::from_slice(text).ok()?;
+        let envelope = dsse_envelope.filter(|envelope| envelope.payload_type == STATEMENT_TYPE)?;
+        let payload = decode(&envelope.payload).filter(|payload| states(payload, digest))?;
+        let signed = encoded(&envelope.payload_type, &payload);
+        let signatures = envelope.signatures.iter().filter_map(|signature| decode(&signature.sig)).collect();
+        Some(Self { material, payload, signed, signatures })
     }
-    let Some(payload) = decode(&envelope.payload).filter(|payload| states(payload, digest)) else {
-        return Vec::new();
-    };
-    let signed = encoded(&envelope.payload_type, &payload);
-    let signatures: Vec<Vec<u8>> =
-        envelope.signatures.iter().filter_map(|signature| decode(&signature.sig)).collect();
-    let signer = |key: &&&PublicKey| signatures.iter().any(|signature| key.has_signed(&signed, signature));
-    keys.iter().filter(signer).copied().collect()
+
+    /// Those of the keys that have signed it.
+    pub(super) fn signers<'a>(&self, keys: &[&'a PublicKey]) -> Vec<&'a PublicKey> {
+        if self.material.public_key.is_none() {
+            return Vec::new();
+        }
+        let by =
+            |key: &PublicKey| self.signatures.iter().any(|signature| key.has_signed(&self.signed, signature));
+        keys.iter().filter(|key| by(key)).copied().collect()
+    }
+
+    /// Who has signed it with a certificate.
+    pub(super) fn identity(&self, root: &TrustRoot) -> Option<Identity> {
+        let chain = self.material.x509_certificate_chain.as_ref();
+        let first = chain.and_then(|chain| chain.certificates.first());
+        let certificate = self.material.certificate.as_ref().or(first)?;
+        let certificate = BASE64_STANDARD.decode(&certificate.raw_bytes).ok()?;
+        let entries = self.material.tlog_entries.iter().take(MOST_ENTRIES);
+        // More than one signature has never been defined for a bundle.
+        let [signature] = self.signatures.as_slice() else { return None };
+        let judged = entries.map(|entry| {
+            root.judge(&Claim {
+                certificate: &certificate,
+                signed: &self.signed,
+                logged: &self.payload,
+                signature,
+                entry,
+            })
+        });
+        judged.filter_map(Result::ok).next()
+    }
 }
 
 /// Whether a statement says that what has this digest was signed.
@@ -94,7 +147,7 @@ fn states(payload: &[u8], digest: &Digest) -> bool {
 }
 
 /// What a signature of an envelope is of (DSSE, "Signature Definition").
-fn encoded(kind: &str, payload: &[u8]) -> Vec<u8> {
+pub(super) fn encoded(kind: &str, payload: &[u8]) -> Vec<u8> {
     let head = format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len());
     [head.as_bytes(), payload].concat()
 }
@@ -104,17 +157,29 @@ pub(super) mod tests {
     use super::super::SigningKey;
     use super::*;
 
-    pub(in super::super) fn bundle(key: &SigningKey, digest: &Digest, predicate: &str) -> String {
-        let statement = format!(
+    pub(in super::super) fn statement(digest: &Digest, predicate: &str) -> String {
+        format!(
             r#"{{"_type":"{STATEMENT}","subject":[{{"name":"","digest":{{"sha256":"{}"}}}}],"predicateType":"{predicate}","predicate":{{}}}}"#,
             digest.hex()
-        );
-        let signature = key.sign(&encoded(STATEMENT_TYPE, statement.as_bytes())).unwrap();
+        )
+    }
+
+    pub(in super::super) fn wrapped(material: &str, statement: &str, signature: &[u8]) -> String {
         format!(
-            r#"{{"mediaType":"{BUNDLE}.v0.3+json","verificationMaterial":{{"publicKey":{{"hint":"x"}},"tlogEntries":[]}},"dsseEnvelope":{{"payload":"{}","payloadType":"{STATEMENT_TYPE}","signatures":[{{"sig":"{}"}}]}}}}"#,
+            r#"{{"mediaType":"{BUNDLE}.v0.3+json","verificationMaterial":{material},"dsseEnvelope":{{"payload":"{}","payloadType":"{STATEMENT_TYPE}","signatures":[{{"sig":"{}"}}]}}}}"#,
             BASE64_STANDARD.encode(statement),
             BASE64_STANDARD.encode(signature)
         )
+    }
+
+    pub(in super::super) fn bundle(key: &SigningKey, digest: &Digest, predicate: &str) -> String {
+        let statement = statement(digest, predicate);
+        let signature = key.sign(&encoded(STATEMENT_TYPE, statement.as_bytes())).unwrap();
+        wrapped(r#"{"publicKey":{"hint":"x"},"tlogEntries":[]}"#, &statement, &signature)
+    }
+
+    fn signers<'a>(text: &[u8], digest: &Digest, keys: &[&'a PublicKey]) -> Vec<&'a PublicKey> {
+        Bundle::about(text, digest).map(|bundle| bundle.signers(keys)).unwrap_or_default()
     }
 
     #[test]
@@ -129,8 +194,8 @@ pub(super) mod tests {
         // An attestation of something else is no signature of the image.
         let attestation = bundle(&key, &digest, "https://slsa.dev/provenance/v1");
         assert!(signers(attestation.as_bytes(), &digest, &[&public]).is_empty());
-        let keyless = good.replace("\"publicKey\"", "\"certificate\"");
-        assert!(signers(keyless.as_bytes(), &digest, &[&public]).is_empty());
+        let keyless = good.replace("{\"publicKey\":{\"hint\":\"x\"},", "{");
+        assert!(keyless != good && signers(keyless.as_bytes(), &digest, &[&public]).is_empty());
         assert!(signers(b"{}", &digest, &[&public]).is_empty());
     }
 

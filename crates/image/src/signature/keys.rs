@@ -43,7 +43,11 @@ impl PublicKey {
     /// It is no such key.
     pub fn from_pem(text: &[u8]) -> Result<Self, SignatureError> {
         let der = SubjectPublicKeyInfoDer::from_pem_slice(text).map_err(|_| SignatureError::NoPublicKey)?;
-        let der: &[u8] = der.as_ref();
+        Self::from_der(der.as_ref())
+    }
+
+    /// Reads a key as certificates hold it: SubjectPublicKeyInfo.
+    pub(super) fn from_der(der: &[u8]) -> Result<Self, SignatureError> {
         if let Some(point) =
             der.strip_prefix(&P256).filter(|point| point.len() == 65 && point.first() == Some(&4))
         {
@@ -68,7 +72,7 @@ impl PublicKey {
         pem + "-----END PUBLIC KEY-----\n"
     }
 
-    fn der(&self) -> Vec<u8> {
+    pub(super) fn der(&self) -> Vec<u8> {
         let prefix: &[u8] = match self.kind {
             Kind::P256 => &P256,
             Kind::Ed25519 => &ED,

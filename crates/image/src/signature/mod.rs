@@ -1,12 +1,15 @@
-//! Signatures of images, as cosign makes them with a key.
+//! Signatures of images, as cosign makes them: with a key, or with a certificate that lives for minutes (keyless).
 //!
 //! A signature is kept in the store beside its image, so that a start can check it without the network. What counts as signed: a
-//! manifest or index whose digest a signed text names (simple signing), or a signed statement (sigstore bundle). Certificates
-//! instead of keys (keyless), transparency logs and timestamps are not understood: a signature that needs them proves nothing here.
+//! manifest or index whose digest a signed text names (simple signing), or a signed statement (sigstore bundle). By whom is told by
+//! keys that are trusted here, or by a root of trust that was brought here.
 
 mod bundle;
+mod keyless;
 mod keys;
 mod simple;
+
+use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -15,6 +18,8 @@ use thiserror::Error;
 
 use crate::{Descriptor, Document, Lease, Manifest, MediaType, Store, StoreError};
 
+use bundle::Bundle;
+pub use keyless::{Identity, TrustRoot, TrustRootError};
 pub use keys::{PublicKey, SigningKey};
 pub use simple::SIMPLE_SIGNING;
 
@@ -86,44 +91,87 @@ impl Store {
         keys: &[&'a PublicKey],
     ) -> Result<Vec<&'a PublicKey>, StoreError> {
         let mut found: Vec<&PublicKey> = Vec::new();
-        for digest in digests {
-            for referrer in self.referrers(digest)? {
-                let Ok(Document::Manifest(manifest)) = self.document(&referrer) else { continue };
-                if !is_signature(&manifest) {
-                    continue;
+        self.each_signature(digests, |signature| {
+            let signed_by = match signature {
+                Signature::Simple { text, signature, .. } => {
+                    keys.iter().filter(|key| key.has_signed(text, signature)).copied().collect()
                 }
-                for layer in &manifest.layers {
-                    let signed_by = self.layer_signers(layer, digest, keys);
-                    found
-                        .extend(signed_by.into_iter().filter(|key| !found.contains(key)).collect::<Vec<_>>());
+                Signature::Bundle(bundle) => bundle.signers(keys),
+            };
+            for key in signed_by {
+                if !found.contains(&key) {
+                    found.push(key);
                 }
             }
-        }
+        })?;
         Ok(found)
     }
 
-    fn layer_signers<'a>(
+    /// Who has signed one of these digests with a certificate that this root of trust answers for, as far as signatures in the store
+    /// say.
+    ///
+    /// # Errors
+    /// The store's index cannot be read.
+    pub fn identities(&self, digests: &[Digest], root: &TrustRoot) -> Result<BTreeSet<Identity>, StoreError> {
+        let mut found = BTreeSet::new();
+        self.each_signature(digests, |signature| {
+            found.extend(match signature {
+                Signature::Simple { layer, text, signature } => {
+                    simple::identity(layer, text, signature, root)
+                }
+                Signature::Bundle(bundle) => bundle.identity(root),
+            });
+        })?;
+        Ok(found)
+    }
+
+    /// Shows what is signed of these digests.
+    fn each_signature(
         &self,
-        layer: &Descriptor,
-        digest: &Digest,
-        keys: &[&'a PublicKey],
-    ) -> Vec<&'a PublicKey> {
+        digests: &[Digest],
+        mut look: impl FnMut(Signature<'_>),
+    ) -> Result<(), StoreError> {
+        for digest in digests {
+            for referrer in self.referrers(digest)? {
+                let Ok(Document::Manifest(manifest)) = self.document(&referrer) else { continue };
+                if is_signature(&manifest) {
+                    manifest.layers.iter().for_each(|layer| self.look_at(layer, digest, &mut look));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn look_at(&self, layer: &Descriptor, digest: &Digest, look: &mut impl FnMut(Signature<'_>)) {
         // The bytes have the digest that the manifest names, which has the one that the index names.
         let Some(text) = (layer.size <= MOST_TEXT).then(|| self.read_small(layer).ok()).flatten() else {
-            return Vec::new();
+            return;
         };
         if !is_simple(layer) {
-            return bundle::signers(&text, digest, keys);
+            if let Some(bundle) = Bundle::about(&text, digest) {
+                look(Signature::Bundle(&bundle));
+            }
+            return;
         }
         let signature = layer.annotations.get(simple::SIGNATURE);
         let signature = signature.and_then(|signature| BASE64_STANDARD.decode(signature).ok());
-        match (signature, simple::subject(&text)) {
-            (Some(signature), Some(subject)) if subject == *digest => {
-                keys.iter().filter(|key| key.has_signed(&text, &signature)).copied().collect()
-            }
-            _ => Vec::new(),
+        if let (Some(signature), Some(subject)) = (signature, simple::subject(&text))
+            && subject == *digest
+        {
+            look(Signature::Simple { layer, text: &text, signature: &signature });
         }
     }
+}
+
+/// What says that an image is signed; whether it is, and by whom, is not judged yet.
+enum Signature<'a> {
+    /// Its text names the image.
+    Simple {
+        layer: &'a Descriptor,
+        text: &'a [u8],
+        signature: &'a [u8],
+    },
+    Bundle(&'a Bundle),
 }
 
 impl Lease {

@@ -1,14 +1,27 @@
 //! Simple signing, as cosign uses it: a small text that names a digest, and its signature in an annotation of the layer that holds
-//! the text (cosign's specs/SIGNATURE_SPEC.md).
+//! the text (cosign's specs/SIGNATURE_SPEC.md). Other annotations hold a certificate and what a log says.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use cofferdam_names::Digest;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde::{Deserialize, Serialize};
+
+use super::keyless::{Claim, Identity as Signer, LogEntry, LogId, Number, Promise, TrustRoot, from_hex};
+use crate::Descriptor;
 
 /// The type of a layer that holds the text.
 pub const SIMPLE_SIGNING: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 
 /// The annotation that holds the signature (base64).
 pub(super) const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
+
+/// The annotation that holds the certificate of who signed (PEM).
+pub(super) const CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
+
+/// The annotation that holds what a log of signatures says.
+pub(super) const LOGGED: &str = "dev.sigstore.cosign/bundle";
 
 /// What the text says that it is.
 const TYPE: &str = "cosign container image signature";
@@ -39,6 +52,53 @@ struct Identity {
 #[serde(rename_all = "kebab-case")]
 struct Image {
     docker_manifest_digest: Digest,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Logged {
+    signed_entry_timestamp: String,
+    payload: LoggedPayload,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LoggedPayload {
+    body: String,
+    integrated_time: Number,
+    log_index: Number,
+    /// Hexadecimal here.
+    #[serde(rename = "logID")]
+    log_id: String,
+}
+
+impl Logged {
+    fn entry(self) -> Option<LogEntry> {
+        let Self { signed_entry_timestamp, payload } = self;
+        Some(LogEntry {
+            log_index: payload.log_index,
+            log_id: LogId { key_id: BASE64_STANDARD.encode(from_hex(&payload.log_id)?) },
+            integrated_time: payload.integrated_time,
+            inclusion_promise: Some(Promise { signed_entry_timestamp }),
+            inclusion_proof: None,
+            canonicalized_body: payload.body,
+        })
+    }
+}
+
+/// Who has signed a text with a certificate.
+pub(super) fn identity(
+    layer: &Descriptor,
+    text: &[u8],
+    signature: &[u8],
+    root: &TrustRoot,
+) -> Option<Signer> {
+    let pem = layer.annotations.get(CERTIFICATE)?;
+    let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).ok()?;
+    let logged: Logged = serde_json::from_str(layer.annotations.get(LOGGED)?).ok()?;
+    let entry = logged.entry()?;
+    let claim = Claim { certificate: &certificate, signed: text, logged: text, signature, entry: &entry };
+    root.judge(&claim).ok()
 }
 
 /// The text for an image.

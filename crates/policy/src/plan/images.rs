@@ -6,7 +6,7 @@ use cofferdam_names::{Digest, ImageReference, KeyName};
 use serde::{Deserialize, Serialize};
 
 use super::{Planner, PolicyError, beyond};
-use crate::zone::{Setting, matches_pattern};
+use crate::zone::{CertifiedSigner, Setting, matches_pattern};
 use crate::{HOST_IMAGE, Zone};
 
 /// What is known of where an image is from.
@@ -19,6 +19,8 @@ pub struct ImageOrigin {
     pub pulled: Vec<ImageReference>,
     /// The keys of this host that have signed it.
     pub signed_by: BTreeSet<KeyName>,
+    /// Those who have signed it with certificates.
+    pub certified: BTreeSet<CertifiedSigner>,
     /// It is what a build has made so far: the images that the build began with were judged then ([`admit_image`]).
     pub unfinished: bool,
 }
@@ -73,14 +75,26 @@ fn check_source(zone: &Zone, image: &str, origin: &ImageOrigin) -> Result<(), Po
 }
 
 fn check_signature(zone: &Zone, image: &str, origin: &ImageOrigin) -> Result<(), PolicyError> {
-    let Setting { value: keys, place } = &zone.images.signed_by;
+    let rules = &zone.images;
+    let by_key = rules.signed_by.value.iter().any(|key| origin.signed_by.contains(key));
+    let means = |signer| rules.means(signer);
     let host = image == HOST_IMAGE;
-    if keys.is_empty() || (!host && keys.iter().any(|key| origin.signed_by.contains(key))) {
+    if !rules.want_signature() || (!host && (by_key || origin.certified.iter().any(means))) {
         return Ok(());
     }
-    let words: Vec<&str> = keys.iter().map(AsRef::as_ref).collect();
-    let asked = format!("image {image} without a signature by one of these keys");
-    Err(beyond(zone, asked, place, format!("images.signed_by is {}", words.join(", "))))
+    let keys: Vec<&str> = rules.signed_by.value.iter().map(AsRef::as_ref).collect();
+    let signers: Vec<String> = rules.keyless.value.iter().map(ToString::to_string).collect();
+    let (by_keys, by_signers) = (
+        format!("images.signed_by is {}", keys.join(", ")),
+        format!("images.keyless is {}", signers.join(", ")),
+    );
+    let (who, place, rule) = match (keys.is_empty(), signers.is_empty()) {
+        (false, true) => ("keys", &rules.signed_by.place, by_keys),
+        (true, _) => ("signers", &rules.keyless.place, by_signers),
+        (false, false) => ("keys or signers", &rules.signed_by.place, format!("{by_keys}, {by_signers}")),
+    };
+    let asked = format!("image {image} without a signature by one of these {who}");
+    Err(beyond(zone, asked, place, rule))
 }
 
 /// Whether a zone lets an image be fetched for one of its containers: what can be told by its name. Who signed it is judged when it

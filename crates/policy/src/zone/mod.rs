@@ -24,7 +24,7 @@ use cofferdam_names::ZoneName;
 pub use builtin::{BUILTIN_ZONES, UnknownBuiltinZone, builtin_zone, default_zone};
 pub use check::ZoneWarning;
 pub use cofferdam_settings::{FileProblem, Place, Setting};
-pub use image_rules::ImageRules;
+pub use image_rules::{CertifiedSigner, ImageRules, SignerPattern};
 pub use mount_rules::{MountAccess, MountRules};
 pub use parse::{ZoneFileError, parse_zone};
 

@@ -116,11 +116,13 @@ impl Zone {
         }
         network(sheet, &self.network);
         sheet.section("images");
-        let ImageRules { allowed, require_digest, signed_by } = &self.images;
+        let ImageRules { allowed, require_digest, signed_by, keyless } = &self.images;
         sheet.line("allowed", list(allowed.value.iter().cloned()), &allowed.place);
         sheet.line("require_digest", require_digest.value, &require_digest.place);
         let keys = signed_by.value.iter().map(ToString::to_string);
         sheet.line("signed_by", list(keys), &signed_by.place);
+        let signers = keyless.value.iter().map(ToString::to_string);
+        sheet.line("keyless", list(signers), &keyless.place);
         sheet.section("placement");
         sheet.line("require", list(self.posture.value.iter().cloned()), &self.posture.place);
     }

@@ -1,6 +1,6 @@
 //! `[images]`: where an image is from, by what it is asked for, and who signed it.
 
-use cofferdam_policy::{ContainerRequest, HOST_IMAGE, ImageOrigin, PlanContext, Zone, plan};
+use cofferdam_policy::{CertifiedSigner, ContainerRequest, HOST_IMAGE, ImageOrigin, PlanContext, Zone, plan};
 
 use crate::fixture::{context_on, host, zone_file};
 
@@ -105,4 +105,35 @@ fn a_signature_can_be_required() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn a_signature_with_a_certificate_can_be_required() {
+    let issuer = "https://accounts.example.org";
+    let zone = rules(&format!("keyless = [\"https://git.example/team/*@refs/tags/* by {issuer}\"]"));
+    let signed = |subject: &str, issuer: &str| ImageOrigin {
+        certified: [CertifiedSigner { subject: subject.to_owned(), issuer: issuer.to_owned() }].into(),
+        ..named(&["app"])
+    };
+    let good = "https://git.example/team/app/release.yml@refs/tags/v1";
+    assert_eq!(refusal(&zone, "app", signed(good, issuer)), None);
+    for (image, origin) in [
+        ("app", named(&["app"])),
+        ("app", signed("https://git.example/evil/app/release.yml@refs/tags/v1", issuer)),
+        ("app", signed(good, "https://evil.example")),
+        (HOST_IMAGE, signed(good, issuer)),
+    ] {
+        let text = refusal(&zone, image, origin).unwrap();
+        let said = format!(
+            "image {image} without a signature by one of these signers: zone `web`, /zones/test.toml:3: images.keyless is https://git"
+        );
+        assert!(text.contains(&said), "{text}");
+    }
+    // Beside keys, either will do.
+    let both = rules(&format!("signed_by = [\"ci\"]\nkeyless = [\"me@example.org by {issuer}\"]"));
+    assert_eq!(refusal(&both, "app", signed("me@example.org", issuer)), None);
+    let by_key = ImageOrigin { signed_by: ["ci".parse().unwrap()].into(), ..named(&["app"]) };
+    assert_eq!(refusal(&both, "app", by_key), None);
+    let text = refusal(&both, "app", named(&["app"])).unwrap();
+    assert!(text.contains("images.signed_by is ci, images.keyless is me@example.org by"), "{text}");
 }

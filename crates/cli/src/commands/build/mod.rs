@@ -45,7 +45,7 @@ pub(crate) struct BuildCommand {
     /// Set a label on the image
     #[arg(long, value_name = "KEY[=VALUE]")]
     label: Vec<String>,
-    /// The image's platform, which must be this machine's
+    /// For which platform stages are that say nothing else (default: this machine's); those of others copy, and run nothing
     #[arg(long, value_name = "OS/ARCHITECTURE")]
     platform: Option<Platform>,
     /// The zone of the steps, whose rules for images also count for base images (default: build)
