@@ -18,7 +18,7 @@ dl.questions dt { font-weight: 600; margin-top: .8rem; } dl.questions dd { margi
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(13rem, 1fr)); gap: .75rem; }
 .card { background: var(--soft); border: 1px solid var(--line); border-radius: .5rem; padding: .8rem 1rem; }
 .card b { display: block; font-size: 1.25rem; } .card span { color: var(--dim); font-size: .875rem; }
-table { border-collapse: collapse; width: 100%; font-size: .875rem; } th, td { text-align: left; vertical-align: top; padding: .35rem .6rem .35rem 0; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
+table { border-collapse: collapse; width: 100%; font-size: .875rem; } th, td { text-align: left; vertical-align: top; padding: .35rem .6rem .35rem 0; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; } th:first-child, td:first-child { white-space: nowrap; }
 th { color: var(--dim); font-weight: 600; } code { font: .85em ui-monospace, monospace; }
 ol.first li { margin-bottom: 1rem; } ol.first p { margin: .15rem 0; }
 .critical, .high, .open, .weak { color: var(--bad); font-weight: 600; } .medium, .fair, .unknown { color: var(--warn); font-weight: 600; } .sound, .pass { color: var(--good); } .low, .not-applicable { color: var(--dim); }

@@ -44,7 +44,8 @@ fn linux(facts: &HostFacts) -> Result<String, Unknown> {
     let name = distribution.and_then(|fields| fields.get("PRETTY_NAME")).map_or("Linux", String::as_str);
     let open = facts.sockets.known().map(|sockets| {
         let reachable = sockets.iter().filter(|socket| !socket.is_local()).count();
-        format!(" {reachable} sockets wait for others on the network.")
+        let (sockets, wait) = if reachable == 1 { ("socket", "waits") } else { ("sockets", "wait") };
+        format!(" {reachable} {sockets} {wait} for others on the network.")
     });
     let kernel = match facts.kernel.release.known() {
         Some(release) => format!(" with kernel {release}"),
@@ -60,6 +61,16 @@ fn list(names: &[&str]) -> String {
         count if count > MOST => format!("{} and {} more", names[..MOST].join(", "), count - MOST),
         _ => names.join(", "),
     }
+}
+
+/// A count with its word, in the plural where it is not one.
+fn counted(count: usize, word: &str) -> String {
+    let ending = match (count, word.ends_with('s')) {
+        (1, _) => "",
+        (_, true) => "es",
+        (_, false) => "s",
+    };
+    format!("{count} {word}{ending}")
 }
 
 fn developers(facts: &HostFacts) -> Result<String, Unknown> {
@@ -81,7 +92,9 @@ fn developers(facts: &HostFacts) -> Result<String, Unknown> {
     };
     Ok(match people.len() {
         0 => format!("No account of a person can log in; {become_root}."),
-        count => format!("{count} accounts of people can log in: {}; {become_root}.", list(&people)),
+        count => {
+            format!("{} of people can log in: {}; {become_root}.", counted(count, "account"), list(&people))
+        }
     })
 }
 
@@ -95,15 +108,13 @@ fn processes(facts: &HostFacts) -> Result<String, Unknown> {
     let mut containers: Vec<_> = contained.iter().filter_map(|process| process.container()).collect();
     containers.sort_unstable();
     containers.dedup();
-    let mut users: Vec<u32> = contained.iter().chain(&free).map(|process| process.uid).collect();
-    users.sort_unstable();
-    users.dedup();
+    let users: std::collections::BTreeSet<u32> = free.iter().map(|process| process.uid).collect();
     Ok(format!(
-        "Yes: {} processes of {} users run outside containers, {} inside ({} containers with a name).",
-        free.len(),
-        users.len(),
+        "Yes: outside of containers {} of {}, inside {} ({} with a name).",
+        counted(free.len(), "process"),
+        counted(users.len(), "user"),
         contained.len(),
-        containers.len()
+        counted(containers.len(), "container")
     ))
 }
 
@@ -116,7 +127,8 @@ fn root(facts: &HostFacts) -> Result<String, Unknown> {
     });
     let real = real.count();
     Ok(format!(
-        "{outside} processes outside containers run as root. In containers, {real} run as the host's own root (no user namespace stands between){}.",
+        "Outside of containers root runs {}. In containers, {real} run as the host's own root (no user namespace stands between){}.",
+        counted(outside, "process"),
         if real == 0 { ", as it should be" } else { "" }
     ))
 }
@@ -131,7 +143,12 @@ fn setenforce(facts: &HostFacts) -> Result<String, Unknown> {
             None => format!("{MEANING} This tree does not configure SELinux."),
         });
     }
-    let modules = facts.security.modules.get()?;
+    let modules = match facts.security.modules.get() {
+        Ok(modules) => modules,
+        Err(Unknown(reason)) => {
+            return Ok(format!("{MEANING} Which module is active here is not known: {reason}."));
+        }
+    };
     let has = |name: &str| modules.iter().any(|module| module == name);
     let here = if has("selinux") {
         match facts.security.selinux.get()?.as_ref().and_then(|selinux| selinux.enforcing) {
@@ -171,4 +188,57 @@ fn boundary(facts: &HostFacts) -> Result<String, Unknown> {
         "Between containers stands this kernel. Of {total} contained processes {apart} have a user namespace of their own, {filtered} a system call filter, {} cannot gain rights.",
         count(|process| process.no_new_privs)
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::host::Source;
+
+    fn answers(root: &Path) -> Vec<String> {
+        let facts = HostFacts::of(&Source::running(root).unwrap());
+        questions(&facts).into_iter().map(|answer| answer.answer).collect()
+    }
+
+    fn write(root: &Path, path: &str, text: &str) {
+        let path = root.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    #[test]
+    fn the_six_questions_are_answered_by_what_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let unknown = answers(root);
+        assert_eq!(unknown.len(), 6);
+        assert!(unknown[0].starts_with("Not known here"), "{unknown:?}");
+        assert!(unknown[4].contains("refuse what its policy forbids"), "what it means is told: {unknown:?}");
+
+        write(root, "etc/os-release", "PRETTY_NAME=\"Small Linux\"\n");
+        write(root, "proc/sys/kernel/osrelease", "6.12.1\n");
+        write(root, "etc/passwd", "root:x:0:0::/root:/bin/sh\neve:x:1000:1000::/:/bin/sh\n");
+        write(root, "etc/group", "root:x:0:\ndocker:x:9:eve\n");
+        write(root, "sys/kernel/security/lsm", "capability,selinux\n");
+        write(root, "sys/fs/selinux/enforce", "1");
+        write(
+            root,
+            "proc/7/status",
+            "Name:\tsh\nState:\tS (sleeping)\nPid:\t7\nPPid:\t1\nTracerPid:\t0\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nGroups:\t\nNSpid:\t7\nThreads:\t1\nCapInh:\t0\nCapPrm:\t0\nCapEff:\t0\nCapBnd:\t0\nCapAmb:\t0\nNoNewPrivs:\t0\nSeccomp:\t0\n",
+        );
+        write(root, "proc/7/cmdline", "sh\0");
+        let known = answers(root);
+        for (answer, words) in known.iter().zip([
+            "Yes: Small Linux with kernel 6.12.1.",
+            "1 account of people can log in: eve; in groups that amount to root are eve (docker).",
+            "Yes: outside of containers 1 process of 1 user, inside 0 (0 containers with a name).",
+            "Outside of containers root runs 1 process.",
+            "Here SELinux enforces.",
+            "No container runs now.",
+        ]) {
+            assert!(answer.contains(words), "{answer:?} has no {words:?}");
+        }
+    }
 }
