@@ -30,7 +30,11 @@ docker run -d --network none --name open -v /etc:/host -v /run/docker.sock:/s bu
 docker run -d --network none --name tidy --read-only --memory 64m --cpu-shares 512 --pids-limit 50 --user 1000:1000 \
   --cap-drop ALL --security-opt no-new-privileges --restart on-failure:5 busybox /bin/busybox sleep 1000 >/dev/null
 rm -f "$FOLDER"/bench.log*
+begin=$(date +%s%N)
 (cd "$BENCH" && bash docker-bench-security.sh -b -l "$FOLDER/bench.log" > "$FOLDER/bench.out" 2>&1) || true
+middle=$(date +%s%N)
 "$PROGRAM" audit host --all --format json > "$FOLDER/docker.json"
+end=$(date +%s%N)
+echo "docker-bench-security took $(((middle - begin) / 1000000)) ms, the audit $(((end - middle) / 1000000)) ms"
 docker rm -f open tidy >/dev/null
 python3 "$here/compare.py" "$here/../../docs/audit-parity.md" "$FOLDER/docker.json" docker-bench "$FOLDER/bench.log.json"
