@@ -103,6 +103,42 @@ fn a_new_rule_binds_running_containers_and_ends_what_it_forbids() {
     home.ok(&["rm", "-f", &web.id, &db.id]);
 }
 
+/// A shim that has read its container's plan before its zone is changed, and connects the container after it.
+#[test]
+fn a_container_that_was_planned_before_a_change_does_not_take_it_back() {
+    let Some(home) = busybox_home("a_container_that_was_planned_before_a_change_does_not_take_it_back")
+    else {
+        return;
+    };
+    zone(&home, "web", "egress = [\"zone:db\"]");
+    zone(&home, "db", "ingress = [\"zone:web\"]");
+    let old = Node::start(&home, &["--zone", "web", "--restart", "always"]);
+    let peer = Node::start(&home, &["--zone", "web"]);
+    let db = Node::start(&home, &["--zone", "db", "--name", "store"]);
+    db.place.serve("[::]:80");
+    let asks = |node: &Node| home.run(&["exec", &node.id, "busybox", "nslookup", "store.db"]).code == 0;
+    assert!(peer.place.tcp(&db.at(0, 80), SOON).is_ok() && asks(&peer));
+    let file = home.path().join("state/containers").join(&old.id).join("plan.json");
+    let before = std::fs::read(&file).unwrap();
+    apply(&home, "web", "egress = []");
+    assert!(peer.place.tcp(&db.at(0, 80), NEVER).is_err() && !asks(&peer));
+    std::fs::write(&file, before).unwrap();
+    let first = support::hosts::plan(&home, &old.id);
+    let pid = || home.ok(&["inspect", "--format", "{{.State.Pid}} {{.State.Status}}", &old.id]);
+    let began = pid();
+    let process = rustix::process::Pid::from_raw(began.split(' ').next().unwrap().parse().unwrap()).unwrap();
+    rustix::process::kill_process(process, rustix::process::Signal::KILL).unwrap();
+    assert!(eventually(|| pid() != began && pid().ends_with(" running")));
+    let again = Node::of(&home, &old.id);
+    for node in [&again, &peer] {
+        assert!(node.place.tcp(&db.at(0, 80), NEVER).is_err() && !asks(node));
+        assert!(verified(&home, node));
+    }
+    assert_ne!(support::hosts::plan(&home, &old.id), first, "it is planned by the zone as it is");
+    home.ok(&["rm", "-f", &old.id, &peer.id, &db.id]);
+    assert_eq!(home.remains(), Vec::<String>::new());
+}
+
 /// What both the old and the new rules allow passes all the while; what neither allows never does.
 #[test]
 fn a_renewal_is_never_without_rules() {

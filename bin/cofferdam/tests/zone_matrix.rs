@@ -199,6 +199,46 @@ fn of_container(graph: &Graph, members: &[Member], own: &Member) -> Vec<Probe> {
     probes
 }
 
+/// What a container asks its name server, at each of the addresses that it has there: the names of all others, which are answered within
+/// a zone and where the graph has an arrow.
+fn of_names(graph: &Graph, members: &[Member], own: &Member) -> Vec<(String, IpAddr, String, bool)> {
+    let mut all = Vec::new();
+    for other in members {
+        let zone = other.zone.trim_start_matches("zone:");
+        let reached = own.zone == other.zone
+            || graph.0.iter().any(|arrow| arrow.from == own.zone && arrow.to == other.zone);
+        for server in own.node.gateways {
+            for name in [format!("{}-{zone}.{zone}", other.role), format!("alias-{}.{zone}", other.role)] {
+                all.push((
+                    format!("{}/{} asks {server} for {name}", own.zone, own.role),
+                    server,
+                    name,
+                    reached,
+                ));
+            }
+            let name = format!("alias-{}", other.role);
+            if own.zone == other.zone {
+                all.push((format!("{}/{} asks {server} for {name}", own.zone, own.role), server, name, true));
+            }
+        }
+    }
+    all
+}
+
+/// Asks all of it; what was answered otherwise.
+fn ask_all(graph: &Graph, members: &[Member], own: &Member) -> (usize, Vec<String>) {
+    let questions = of_names(graph, members, own);
+    let wrong = own.node.place.inside(|| {
+        let answered = |(what, server, name, expected): &(String, IpAddr, String, bool)| {
+            let found = support::question::addresses_of(*server, name);
+            (found.is_some_and(|found| found > 0) != *expected || found.is_none())
+                .then(|| format!("{what}: {found:?} addresses, the graph says {expected}"))
+        };
+        questions.iter().filter_map(answered).collect()
+    });
+    (questions.len(), wrong)
+}
+
 /// What another host tries: published ports, and containers' own addresses, which are no way in.
 fn of_outside(graph: &Graph, members: &[Member], own: [&str; 2]) -> Vec<Probe> {
     let mut probes = Vec::new();
@@ -262,7 +302,10 @@ fn every_pair_of_six_zones_does_what_the_graph_says() {
         let (zone, role) = (ZONES[place / 3].0, ROLES[place % 3]);
         let published = PUBLISHED + u16::try_from(place).unwrap();
         let (label, port) = (format!("role={role}"), format!("{published}:{PORT}"));
-        let node = Node::start(&home, &["--zone", zone, "--label", &label, "-p", &port]);
+        let (own, alias) = (format!("{role}-{zone}"), format!("alias-{role}"));
+        let names = ["--name", &own, "--network-alias", &alias];
+        let node =
+            Node::start(&home, &[&["--zone", zone, "--label", &label, "-p", &port], &names[..]].concat());
         node.place.serve(&format!("[::]:{PORT}"));
         Member { zone: format!("zone:{zone}"), role, published, node }
     };
@@ -283,6 +326,14 @@ fn every_pair_of_six_zones_does_what_the_graph_says() {
     });
     assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
     println!("{count} probes, {pass} of them pass, in {:?}", start.elapsed());
+    let asked: Vec<(usize, Vec<String>)> = std::thread::scope(|scope| {
+        let hands: Vec<_> =
+            members.iter().map(|own| scope.spawn(|| ask_all(&graph, &members, own))).collect();
+        hands.into_iter().map(|hand| hand.join().unwrap()).collect()
+    });
+    let wrong: Vec<&String> = asked.iter().flat_map(|(_, wrong)| wrong).collect();
+    assert!(wrong.is_empty(), "{}: {wrong:#?}", wrong.len());
+    println!("{} questions, in {:?}", asked.iter().map(|(count, _)| count).sum::<usize>(), start.elapsed());
     let ids: Vec<&str> = members.iter().map(|member| member.node.id.as_str()).collect();
     home.ok(&[&["rm", "-f"], ids.as_slice()].concat());
 }

@@ -39,7 +39,7 @@ impl Engine {
             definition.request.restart = restart;
         }
         let dir = self.paths.container(id);
-        let mut plan = read_plan(&dir)?;
+        let plan = read_plan(&dir)?;
         // The host is not judged anew (`[placement] require`): nothing is started here, and where a host has become weaker a
         // tighter limit must not be refused.
         let zone = self.zones().load(&definition.record.zone)?;
@@ -54,8 +54,7 @@ impl Engine {
         if running && planned != plan.cgroup {
             self.limit_live(id, &planned)?;
         }
-        plan.cgroup = planned;
-        write_plan(&dir, &plan)?;
+        change_plan(&dir, |plan| plan.cgroup = planned)?;
         let text = serde_json::to_string(&definition.request)
             .map_err(|error| Error::io("write", "the request", error.into()))?;
         self.store.set_request(id, &text)?;
@@ -77,6 +76,25 @@ impl Engine {
             Error::Cgroup { id: id.clone(), source: source.into() }
         })
     }
+}
+
+/// Changes a container's plan where it lies: whoever does that holds its folder's lock, so that nobody's change is lost.
+pub(crate) fn change_plan(
+    dir: &ContainerDir,
+    change: impl FnOnce(&mut cofferdam_confinement::Plan),
+) -> Result<cofferdam_confinement::Plan> {
+    let path = dir.path();
+    let failed = |source| Error::io("lock", path.display(), source);
+    let folder = std::fs::File::open(path).map_err(failed)?;
+    let locked = rustix::fs::flock(&folder, rustix::fs::FlockOperation::LockExclusive);
+    locked.map_err(|error| failed(error.into()))?;
+    let old = read_plan(dir)?;
+    let mut plan = old.clone();
+    change(&mut plan);
+    if plan != old {
+        write_plan(dir, &plan)?;
+    }
+    Ok(plan)
 }
 
 /// Replaces the plan as a whole: a reader sees the old one or the new one.

@@ -9,7 +9,7 @@ use cofferdam_names::ContainerId;
 use cofferdam_policy::{ContainerRequest, JoinedContainer, NamespaceMode, NetworkMode};
 use cofferdam_shim::{Joined, ShimSpec};
 
-use crate::changing::write_plan;
+use crate::changing::change_plan;
 use crate::error::{Error, Result};
 use crate::live::Live;
 use crate::paths::Paths;
@@ -67,16 +67,13 @@ pub(crate) fn rejoin(paths: &Paths, other: &ContainerId, plan: &mut Plan) -> Res
         return Err(failed(other, "it is in another zone".to_owned()));
     }
     let stat = live.process()?.stat().map_err(|error| failed(other, error.to_string()))?;
-    let before = plan.clone();
     for kind in Namespace::ALL {
         if let NamespaceSource::Join(path) = plan.namespaces.source_mut(kind) {
             *path = namespace_file(&live, kind);
         }
     }
     plan.namespaces.id_maps.clone_from(&live.plan.namespaces.id_maps);
-    if *plan != before {
-        write_plan(&paths.container(&plan.container), plan)?;
-    }
+    change_plan(&paths.container(&plan.container), |there| there.namespaces.clone_from(&plan.namespaces))?;
     Ok(Joined { container: other.clone(), pid: live.pid.as_raw_nonzero().get(), start_time: stat.start_time })
 }
 

@@ -2,19 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cofferdam_names::{ContainerId, ContainerName, ZoneName};
 use cofferdam_network::NamedAddress;
-use cofferdam_resolver::keeper::{self, Denial, NamedChange, Place, World};
+use cofferdam_policy::Zone;
+use cofferdam_policy::graph::{Graph, Party};
+use cofferdam_resolver::address::Near;
+use cofferdam_resolver::keeper::{self, Denial, InvalidRules, NamedChange, Place, World, ZonePolicy};
 use cofferdam_shim::{Event, KeeperOrders};
 use rustix::process::Pid;
 
 use crate::engine::make_private_folder;
 use crate::error::{Error, Result};
 use crate::live::Live;
-use crate::{Engine, own_program};
+use crate::zone_renewal::rules_of;
+use crate::{Engine, ZoneStore, ZoneStoreError, own_program};
 
 /// The host's name servers, which are asked for what is no container's.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
@@ -99,8 +102,13 @@ impl Host {
 }
 
 impl World for Host {
-    fn host_addresses(&mut self) -> io::Result<Vec<IpAddr>> {
-        cofferdam_network::addresses()
+    fn host_addresses(&mut self) -> io::Result<Near> {
+        cofferdam_network::networks_of_host().map(Near::of)
+    }
+
+    fn policy(&mut self, zone: &ZoneName) -> io::Result<Option<ZonePolicy>> {
+        let zones = ZoneStore::new(Path::new(&self.realm));
+        policy_now(&zones, zone).map_err(io::Error::other)
     }
 
     fn change(&mut self, zone: &ZoneName, changes: &[NamedChange]) -> io::Result<()> {
@@ -127,6 +135,24 @@ impl World for Host {
     fn ended(&mut self, zone: &ZoneName, why: &str) {
         self.tell("resolver-end", zone, &[("error", why)]);
     }
+}
+
+/// What a zone's resolver answers by now: names of other zones' containers where both sides let something pass. None where the zone is
+/// not there any more.
+fn policy_now(zones: &ZoneStore, name: &ZoneName) -> Result<Option<ZonePolicy>> {
+    let own = match zones.load(name) {
+        Err(ZoneStoreError::Unknown { .. }) => return Ok(None),
+        other => other?,
+    };
+    let failed =
+        |error: InvalidRules| Error::io("use the rules of", format!("zone {name}"), io::Error::other(error));
+    let mut policy = ZonePolicy::of(name, &rules_of(&own)).map_err(failed)?;
+    let others = policy.reaches.iter().filter_map(|other| zones.load(other).ok());
+    let all: Vec<Zone> = std::iter::once(own).chain(others).collect();
+    let graph = Graph::new(&all);
+    let party = |zone: &ZoneName| Party::Zone(zone.clone());
+    policy.reaches.retain(|other| graph.passes(&party(name), &party(other)));
+    Ok(Some(policy))
 }
 
 /// The life of the keeper of resolvers: the hidden subcommand [`cofferdam_shim::KEEPER_SUBCOMMAND`], with the number of its socket

@@ -78,7 +78,7 @@ impl Engine {
     /// # Errors
     /// The kernel refuses; then all is as it was.
     pub fn repair_network(&self) -> Result<()> {
-        cofferdam_network::repair(&self.linked_networks()?).map_err(not_repaired)?;
+        cofferdam_network::repair(|| self.networks_now()).map_err(not_repaired)?;
         self.forget_names()
     }
 
@@ -89,13 +89,15 @@ impl Engine {
         if there.map_err(|error| Error::io("look at", "the packet rules", error))? {
             return Ok(());
         }
-        match self.linked_networks()? {
-            networks if networks.is_empty() => Ok(()),
-            networks => {
-                cofferdam_network::restore(&networks).map_err(not_repaired)?;
-                self.forget_names()
-            }
+        if self.linked()?.is_empty() {
+            return Ok(());
         }
+        cofferdam_network::restore(|| self.networks_now()).map_err(not_repaired)?;
+        self.forget_names()
+    }
+
+    fn networks_now(&self) -> std::io::Result<Vec<Network>> {
+        self.linked_networks().map_err(std::io::Error::other)
     }
 }
 
@@ -108,7 +110,7 @@ pub(crate) fn mend_network(paths: Paths, id: &ContainerId) -> Result<()> {
         Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(std::io::Error::other(error)),
     };
-    let all = || engine.linked_networks().map_err(std::io::Error::other);
+    let all = || engine.networks_now();
     let tell = |action: &str, attributes: [(&str, String); 1]| {
         let attributes = attributes.map(|(name, value)| (name.to_owned(), value));
         let _ = Event::now("network", action, "cofferdam", attributes.into()).append(&engine.paths.events());

@@ -4,13 +4,16 @@
 use std::io;
 
 use cofferdam_confinement::Plan;
+use cofferdam_confinement::network::{Network, ZoneRules};
 use cofferdam_shim::{Event, Keeper, ShimSpec};
 
+use crate::changing::change_plan;
 use crate::joining::rejoin_for;
 use crate::network::mend_network;
 use crate::paths::Paths;
 use crate::removal::{end_group, forget, remove_files};
-use crate::volume;
+use crate::zone_renewal::current_rules;
+use crate::{ZoneStore, volume};
 
 /// The keeper of all shims: the orders of each say below which state its container is.
 #[derive(Debug)]
@@ -26,6 +29,24 @@ impl ShimKeeper {
 impl Keeper for ShimKeeper {
     fn rejoin(&self, spec: &mut ShimSpec, plan: &mut Plan) -> Result<(), Box<dyn std::error::Error>> {
         Ok(rejoin_for(&Self::paths(spec)?, spec, plan)?)
+    }
+
+    fn zone_rules(&self, spec: &ShimSpec, network: &Network) -> io::Result<Option<ZoneRules>> {
+        let paths = Self::paths(spec).map_err(io::Error::other)?;
+        current_rules(&ZoneStore::new(paths.state()), &network.zone).map_err(io::Error::other)
+    }
+
+    fn renewed(&self, spec: &ShimSpec, plan: &Plan) -> Result<Plan, Box<dyn std::error::Error>> {
+        let paths = Self::paths(spec)?;
+        let Some(network) = &plan.network else { return Ok(plan.clone()) };
+        let rules = current_rules(&ZoneStore::new(paths.state()), &network.zone)?;
+        let renewed = change_plan(&paths.container(&spec.id), |plan| {
+            if let (Some(network), Some(rules)) = (&mut plan.network, rules) {
+                network.rules = rules;
+            }
+        })?;
+        // What the start has changed in its copy alone stays.
+        Ok(Plan { network: renewed.network, ..plan.clone() })
     }
 
     fn name(&self, spec: &ShimSpec) -> Option<String> {

@@ -1,16 +1,21 @@
 //! A changed zone and the containers of it that run: their packet rules change at once. Everything else of a zone binds them from
 //! their next start on.
 
+use std::collections::BTreeMap;
+
 use cofferdam_confinement::Plan;
 use cofferdam_confinement::network::{Network, ZoneRules};
 use cofferdam_names::{ContainerId, ContainerName, ZoneName};
 use cofferdam_policy::{BUILTIN_ZONES, NetworkAccess, Zone};
 use cofferdam_shim::{ContainerDir, Event};
 
-use crate::changing::write_plan;
+use crate::changing::change_plan;
 use crate::error::{Error, Result};
 use crate::live::read_plan;
-use crate::{ContainerSummary, Engine, ListFilters};
+use crate::{ContainerSummary, Engine, ListFilters, ZoneStore, ZoneStoreError};
+
+/// How often a change begins anew because the zone was changed once more.
+const TRIES: usize = 10;
 
 /// What a changed zone did to what runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,40 +45,52 @@ impl Engine {
     ///
     /// # Errors
     /// The kernel refuses: then the old rules are in force and planned. Or a plan cannot be read or written.
-    pub fn renew_zone(&self, zone: &Zone) -> Result<Renewed> {
+    pub fn renew_zone(&self, name: &ZoneName) -> Result<Renewed> {
         // An ordinary user's containers have no link of the host's.
         if !rustix::process::geteuid().is_root() {
             return Ok(Renewed::default());
         }
-        let name = &zone.name.value;
+        for _ in 0..TRIES {
+            let zone = self.zones().load(name)?;
+            if let Some(renewed) = self.renew_once(name, &rules_of(&zone))? {
+                return Ok(renewed);
+            }
+        }
+        let why = std::io::Error::other("it is changed all the time");
+        Err(Error::io("put into force the rules of", format!("zone {name}"), why))
+    }
+
+    /// None where the zone was changed once more meanwhile.
+    fn renew_once(&self, name: &ZoneName, rules: &ZoneRules) -> Result<Option<Renewed>> {
         let mut linked = self.linked()?;
         let is_of_zone = |one: &Linked| one.network().is_some_and(|network| network.zone == *name);
-        let rules = rules_of(zone);
         let mut changed = Vec::new();
         for (place, one) in linked.iter_mut().enumerate().filter(|(_, one)| is_of_zone(one)) {
-            let before = one.plan.clone();
-            if let Some(network) = one.plan.network.as_mut().filter(|network| network.rules != rules) {
-                network.rules = rules.clone();
-                // Before they are in force: whoever looks meanwhile finds a difference, and `--repair` makes the new ones.
-                write_if_there(&one.dir, &one.plan)?;
-                changed.push((place, before));
-            }
+            let Some(network) = one.plan.network.as_mut().filter(|network| network.rules != *rules) else {
+                continue;
+            };
+            let before = std::mem::replace(&mut network.rules, rules.clone());
+            // Before they are in force: whoever looks meanwhile finds a difference, and `--repair` makes the new ones.
+            write_rules(&one.dir, rules)?;
+            changed.push((place, before));
         }
         let networks: Vec<Network> = linked.iter().filter_map(Linked::network).cloned().collect();
         let realm = self.paths.state().display().to_string();
-        match cofferdam_network::renew(&realm, name, &rules, &networks) {
-            Ok(connections) => {
+        let current = || current_rules(&self.zones(), name).map_err(std::io::Error::other);
+        match cofferdam_network::renew(&realm, name, rules, &networks, &current) {
+            Ok(None) => Ok(None),
+            Ok(Some(connections)) => {
                 let renewed = Renewed { containers: changed.len(), connections };
                 self.tell_renewed(name, renewed);
                 // Its resolver answers by the new rules for names.
                 for (place, _) in &changed {
                     self.tell_keeper(&linked[*place].id, &linked[*place].name)?;
                 }
-                Ok(renewed)
+                Ok(Some(renewed))
             }
             Err(error) => {
                 for (place, before) in changed {
-                    write_if_there(&linked[place].dir, &before)?;
+                    write_rules(&linked[place].dir, &before)?;
                 }
                 let source = std::io::Error::other(error);
                 Err(Error::io("put into force the rules of", format!("zone {name}"), source))
@@ -83,15 +100,10 @@ impl Engine {
 
     /// The zone may have changed between a container's plan and its start, which puts the plan's rules into force.
     pub(crate) fn keep_zone_renewed(&self, network: &Network) -> Result<()> {
-        if BUILTIN_ZONES.contains(&network.zone.as_str()) {
-            return Ok(());
+        match current_rules(&self.zones(), &network.zone)? {
+            Some(rules) if rules != network.rules => self.renew_zone(&network.zone).map(drop),
+            _ => Ok(()),
         }
-        // A zone that is gone or cannot be read has not been applied since.
-        let Ok(zone) = self.zones().load(&network.zone) else { return Ok(()) };
-        if rules_of(&zone) == network.rules {
-            return Ok(());
-        }
-        self.renew_zone(&zone).map(drop)
     }
 
     /// All containers with a link that run or are about to be started again.
@@ -110,9 +122,20 @@ impl Engine {
         Ok(found)
     }
 
-    /// The networks of all containers that run with a link.
+    /// The networks of all containers that run with a link, with their zones' rules as they are now.
     pub(crate) fn linked_networks(&self) -> Result<Vec<Network>> {
-        Ok(self.linked()?.into_iter().filter_map(|one| one.plan.network).collect())
+        let mut networks: Vec<Network> =
+            self.linked()?.into_iter().filter_map(|one| one.plan.network).collect();
+        let mut known = BTreeMap::new();
+        for network in &mut networks {
+            if !known.contains_key(&network.zone) {
+                known.insert(network.zone.clone(), current_rules(&self.zones(), &network.zone)?);
+            }
+            if let Some(Some(rules)) = known.get(&network.zone) {
+                network.rules.clone_from(rules);
+            }
+        }
+        Ok(networks)
     }
 
     fn tell_renewed(&self, zone: &ZoneName, renewed: Renewed) {
@@ -124,7 +147,7 @@ impl Engine {
 }
 
 /// The packet rules of a zone. Where it gives its containers no link any more, those that still have one may do nothing by it.
-fn rules_of(zone: &Zone) -> ZoneRules {
+pub(crate) fn rules_of(zone: &Zone) -> ZoneRules {
     let rules = zone.network.packet_rules();
     match zone.network.mode.value {
         NetworkAccess::Zone => rules,
@@ -132,10 +155,28 @@ fn rules_of(zone: &Zone) -> ZoneRules {
     }
 }
 
-/// Writes a plan, unless its container is gone.
-fn write_if_there(dir: &ContainerDir, plan: &Plan) -> Result<()> {
-    match write_plan(dir, plan) {
+/// The rules that a zone of this host has now. None where there is no other one than that by which a container was planned: the zone is
+/// built in, or was removed.
+pub(crate) fn current_rules(zones: &ZoneStore, name: &ZoneName) -> Result<Option<ZoneRules>> {
+    if BUILTIN_ZONES.contains(&name.as_str()) {
+        return Ok(None);
+    }
+    match zones.load(name) {
+        Ok(zone) => Ok(Some(rules_of(&zone))),
+        Err(ZoneStoreError::Unknown { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Writes a zone's rules into a plan, unless its container is gone.
+fn write_rules(dir: &ContainerDir, rules: &ZoneRules) -> Result<()> {
+    let written = change_plan(dir, |plan| {
+        if let Some(network) = &mut plan.network {
+            network.rules.clone_from(rules);
+        }
+    });
+    match written {
         Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        other => other,
+        other => other.map(drop),
     }
 }

@@ -62,6 +62,14 @@ pub fn addresses() -> io::Result<Vec<IpAddr>> {
     Ok(RouteSocket::open()?.addresses()?.into_iter().map(|it| it.address).collect())
 }
 
+/// The same, each with how many leading bits its network's addresses have.
+///
+/// # Errors
+/// The kernel does not answer.
+pub fn networks_of_host() -> io::Result<Vec<(IpAddr, u8)>> {
+    Ok(RouteSocket::open()?.addresses()?.into_iter().map(|it| (it.address, it.prefix)).collect())
+}
+
 fn is_gateway(address: &LinkAddress) -> bool {
     address.link == LOOPBACK && matches!(address.maker, MAKER | MAKER_OF_ROUTER)
 }

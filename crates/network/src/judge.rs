@@ -245,6 +245,7 @@ mod tests {
                 ingress: read(ingress),
                 connections: None,
                 connections_per_second: None,
+                zone_connections: None,
                 log: false,
             },
             resolver: false,

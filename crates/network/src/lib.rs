@@ -21,7 +21,7 @@ mod trial;
 mod watch;
 mod watcher;
 
-pub use host::{HostNetwork, addresses};
+pub use host::{HostNetwork, addresses, networks_of_host};
 pub use judge::{Flow, Judgement, Side, judge};
 pub use listener::is_listened_at;
 pub use named::{NamedAddress, is_named, set_named};
@@ -29,7 +29,8 @@ pub use observe::{Part, observe, observe_rules};
 pub use renewal::{Ground, renew};
 pub use rules::{LOG_GROUP, MOST_SEGMENTS, TABLE, Tag};
 pub use table::{
-    ConnectError, Connected, change_segments, connect, disconnect, is_in_place, mend, repair, restore,
+    ConnectError, Connected, Current, change_segments, connect, disconnect, is_in_place, mend, repair,
+    restore,
 };
 pub use trial::{Trial, Tried, begin};
 pub use watch::{Seen, Watch};

@@ -16,7 +16,7 @@ use crate::judge::{Flow, Judgement, Side, judge};
 use crate::lock::Lock;
 use crate::nft::Tables;
 use crate::rules::{self, TABLE};
-use crate::table::{base_operations, zone_note_of};
+use crate::table::{Current, base_operations, zone_note_of};
 
 /// What connections are judged by: the containers that run, and which addresses are the host's.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl<'n> Ground<'n> {
 
 /// Puts a zone's new rules into force, for containers that run and for those to come, and ends the connections of its containers
 /// that they forbid. `networks` are all containers with a link, the zone's with their new rules. How many connections were ended;
-/// nothing is done where the zone has no rules in force.
+/// nothing is done where the zone has no rules in force. None where the zone has other rules by now: these are to be put into force.
 ///
 /// # Errors
 /// The kernel refuses the rules: then the old ones are in force. Or a connection cannot be ended.
@@ -94,19 +94,23 @@ pub fn renew(
     name: &ZoneName,
     rules: &ZoneRules,
     networks: &[Network],
-) -> Result<usize, StepError> {
+    current: Current<'_>,
+) -> Result<Option<usize>, StepError> {
     let tables = Step::PacketRules.run("open", || Tables::open(TABLE))?;
     let zone = rules::zone(realm, name, rules);
     {
         let _lock = Step::PacketRules.run("lock", Lock::take)?;
+        if Step::PacketRules.run("as the zone says now", current)?.is_some_and(|current| current != *rules) {
+            return Ok(None);
+        }
         if Step::PacketRules.run("of the table", || tables.note())?.is_none() {
-            return Ok(0);
+            return Ok(Some(0));
         }
         let routes = Step::Link.run("renewal", RouteSocket::open)?;
         // Another version's table is refused.
         Step::PacketRules.run("base", || base_operations(&tables, &routes))?;
         match Step::PacketRules.run("of the zone", || zone_note_of(&tables, &zone))? {
-            None => return Ok(0),
+            None => return Ok(Some(0)),
             Some(note) if note == zone.note => {}
             Some(_) => tables.transact(&zone.operations(true)).map_err(|(operation, error)| {
                 Step::PacketRules.failed(operation.map_or_else(String::new, |it| it.to_string()), error)
@@ -116,7 +120,7 @@ pub fn renew(
     let theirs = networks.iter().filter(|network| network.realm == realm && network.zone == *name);
     let theirs: HashSet<IpAddr> =
         theirs.flat_map(|network| &network.addresses).map(|pair| pair.address).collect();
-    end_forbidden(networks, |address| theirs.contains(&address))
+    end_forbidden(networks, |address| theirs.contains(&address)).map(Some)
 }
 
 /// Ends the connections of some containers, by their addresses, that the rules of one of both sides do not let pass. How many it were.

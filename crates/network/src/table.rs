@@ -5,7 +5,7 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 
-use cofferdam_confinement::network::{Network, PublishedPort};
+use cofferdam_confinement::network::{Network, PublishedPort, ZoneRules};
 use cofferdam_kernel::rtnetlink::RouteSocket;
 use cofferdam_runtime::step::{Step, StepError};
 use thiserror::Error;
@@ -39,7 +39,14 @@ pub enum ConnectError {
         /// Its name and process id, where it can be told.
         program: String,
     },
+    /// The zone has other rules than the container was planned with: it is to be planned anew.
+    #[error("the rules of its zone were changed meanwhile")]
+    ZoneChanged,
 }
+
+/// What a zone's rules are now, where somebody knows that: asked for under the lock, so that what is put into force is never older
+/// than what another command has put there.
+pub type Current<'a> = &'a dyn Fn() -> io::Result<Option<ZoneRules>>;
 
 /// A container's connection; undone when it is dropped, unless it was kept.
 #[derive(Debug)]
@@ -67,7 +74,11 @@ impl Drop for Connected {
 ///
 /// # Errors
 /// [`ConnectError`]; nothing of it is left then.
-pub fn connect(network: &Network, namespace: BorrowedFd<'_>) -> Result<Connected, ConnectError> {
+pub fn connect(
+    network: &Network,
+    namespace: BorrowedFd<'_>,
+    current: Current<'_>,
+) -> Result<Connected, ConnectError> {
     for port in &network.published {
         if listener::is_listened_at(port) {
             return Err(ConnectError::PortInUse { port: *port, program: listener::program_at(port) });
@@ -75,16 +86,20 @@ pub fn connect(network: &Network, namespace: BorrowedFd<'_>) -> Result<Connected
     }
     let undone = Connected { network: Some(network.clone()) };
     let ends = Step::Link.run("the container's namespace", || link::Ends::open(namespace))?;
-    set_rules(network, &ends.host)?;
+    set_rules(network, &ends.host, current)?;
     link::make(network, &ends)?;
     Ok(undone)
 }
 
 /// Puts the container into the table, which is made if it is not there.
-fn set_rules(network: &Network, routes: &RouteSocket) -> Result<(), ConnectError> {
+fn set_rules(network: &Network, routes: &RouteSocket, current: Current<'_>) -> Result<(), ConnectError> {
     let zone = rules::zone(&network.realm, &network.zone, &network.rules);
     let tables = Step::PacketRules.run("open", || Tables::open(TABLE))?;
     let _lock = Step::PacketRules.run("lock", Lock::take)?;
+    // A container that was planned before a change of its zone would put the older rules back, for all of the zone.
+    if Step::PacketRules.run("as the zone says now", current)?.is_some_and(|rules| rules != network.rules) {
+        return Err(ConnectError::ZoneChanged);
+    }
     let mut operations = Step::PacketRules.run("base", || base_operations(&tables, routes))?;
     let there = if operations.is_empty() { zone_note(&tables, &zone)? } else { None };
     let gateways: Vec<IpAddr> = network.addresses.iter().map(|pair| pair.gateway).collect();
@@ -237,19 +252,20 @@ pub fn is_in_place() -> io::Result<bool> {
 }
 
 /// Makes the table anew for these containers, in one transaction: what the host's owner or another program has taken out of
-/// it, or changed, is as planned again. All containers that have a link must be among them: the others are cut off.
+/// it, or changed, is as planned again. All containers that have a link must be among them, with their zones' rules as they are
+/// now: the others are cut off. They are asked for under the lock.
 ///
 /// # Errors
 /// The kernel refuses; then all is as it was.
-pub fn repair(networks: &[Network]) -> Result<(), StepError> {
+pub fn repair(networks: impl FnOnce() -> io::Result<Vec<Network>>) -> Result<(), StepError> {
     make_anew(networks, false)
 }
 
-/// The same, only if the table is gone.
+/// The same, only if the table is gone and there are containers.
 ///
 /// # Errors
 /// As [`repair`].
-pub fn restore(networks: &[Network]) -> Result<(), StepError> {
+pub fn restore(networks: impl FnOnce() -> io::Result<Vec<Network>>) -> Result<(), StepError> {
     make_anew(networks, true)
 }
 
@@ -280,13 +296,20 @@ pub fn mend(
     Ok(wrong)
 }
 
-fn make_anew(networks: &[Network], only_if_gone: bool) -> Result<(), StepError> {
+fn make_anew(
+    networks: impl FnOnce() -> io::Result<Vec<Network>>,
+    only_if_gone: bool,
+) -> Result<(), StepError> {
     let tables = Step::PacketRules.run("open", || Tables::open(TABLE))?;
     let _lock = Step::PacketRules.run("lock", Lock::take)?;
     if only_if_gone && Step::PacketRules.run("of the table", || tables.note())?.is_some() {
         return Ok(());
     }
-    make_anew_locked(networks, &tables)
+    let networks = Step::PacketRules.run("of all containers", networks)?;
+    if only_if_gone && networks.is_empty() {
+        return Ok(());
+    }
+    make_anew_locked(&networks, &tables)
 }
 
 fn make_anew_locked(networks: &[Network], tables: &Tables) -> Result<(), StepError> {

@@ -313,6 +313,7 @@ fn network() -> cofferdam_confinement::network::Network {
             ingress: Vec::new(),
             connections: None,
             connections_per_second: None,
+            zone_connections: None,
             log: false,
         },
         resolver: false,

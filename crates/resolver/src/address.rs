@@ -45,6 +45,42 @@ impl Range {
     }
 }
 
+impl Range {
+    /// The range of an address's network.
+    #[must_use]
+    pub fn around(address: IpAddr, bits: u8) -> Self {
+        Self { first: address, bits: bits.min(if address.is_ipv4() { 32 } else { 128 }) }
+    }
+}
+
+/// The addresses near this host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Near {
+    /// Its own: none where they are not known.
+    pub own: Vec<IpAddr>,
+    /// The networks that they are of.
+    pub neighbours: Vec<Range>,
+}
+
+impl Near {
+    /// What is known of the host by its addresses, each with the leading bits that its network has.
+    #[must_use]
+    pub fn of(addresses: impl IntoIterator<Item = (IpAddr, u8)>) -> Self {
+        let mut near = Self::default();
+        for (address, bits) in addresses {
+            near.own.push(address);
+            near.neighbours.push(Range::around(address, bits));
+        }
+        near
+    }
+
+    /// Whether an address of the open internet is a neighbour's all the same.
+    #[must_use]
+    pub fn is_neighbour(&self, address: IpAddr) -> bool {
+        self.neighbours.iter().any(|range| range.contains(address))
+    }
+}
+
 impl FromStr for Range {
     type Err = InvalidRange;
 

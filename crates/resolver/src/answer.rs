@@ -23,6 +23,7 @@ const MOST_ADDRESSES: usize = 32;
 pub(crate) struct Reachable {
     pub(crate) ranges: Vec<Range>,
     pub(crate) host: Vec<IpAddr>,
+    pub(crate) neighbours: Vec<Range>,
 }
 
 impl Reachable {
@@ -30,9 +31,10 @@ impl Reachable {
         if self.host.contains(&address) {
             return false;
         }
+        let is_in = |ranges: &[Range]| ranges.iter().any(|range| range.contains(address));
         match class(address) {
-            Class::Public => true,
-            Class::Private => self.ranges.iter().any(|range| range.contains(address)),
+            Class::Public if !is_in(&self.neighbours) => true,
+            Class::Public | Class::Private => is_in(&self.ranges),
             Class::Never => false,
         }
     }
@@ -178,11 +180,17 @@ mod tests {
         assert_eq!(found.addresses, ["8.8.8.8".parse::<IpAddr>().unwrap()]);
         assert!(found.taken_out.is_some());
         let reachable = Reachable {
+            neighbours: vec!["9.9.9.0/24".parse().unwrap(), "9.9.8.0/24".parse().unwrap()],
             ranges: vec!["10.0.0.0/8".parse().unwrap(), "169.254.0.0/16".parse().unwrap()],
             host: vec!["8.8.8.8".parse().unwrap()],
         };
         let found = check(&question(), &reply(Rcode::NoError, records()), &reachable, 0).unwrap();
         assert_eq!(found.addresses, ["10.0.0.5".parse::<IpAddr>().unwrap()]);
+        // A neighbour of the host's with an address of the internet is as a private one.
+        let near = ["9.9.8.7", "9.9.9.7"].map(|it| address("www.example.org", it, 60)).to_vec();
+        let allowed = Reachable { ranges: vec!["9.9.8.0/28".parse().unwrap()], ..reachable };
+        let found = check(&question(), &reply(Rcode::NoError, near), &allowed, 0).unwrap();
+        assert_eq!(found.addresses, ["9.9.8.7".parse::<IpAddr>().unwrap()]);
         let only_bad =
             checked(vec![alias("www.example.org", "evil.example"), address("evil.example", "127.0.0.1", 9)]);
         let only_bad = only_bad.unwrap();

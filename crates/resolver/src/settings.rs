@@ -26,6 +26,8 @@ pub struct Settings {
     pub allowed_ranges: Vec<Range>,
     /// Addresses of this host: never in a forwarded answer.
     pub host_addresses: Vec<IpAddr>,
+    /// Ranges of the open internet that are this host's neighbours: answered where a range of the zone's allows them.
+    pub neighbours: Vec<Range>,
     /// How many servers there are to ask.
     pub servers: usize,
     /// Another number with each other list of them: what the old ones said is forgotten.

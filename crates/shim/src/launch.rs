@@ -1,6 +1,7 @@
 //! From a plan to a running container: set-up, gate, go, receipt.
 
 use cofferdam_confinement::Plan;
+use cofferdam_confinement::network::{Network, ZoneRules};
 use std::os::fd::{AsFd, OwnedFd};
 
 use cofferdam_kernel::namespace::Namespace;
@@ -19,6 +20,7 @@ use crate::failure::Failure;
 use crate::names::Candidate;
 use crate::spec::ShimSpec;
 use crate::streams::Streams;
+use crate::supervise::Keeper;
 
 /// A container that runs.
 #[derive(Debug)]
@@ -31,8 +33,37 @@ pub(crate) struct Launched {
     pub(crate) membership: Option<OwnedFd>,
 }
 
-/// Starts the container. If anything fails, nothing of it is left but its folder.
-pub(crate) fn launch(plan: &Plan, spec: &ShimSpec) -> Result<Launched, Failure> {
+/// How often a start begins anew because its zone was changed meanwhile.
+const TRIES: usize = 5;
+
+/// Starts the container, as its zone is now. If anything fails, nothing of it is left but its folder.
+pub(crate) fn launch(plan: &Plan, spec: &ShimSpec, keeper: &impl Keeper) -> Result<Launched, Failure> {
+    let mut renewed = None;
+    for left in (0..TRIES).rev() {
+        let plan = renewed.as_ref().unwrap_or(plan);
+        let rules = |network: &Network| keeper.zone_rules(spec, network);
+        let failure = match attempt(plan, spec, &rules) {
+            Err(failure) => failure,
+            launched => return launched,
+        };
+        let network = plan.network.as_ref();
+        let is_changed = network.is_some_and(|network| {
+            rules(network).is_ok_and(|rules| rules.is_some_and(|rules| rules != network.rules))
+        });
+        if left == 0 || !is_changed {
+            return Err(failure);
+        }
+        let found = keeper.renewed(spec, plan);
+        renewed = Some(found.map_err(|error| Failure::during("follow the zone's change", error.as_ref()))?);
+    }
+    Err(Failure::plain("the zone is changed all the time"))
+}
+
+/// What a container's zone says now.
+type RulesNow<'a> = dyn Fn(&Network) -> std::io::Result<Option<ZoneRules>> + 'a;
+
+/// Starts it once.
+fn attempt(plan: &Plan, spec: &ShimSpec, rules: &RulesNow<'_>) -> Result<Launched, Failure> {
     let pipes = if plan.process.terminal {
         None
     } else {
@@ -53,7 +84,7 @@ pub(crate) fn launch(plan: &Plan, spec: &ShimSpec) -> Result<Launched, Failure> 
         let id = joined.container.short();
         return Err(Failure::plain(format!("container {id}, whose namespaces are shared, has ended")));
     }
-    let connected = connect(plan, &prover.proc, building.pid())?;
+    let connected = connect(plan, &prover.proc, building.pid(), rules)?;
     let candidate = candidate(plan, spec)?;
     let joining = match &candidate {
         Some(candidate) => Some(candidate.begin().map_err(not_joined)?),
@@ -103,12 +134,17 @@ fn not_joined(error: JoinError) -> Failure {
 }
 
 /// Gives the container its link and rules, if it is to have any.
-fn connect(plan: &Plan, proc: &ProcFs, first: Pid) -> Result<Option<Connected>, Failure> {
+fn connect(
+    plan: &Plan,
+    proc: &ProcFs,
+    first: Pid,
+    rules: &RulesNow<'_>,
+) -> Result<Option<Connected>, Failure> {
     let Some(network) = &plan.network else { return Ok(None) };
     let namespace = proc.process(first).and_then(|process| process.open_namespace(Namespace::Network));
     let namespace =
         namespace.map_err(|error| Failure::during("open the container's network namespace", &error))?;
-    match cofferdam_network::connect(network, namespace.as_fd()) {
+    match cofferdam_network::connect(network, namespace.as_fd(), &|| rules(network)) {
         Ok(connected) => Ok(Some(connected)),
         Err(ConnectError::Step(error)) => Err(error.into()),
         Err(error) => Err(Failure::during("connect the container", &error)),

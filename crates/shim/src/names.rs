@@ -3,12 +3,14 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use cofferdam_confinement::network::{Network, Segment};
 use cofferdam_kernel::exec::{CStringArray, fexecve};
 use cofferdam_kernel::fork;
+use cofferdam_kernel::signal::{SignalSet, set_mask};
 use cofferdam_names::ContainerId;
-use cofferdam_resolver::keeper::{InvalidRules, JoinError, Joining, Member, Place, ZonePolicy};
+use cofferdam_resolver::keeper::{InvalidRules, JoinError, Joining, Member, PATIENCE, Place, ZonePolicy};
 use cofferdam_resolver::local::{Container, Part};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::FdFlags;
@@ -18,6 +20,8 @@ use crate::failure::Failure;
 
 /// The subcommand of the program that is the keeper of resolvers.
 pub const KEEPER_SUBCOMMAND: &str = "resolver-keeper";
+/// How long a shim waits for a keeper that takes the place of one that has ended.
+const AGAIN: Duration = Duration::from_secs(2);
 /// The port of DNS.
 const PORT: u16 = 53;
 
@@ -82,11 +86,19 @@ impl Candidate {
 
     /// Asks to be taken in; the answer is waited for later.
     pub(crate) fn begin(&self) -> Result<Joining<'_, impl Fn(OwnedFd) -> io::Result<()> + '_>, JoinError> {
-        Joining::begin(&self.socket, &self.member, |listener| start_keeper(listener, &self.orders))
+        self.begin_with(PATIENCE)
     }
 
-    pub(crate) fn join(&self) -> Result<OwnedFd, JoinError> {
-        self.begin()?.finish()
+    fn begin_with(
+        &self,
+        patience: Duration,
+    ) -> Result<Joining<'_, impl Fn(OwnedFd) -> io::Result<()> + '_>, JoinError> {
+        Joining::begin(&self.socket, &self.member, patience, |listener| start_keeper(listener, &self.orders))
+    }
+
+    /// Asks again, for a container that runs: whoever wants something of its shim waits meanwhile, so it is not waited for long.
+    pub(crate) fn join_again(&self) -> Result<OwnedFd, JoinError> {
+        self.begin_with(AGAIN)?.finish()
     }
 }
 
@@ -101,6 +113,8 @@ fn start_keeper(listener: OwnedFd, orders: &KeeperOrders) -> io::Result<()> {
     rustix::io::fcntl_setfd(&listener, FdFlags::empty())?;
     let keep = [number, program.as_raw_fd()];
     fork::detached(&keep, move |prepared| {
+        // What a shim waits for by its descriptor, a keeper is not to be deaf to: SIGTERM would not end it.
+        let _ = set_mask(SignalSet::EMPTY);
         // Its successor is started where this one is not: nobody is there to be told why.
         if prepared.is_ok() {
             let _error = fexecve(program.as_fd(), &args, &env);

@@ -101,7 +101,11 @@ fn live(
     }
 }
 
-fn begin_listening(plan: &Plan, spec: &ShimSpec) -> Result<(SignalFd, Listener, Launched), Failure> {
+fn begin_listening(
+    plan: &Plan,
+    spec: &ShimSpec,
+    keeper: &impl Keeper,
+) -> Result<(SignalFd, Listener, Launched), Failure> {
     let during = |operation: &'static str| move |error: io::Error| Failure::during(operation, &error);
     let signals = watch_signals().map_err(during("watch signals"))?;
     // Processes whose parents end come to this process and not to the machine's init.
@@ -109,7 +113,8 @@ fn begin_listening(plan: &Plan, spec: &ShimSpec) -> Result<(SignalFd, Listener, 
         .map_err(|error| Failure::during("become a subreaper", &error))?;
     let listener = Listener::bind(&spec.run().socket()).map_err(during("listen for clients"))?;
     // What stays listening is the sign of a shim that was lost in its start.
-    let launched = launch(plan, spec).inspect_err(|_| drop(std::fs::remove_file(spec.run().socket())))?;
+    let launched =
+        launch(plan, spec, keeper).inspect_err(|_| drop(std::fs::remove_file(spec.run().socket())))?;
     Ok((signals, listener, launched))
 }
 
@@ -119,7 +124,7 @@ fn begin<'k, K: Keeper>(
 ) -> Result<(Supervisor<'k, K>, Option<Attach>), Failure> {
     let during = |operation: &'static str| move |error: io::Error| Failure::during(operation, &error);
     let Order { plan, spec, status, lock, attach } = order;
-    let (signals, listener, launched) = match begin_listening(plan, &spec) {
+    let (signals, listener, launched) = match begin_listening(plan, &spec, keeper) {
         Ok(begun) => begun,
         Err(failure) => {
             // While the lock is held. What cannot be recorded reaches the client all the same.

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use cofferdam_kernel::namespace::{Namespace, unshare};
 use cofferdam_names::ZoneName;
+use cofferdam_resolver::address::Near;
 use cofferdam_resolver::keeper::{self, Denial, Member, NamedChange, Place, World, ZonePolicy};
 use cofferdam_resolver::local::Container;
 use cofferdam_resolver::settings::Forwarding;
@@ -61,8 +62,12 @@ struct Memory {
 struct Quiet;
 
 impl World for Quiet {
-    fn host_addresses(&mut self) -> std::io::Result<Vec<IpAddr>> {
-        Ok(vec![[127, 0, 0, 1].into()])
+    fn host_addresses(&mut self) -> std::io::Result<Near> {
+        Ok(Near::of([([127, 0, 0, 1].into(), 8)]))
+    }
+
+    fn policy(&mut self, _zone: &ZoneName) -> std::io::Result<Option<ZonePolicy>> {
+        Ok(None)
     }
 
     fn change(&mut self, _zone: &ZoneName, _changes: &[NamedChange]) -> std::io::Result<()> {
@@ -231,6 +236,7 @@ fn member(zone: &str, last: u8) -> Member {
             reaches: Vec::new(),
             forwarding: Forwarding::All,
             allowed_ranges: Vec::new(),
+            outside: false,
             log: false,
         },
     }

@@ -11,6 +11,7 @@ pub mod layers;
 pub mod packets;
 #[path = "../../../../crates/network/tests/kernel/place.rs"]
 pub mod place;
+pub mod question;
 pub mod remains;
 pub mod user;
 

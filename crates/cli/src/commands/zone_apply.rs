@@ -33,7 +33,7 @@ impl Run for ZoneApplyCommand {
             for warning in zone.warnings(None) {
                 writeln!(err, "{}: warning: {}", warning.place, warning.message)?;
             }
-            let renewed = engine.renew_zone(&zone)?;
+            let renewed = engine.renew_zone(&zone.name.value)?;
             if renewed.containers > 0 {
                 writeln!(
                     err,

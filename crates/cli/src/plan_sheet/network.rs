@@ -33,5 +33,6 @@ pub(super) fn network(sheet: &mut Sheet, network: &Network) {
     sheet.lines("reached by", rules.ingress.iter().map(ToString::to_string));
     sheet.optional("connections", rules.connections);
     sheet.optional("per second", rules.connections_per_second);
+    sheet.optional("of the whole zone", rules.zone_connections);
     sheet.line("denials recorded", yes(rules.log));
 }

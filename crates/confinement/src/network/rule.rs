@@ -23,6 +23,8 @@ pub struct ZoneRules {
     pub connections: Option<u32>,
     /// The most connections that one container may begin in a second; none for no limit.
     pub connections_per_second: Option<u32>,
+    /// The most connections that all containers of the zone together may have begun and have open; none for no limit.
+    pub zone_connections: Option<u32>,
     /// Whether denied packets are recorded.
     pub log: bool,
 }

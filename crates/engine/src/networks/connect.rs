@@ -6,7 +6,7 @@ use cofferdam_policy::{ContainerRequest, NetworkMode};
 use cofferdam_shim::ContainerDir;
 
 use super::{NetworkSummary, OWN_NETWORK};
-use crate::changing::write_plan;
+use crate::changing::change_plan;
 use crate::definition::Definition;
 use crate::error::{Error, Result};
 use crate::live::read_plan;
@@ -126,7 +126,12 @@ impl Engine {
         if let Some((old, new)) = live {
             change(old, new)?;
         }
-        write_plan(dir, plan).inspect_err(|_| {
+        let written = change_plan(dir, |there| {
+            if let (Some(there), Some(network)) = (&mut there.network, &plan.network) {
+                there.segments.clone_from(&network.segments);
+            }
+        });
+        written.map(drop).inspect_err(|_| {
             if let Some((old, new)) = live {
                 // The first error is the one to tell; what stays changed is found by `verify`.
                 let _ = change(new, old);

@@ -175,6 +175,8 @@ pub(crate) enum Expr {
     /// The address of the link that it leaves by becomes the source.
     Masquerade,
     Counter,
+    /// Goes on if more connections than these, of those that have met this rule, are open.
+    Above(u32),
     /// Told to whoever listens to a group of nfnetlink_log, or to the kernel's log, with a text before it.
     Log {
         group: Option<u16>,
@@ -227,6 +229,7 @@ impl Expr {
             Self::Counter => "counter",
             Self::Log { .. } => "log",
             Self::Count { .. } => "dynset",
+            Self::Above(_) => "connlimit",
         }
     }
 
@@ -274,6 +277,8 @@ impl Expr {
             }
             Self::Snat { v6, address } => data.big(1, 0).big(2, family(*v6)).big(3, address.number()),
             Self::Masquerade | Self::Counter => data,
+            // `NFT_CONNLIMIT_F_INV`
+            Self::Above(most) => data.big(1, *most).big(2, 1),
             Self::Log { group, prefix } => {
                 if let Some(group) = group {
                     data.put(1, &group.to_be_bytes());
@@ -352,6 +357,7 @@ impl Expr {
                 },
                 prefix: text(attribute(data, 2)?)?,
             },
+            "connlimit" if number(2)? == 1 => Self::Above(number(1)?),
             "dynset" if number(3)? == 0 => Self::Count {
                 set: text(attribute(data, 1)?)?,
                 from: register(4)?,
@@ -428,6 +434,7 @@ mod tests {
             Expr::Counter,
             Expr::Log { group: Some(7), prefix: "x".to_owned() },
             Expr::Log { group: None, prefix: "y".to_owned() },
+            Expr::Above(77),
             Expr::Count { set: set(), from: r(0), stateful: Stateful::Connections(5) },
             Expr::Count { set: set(), from: r(0), stateful: Stateful::PerSecond(9) },
         ];

@@ -34,6 +34,7 @@ pub(crate) fn zone(realm: &str, name: &ZoneName, rules: &ZoneRules) -> ZoneObjec
     let mut maker = Maker { realm, name, tag, rules, chains: &chains, made: Vec::new(), sets: Vec::new() };
     maker.deny();
     maker.limits();
+    maker.limit_of_the_zone();
     maker.trust();
     maker.egress();
     maker.ingress();
@@ -159,6 +160,15 @@ impl Maker<'_> {
                 let verdict = self.goto(DENY);
                 self.add(OUT, format!("too many connections ({what})"), over.then(verdict));
             }
+        }
+    }
+
+    /// Behind the limits of each container: what these deny is not counted here.
+    fn limit_of_the_zone(&mut self) {
+        if let Some(most) = self.rules.zone_connections {
+            let verdict = self.goto(DENY);
+            let over = Conditions::new().and(Expr::Above(most)).then(verdict);
+            self.add(OUT, "too many connections of the zone", over);
         }
     }
 
@@ -305,6 +315,7 @@ mod tests {
             ingress: read(ingress),
             connections: Some(100),
             connections_per_second: None,
+            zone_connections: None,
             log: true,
         }
     }

@@ -43,7 +43,7 @@ impl Host {
     }
 
     fn connect(&self, plan: &Network, place: &Place) -> Result<Connected, ConnectError> {
-        self.place.inside(|| connect(plan, place.fd()))
+        self.place.inside(|| connect(plan, place.fd(), &|| Ok(None)))
     }
 
     fn container(&self, plan: Network) -> Container {
@@ -228,7 +228,7 @@ fn the_owners_firewall_is_not_bypassed_and_a_flush_is_noticed() {
     let parts = host.place.inside(|| observe(&one.plan, one.place.fd())).unwrap();
     let wrong: Vec<_> = parts.into_iter().filter(|part| !part.holds()).map(|part| part.item).collect();
     assert!(wrong.iter().any(|item| item == "chain spoofed"), "{wrong:?}");
-    host.place.inside(|| cofferdam_network::repair(&[one.plan.clone(), two.plan.clone()])).unwrap();
+    host.place.inside(|| cofferdam_network::repair(|| Ok(vec![one.plan.clone(), two.plan.clone()]))).unwrap();
     for container in [&one, &two] {
         let parts = host.place.inside(|| observe(&container.plan, container.place.fd())).unwrap();
         assert!(parts.iter().all(cofferdam_network::Part::holds), "{parts:#?}");
@@ -239,7 +239,7 @@ fn the_owners_firewall_is_not_bypassed_and_a_flush_is_noticed() {
     host.nft(&["delete element inet cofferdam sources4 { \"cfd000000000010\" . 10.207.0.16 }"]);
     let parts = host.place.inside(|| observe(&one.plan, one.place.fd())).unwrap();
     assert_eq!(parts.iter().filter(|part| !part.holds()).count(), 2, "{parts:#?}");
-    host.place.inside(|| cofferdam_network::repair(&[one.plan.clone(), two.plan.clone()])).unwrap();
+    host.place.inside(|| cofferdam_network::repair(|| Ok(vec![one.plan.clone(), two.plan.clone()]))).unwrap();
     assert!(one.reaches(&two));
 }
 
@@ -259,6 +259,40 @@ fn connections_of_one_container_are_limited_and_others_go_on() {
         assert_eq!(opened.iter().filter(|stream| stream.is_ok()).count(), 5);
     });
     assert!(two.place.tcp(&one.v4(), SOON).is_ok());
+}
+
+/// All containers of a zone together, each of which may open more: what is left of the host's table is for others.
+#[test]
+fn conntrack_exhaustion_by_one_zone_and_others_keep_working() {
+    if !is_root("conntrack_exhaustion_by_one_zone_and_others_keep_working") {
+        return;
+    }
+    let host = Host::new();
+    let greedy = || cofferdam_confinement::network::ZoneRules {
+        zone_connections: Some(300),
+        ..rules(true, &["zone:db"], &[])
+    };
+    let all: Vec<_> = (16..20).map(|number| host.container(network("web", number, greedy()))).collect();
+    let db = host.container(network("db", 24, rules(true, &[], &["zone:web", "zone:app"])));
+    let app = host.container(network("app", 25, rules(true, &["zone:db"], &[])));
+    let to = |port: u16| std::net::SocketAddr::new(db.plan.addresses[0].address, port);
+    std::thread::scope(|scope| {
+        for one in &all {
+            // Each packet to another port is a connection of its own.
+            scope.spawn(|| {
+                one.place.inside(|| {
+                    let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+                    for port in 1..=1000 {
+                        let _ = socket.send_to(b"x", to(port));
+                    }
+                });
+            });
+        }
+    });
+    let known = known_connections(&host, &db.plan.addresses[0].address.to_string());
+    assert!((250..=300).contains(&known), "{known} connections of 4000");
+    assert!(all[0].place.tcp(&db.v4(), NEVER).is_err(), "the zone has used up its own");
+    assert!(app.place.tcp(&db.v4(), SOON).is_ok() && app.place.tcp(&db.v6(), SOON).is_ok());
 }
 
 #[test]

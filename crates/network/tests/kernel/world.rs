@@ -11,6 +11,7 @@ pub fn rules(trust: bool, egress: &[&str], ingress: &[&str]) -> ZoneRules {
         ingress: read(ingress),
         connections: None,
         connections_per_second: None,
+        zone_connections: None,
         log: false,
     }
 }

@@ -93,6 +93,7 @@ mod tests {
             "publish =",
             "connections =",
             "connections_per_second =",
+            "zone_connections =",
             "log =",
             "allowed =",
         ];

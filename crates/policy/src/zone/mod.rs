@@ -158,6 +158,8 @@ pub struct NetworkRules {
     pub connections: Setting<Option<u32>>,
     /// The most connections that one container may begin in a second; none for no limit.
     pub connections_per_second: Setting<Option<u32>>,
+    /// The most connections that all its containers together have begun and have open; none for no limit.
+    pub zone_connections: Setting<Option<u32>>,
     /// Whether denied packets are recorded.
     pub log: Setting<bool>,
 }

@@ -22,6 +22,7 @@ impl NetworkRules {
             ingress: self.ingress.value.clone(),
             connections: self.connections.value,
             connections_per_second: self.connections_per_second.value,
+            zone_connections: self.zone_connections.value,
             log: self.log.value,
         }
     }
@@ -59,6 +60,7 @@ pub(super) fn read<'i>(reader: &mut Reader<'i>, mut section: Section<'i>, rules:
     replace(&mut rules.connections, reader.value(&mut section, "connections", rule, limit));
     let per_second = reader.value(&mut section, "connections_per_second", rule, limit);
     replace(&mut rules.connections_per_second, per_second);
+    replace(&mut rules.zone_connections, reader.value(&mut section, "zone_connections", rule, limit));
     replace(&mut rules.log, reader.value(&mut section, "log", yes_or_no, DeValue::as_bool));
     reader.finish(section);
 }

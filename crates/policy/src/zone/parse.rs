@@ -138,6 +138,7 @@ impl Zone {
                 publish: at(&place, Vec::new()),
                 connections: at(&place, None),
                 connections_per_second: at(&place, None),
+                zone_connections: at(&place, None),
                 log: at(&place, false),
             },
             images: ImageRules {

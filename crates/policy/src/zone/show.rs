@@ -165,6 +165,7 @@ fn network(sheet: &mut Sheet, rules: &NetworkRules) {
     sheet.line("connections", most(rules.connections.value), &rules.connections.place);
     let per_second = &rules.connections_per_second;
     sheet.line("connections_per_second", most(per_second.value), &per_second.place);
+    sheet.line("zone_connections", most(rules.zone_connections.value), &rules.zone_connections.place);
     sheet.line("log", rules.log.value, &rules.log.place);
 }
 

@@ -32,6 +32,8 @@ pub struct ZonePolicy {
     pub forwarding: Forwarding,
     /// Ranges that are not of the open internet and that the zone allows by their addresses.
     pub allowed_ranges: Vec<Range>,
+    /// Whether it may reach the open internet by address: also what of it is near.
+    pub outside: bool,
     /// Whether denied names are told.
     pub log: bool,
 }
@@ -106,7 +108,7 @@ pub enum JoinError {
 /// How often a keeper that ends at just this moment is tried.
 const TRIES: usize = 5;
 /// A keeper that has not answered for so long will not.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A container that has asked to be taken in.
 #[derive(Debug)]
@@ -115,6 +117,7 @@ pub struct Joining<'a, S> {
     member: &'a Member,
     spawn: S,
     control: Control,
+    patience: Duration,
 }
 
 impl<'a, S: Fn(OwnedFd) -> io::Result<()>> Joining<'a, S> {
@@ -122,11 +125,16 @@ impl<'a, S: Fn(OwnedFd) -> io::Result<()>> Joining<'a, S> {
     ///
     /// # Errors
     /// [`JoinError::Reach`]
-    pub fn begin(path: &'a Path, member: &'a Member, spawn: S) -> Result<Self, JoinError> {
-        let control = reach(path, &spawn).map_err(JoinError::Reach)?;
+    pub fn begin(
+        path: &'a Path,
+        member: &'a Member,
+        patience: Duration,
+        spawn: S,
+    ) -> Result<Self, JoinError> {
+        let control = reach(path, patience, &spawn).map_err(JoinError::Reach)?;
         // One that has just ended is seen when its answer does not come.
         let _ = send(&control, &Request::Join, member);
-        Ok(Self { path, member, spawn, control })
+        Ok(Self { path, member, spawn, control, patience })
     }
 
     /// Waits until the container is taken in. The connection that is given back is the membership.
@@ -134,7 +142,7 @@ impl<'a, S: Fn(OwnedFd) -> io::Result<()>> Joining<'a, S> {
     /// # Errors
     /// [`JoinError`]
     pub fn finish(self) -> Result<OwnedFd, JoinError> {
-        let Self { path, member, spawn, mut control } = self;
+        let Self { path, member, spawn, mut control, patience } = self;
         let mut last = io::Error::from(io::ErrorKind::NotConnected);
         for _ in 0..TRIES {
             match control.receive::<Answer>() {
@@ -150,7 +158,7 @@ impl<'a, S: Fn(OwnedFd) -> io::Result<()>> Joining<'a, S> {
                 Ok(None) => last = io::ErrorKind::ConnectionReset.into(),
                 Err(error) => last = error,
             }
-            control = reach(path, &spawn).map_err(JoinError::Reach)?;
+            control = reach(path, patience, &spawn).map_err(JoinError::Reach)?;
             let _ = send(&control, &Request::Join, member);
         }
         Err(JoinError::Reach(last))
@@ -166,7 +174,7 @@ pub fn join(
     member: &Member,
     spawn: impl Fn(OwnedFd) -> io::Result<()>,
 ) -> Result<OwnedFd, JoinError> {
-    Joining::begin(path, member, spawn)?.finish()
+    Joining::begin(path, member, PATIENCE, spawn)?.finish()
 }
 
 /// Tells the keeper that listens at `path`, if one does, that a container that has joined has other names now, or its zone other
@@ -258,14 +266,14 @@ fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
 }
 
-fn reach(path: &Path, spawn: &impl Fn(OwnedFd) -> io::Result<()>) -> io::Result<Control> {
-    match open(path) {
+fn reach(path: &Path, patience: Duration, spawn: &impl Fn(OwnedFd) -> io::Result<()>) -> io::Result<Control> {
+    match open_with(path, patience) {
         Err(error) if is_gone(&error) => {}
         other => return other,
     }
     // One starts it, the others wait for that one.
     let _lock = lock(path)?;
-    match open(path) {
+    match open_with(path, patience) {
         Err(error) if is_gone(&error) => {}
         other => return other,
     }
@@ -277,7 +285,7 @@ fn reach(path: &Path, spawn: &impl Fn(OwnedFd) -> io::Result<()>) -> io::Result<
     with_short_path(path, |address| Ok(bind(&listener, address)?))?;
     listen(&listener, 1024)?;
     spawn(listener)?;
-    open(path)
+    open_with(path, patience)
 }
 
 fn lock(path: &Path) -> io::Result<File> {
@@ -287,9 +295,13 @@ fn lock(path: &Path) -> io::Result<File> {
 }
 
 fn open(path: &Path) -> io::Result<Control> {
+    open_with(path, PATIENCE)
+}
+
+fn open_with(path: &Path, patience: Duration) -> io::Result<Control> {
     let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
     with_short_path(path, |address| Ok(connect(&socket, address)?))?;
-    sockopt::set_socket_timeout(&socket, Timeout::Recv, Some(PATIENCE))?;
+    sockopt::set_socket_timeout(&socket, Timeout::Recv, Some(patience))?;
     Ok(Control::from_socket(socket))
 }
 

@@ -22,12 +22,15 @@ use std::time::{Duration, Instant};
 
 use cofferdam_names::ZoneName;
 
+use crate::address::Near;
 use crate::control::{Control, Order};
 use crate::limits::Limits;
 use crate::settings::Settings;
 use listening::Sockets;
 use membership::Answer;
-pub use membership::{JoinError, Joining, Member, Shown, ZonePolicy, change, forget, join, show, sweep};
+pub use membership::{
+    JoinError, Joining, Member, PATIENCE, Shown, ZonePolicy, change, forget, join, show, sweep,
+};
 pub use policy::InvalidRules;
 pub(crate) use process::CONTROL;
 pub use process::{Place, StartError};
@@ -53,11 +56,17 @@ pub struct Denial<'a> {
 
 /// What the keeper needs of the host.
 pub trait World {
-    /// The host's own addresses.
+    /// The host's own addresses, and its neighbours'.
     ///
     /// # Errors
     /// They cannot be read: then nothing that a server says is believed.
-    fn host_addresses(&mut self) -> io::Result<Vec<IpAddr>>;
+    fn host_addresses(&mut self) -> io::Result<Near>;
+
+    /// What a zone says now; none where nobody knows anything else than what its containers were started with.
+    ///
+    /// # Errors
+    /// It cannot be read: its containers are not taken in.
+    fn policy(&mut self, zone: &ZoneName) -> io::Result<Option<ZonePolicy>>;
 
     /// Opens and closes addresses of a zone's name rules: all of them, in one step, or none.
     ///
@@ -100,12 +109,14 @@ struct Keeper<'w, W> {
     slot: Slot,
     listener: OwnedFd,
     upstream: Upstream,
-    host: Vec<IpAddr>,
+    near: Near,
     zones: BTreeMap<ZoneName, Zone>,
     peers: BTreeMap<u64, Peer>,
     next: u64,
     /// Since when there is no container.
     empty_since: Option<Instant>,
+    /// Until when nobody is heard who connects: it has no descriptor left.
+    deaf_until: Option<Instant>,
     /// How often it was told to forget.
     forgotten: u32,
 }
@@ -127,7 +138,8 @@ pub fn run<W: World>(listener: OwnedFd, place: Place, world: &mut W) -> io::Resu
         world,
         listener,
         upstream,
-        host: Vec::new(),
+        near: Near::default(),
+        deaf_until: None,
         zones: BTreeMap::new(),
         peers: BTreeMap::new(),
         next: 0,
@@ -155,9 +167,9 @@ impl<W: World> Keeper<'_, W> {
         let mut changed = self.upstream.refresh(&own);
         if changed || anew {
             // Without knowing them, no address can be told from the host's: then nobody is asked.
-            let host = self.world.host_addresses().unwrap_or_default();
-            changed |= host != self.host;
-            self.host = host;
+            let near = self.world.host_addresses().unwrap_or_default();
+            changed |= near != self.near;
+            self.near = near;
         }
         if changed {
             self.send_settings(|_| true);
@@ -168,11 +180,14 @@ impl<W: World> Keeper<'_, W> {
     fn take_in(&mut self, number: u64, member: Member) -> Result<(), String> {
         let sockets = Sockets::open(&member).map_err(|error| format!("listen for the container: {error}"))?;
         let zone = member.container.zone.clone();
-        let policy = member.policy.clone();
-        self.zones
-            .entry(zone.clone())
-            .and_modify(|zone| zone.policy = policy.clone())
-            .or_insert_with(|| Zone::new(zone.clone(), policy));
+        let policy = self.policy_of(&member)?;
+        match self.zones.get_mut(&zone) {
+            Some(zone) => zone.set_policy(policy),
+            None => {
+                self.zones.insert(zone.clone(), Zone::new(zone.clone(), policy));
+                self.follow_zones();
+            }
+        }
         let joined = Joined { member, sockets, numbers: Vec::new(), waits_for: None };
         let Some(peer) = self.peers.get_mut(&number) else { return Ok(()) };
         peer.joined = Some(joined);
@@ -193,6 +208,23 @@ impl<W: World> Keeper<'_, W> {
         Ok(())
     }
 
+    /// The zone's own word counts, and not what one of its containers was started with, which may be older.
+    fn policy_of(&mut self, member: &Member) -> Result<ZonePolicy, String> {
+        let stored = self.world.policy(&member.container.zone);
+        let stored = stored.map_err(|error| format!("read the zone: {error}"))?;
+        Ok(stored.unwrap_or_else(|| member.policy.clone()))
+    }
+
+    /// What a zone's resolver answers is also a matter of what other zones say: they are asked anew, for those that run.
+    fn follow_zones(&mut self) {
+        for zone in self.zones.values_mut().filter(|zone| zone.running.is_some()) {
+            // One that cannot be read has not been applied since.
+            if let Ok(Some(policy)) = self.world.policy(&zone.name) {
+                zone.set_policy(policy);
+            }
+        }
+    }
+
     fn say_joined(&self, number: u64) {
         if let Some(peer) = self.peers.get(&number) {
             let _ = peer.control.send(&Answer::Joined, None);
@@ -201,18 +233,19 @@ impl<W: World> Keeper<'_, W> {
 
     /// A container that has joined has other names, or its zone other rules.
     fn change(&mut self, member: Member) -> Result<(), String> {
+        let policy = self.policy_of(&member)?;
         let mut joined = self.peers.values_mut().filter_map(|peer| peer.joined.as_mut());
         let known = joined.find(|joined| joined.member.container.id == member.container.id);
         let known = known.ok_or("the container has not joined")?;
-        let Member { container, policy, .. } = member;
+        let Member { container, .. } = member;
         if known.member.container.zone != container.zone {
             return Err("a container has one zone for its life".to_owned());
         }
         if let Some(zone) = self.zones.get_mut(&container.zone) {
-            zone.policy = policy.clone();
+            zone.set_policy(policy);
         }
         known.member.container = container;
-        known.member.policy = policy;
+        self.follow_zones();
         self.send_settings(|_| true);
         Ok(())
     }
@@ -251,6 +284,9 @@ impl<W: World> Keeper<'_, W> {
         self.look_at_host(true);
         let running = Running::start(&self.place, name, &mut self.slot)?;
         if let Some(zone) = self.zones.get_mut(name) {
+            if let Ok(Some(policy)) = self.world.policy(name) {
+                zone.set_policy(policy);
+            }
             zone.has_started(running);
         }
         let of_zone = |peer: &Peer| peer.joined.as_ref().is_some_and(|it| it.member.container.zone == *name);
@@ -291,7 +327,7 @@ impl<W: World> Keeper<'_, W> {
             .filter_map(|peer| peer.joined.as_ref())
             .map(|joined| joined.member.container.clone())
             .collect();
-        let servers = if self.host.is_empty() { 0 } else { self.upstream.count() };
+        let servers = if self.near.own.is_empty() { 0 } else { self.upstream.count() };
         for zone in self.zones.values_mut().filter(|zone| which(&zone.name)) {
             let Some(running) = zone.running.as_mut() else { continue };
             let policy = &zone.policy;
@@ -303,7 +339,9 @@ impl<W: World> Keeper<'_, W> {
                 containers: containers.iter().filter(visible).cloned().collect(),
                 forwarding: policy.forwarding.clone(),
                 allowed_ranges: policy.allowed_ranges.clone(),
-                host_addresses: self.host.clone(),
+                host_addresses: self.near.own.clone(),
+                // What a rule lets through by address may be answered.
+                neighbours: if policy.outside { Vec::new() } else { self.near.neighbours.clone() },
                 servers,
                 servers_version: self.upstream.changes().wrapping_add(self.forgotten),
                 limits: Limits::default(),

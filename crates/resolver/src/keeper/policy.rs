@@ -64,7 +64,7 @@ impl ZonePolicy {
             (true, true) => Forwarding::All,
             (true, false) => Forwarding::Nothing,
         };
-        Ok(Self { reaches, forwarding, allowed_ranges, log: rules.log })
+        Ok(Self { reaches, forwarding, allowed_ranges, outside, log: rules.log })
     }
 }
 
@@ -79,6 +79,7 @@ mod tests {
             ingress: Vec::new(),
             connections: None,
             connections_per_second: None,
+            zone_connections: None,
             log: false,
         };
         ZonePolicy::of(&"blue".parse().unwrap(), &rules).unwrap()

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use cofferdam_names::ZoneName;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 
 use super::membership::{Answer, Request, Shown, member_of};
@@ -16,6 +17,9 @@ use crate::control::{Control, Order, Report};
 const TURN: usize = 16;
 /// How often it is looked whether the host's servers or addresses are others.
 const LOOK: Duration = Duration::from_secs(30);
+
+/// For how long nobody is heard when there is no descriptor left.
+const DEAF: Duration = Duration::from_millis(200);
 
 /// What is ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,8 +58,10 @@ impl<W: World> Keeper<'_, W> {
     }
 
     fn wait(&self, look_at: Instant) -> io::Result<Vec<Source>> {
+        let hears = self.deaf_until.is_none_or(|until| until <= Instant::now());
         let mut sources = vec![Source::Listener];
-        let mut fds = vec![PollFd::new(&self.listener, PollFlags::IN)];
+        let wanted = if hears { PollFlags::IN } else { PollFlags::empty() };
+        let mut fds = vec![PollFd::new(&self.listener, wanted)];
         for (number, peer) in &self.peers {
             sources.push(Source::Peer(*number));
             fds.push(PollFd::new(&peer.control, PollFlags::IN));
@@ -80,11 +86,12 @@ impl<W: World> Keeper<'_, W> {
             deadline = zone.restart_at.map_or(deadline, |at| deadline.min(at));
         }
         deadline = self.empty_since.map_or(deadline, |since| deadline.min(since + LINGER));
+        deadline = self.deaf_until.filter(|_| !hears).map_or(deadline, |until| deadline.min(until));
         let timeout = deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
         let timeout = Timespec::try_from(timeout).map_err(io::Error::other)?;
         match poll(&mut fds, Some(&timeout)) {
             Ok(_) => {}
-            Err(rustix::io::Errno::INTR) => return Ok(Vec::new()),
+            Err(Errno::INTR) => return Ok(Vec::new()),
             Err(error) => return Err(error.into()),
         }
         let ready = sources.into_iter().zip(fds).filter(|(_, fd)| !fd.revents().is_empty());
@@ -92,7 +99,18 @@ impl<W: World> Keeper<'_, W> {
     }
 
     fn on_connect(&mut self) {
-        while let Ok(socket) = accept_with(&self.listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+        loop {
+            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+            let socket = match accept_with(&self.listener, flags) {
+                Ok(socket) => socket,
+                Err(Errno::AGAIN) => return,
+                Err(Errno::INTR | Errno::CONNABORTED) => continue,
+                Err(_) => {
+                    // Who waits there stays ready to be heard: without a pause the keeper would do nothing else.
+                    self.deaf_until = Some(Instant::now() + DEAF);
+                    return;
+                }
+            };
             // The folder lets nobody else in; this is for one whose owner has opened it.
             let own = rustix::process::geteuid();
             if !rustix::net::sockopt::socket_peercred(&socket).is_ok_and(|peer| peer.uid == own) {
@@ -189,18 +207,21 @@ impl<W: World> Keeper<'_, W> {
         match report {
             Report::Applied { generation } => {
                 if let Some(zone) = self.zones.get_mut(name) {
-                    // It cannot have what it was not sent.
-                    zone.applied = generation.min(zone.sent);
+                    zone.has_applied(generation);
                 }
                 self.welcome(name);
             }
             Report::Exchange { ticket, server, stream } => {
                 self.look_at_host(false);
-                let socket = self.upstream.open(server, stream).ok();
+                let may = self.zones.get_mut(name).is_some_and(|zone| zone.may_exchange(Instant::now()));
+                let socket = may.then(|| self.upstream.open(server, stream).ok()).flatten();
                 self.tell(name, Order::Exchange { ticket }, socket);
             }
             Report::Change { ticket, changes } => {
-                let judged = self.zones.get(name).and_then(|zone| zone.judge(&changes, &self.host));
+                let judged = self.zones.get_mut(name).and_then(|zone| {
+                    let judged = zone.judge(&changes, &self.near)?;
+                    zone.has_room_for(&judged, Instant::now()).then_some(judged)
+                });
                 let done = judged.is_some_and(|changes| self.world.change(name, &changes).is_ok());
                 self.tell(name, Order::Changed { ticket, done }, None);
             }

@@ -142,8 +142,10 @@ impl Resolver {
         let old = std::mem::replace(&mut self.settings, settings);
         let new = &self.settings;
         let same_rules = old.forwarding == new.forwarding && old.zone == new.zone;
-        let same_view = (&old.allowed_ranges, &old.host_addresses, old.servers, old.servers_version)
-            == (&new.allowed_ranges, &new.host_addresses, new.servers, new.servers_version);
+        let view = |it: &Settings| (it.servers, it.servers_version);
+        let same_view = view(&old) == view(new)
+            && (&old.allowed_ranges, &old.host_addresses, &old.neighbours)
+                == (&new.allowed_ranges, &new.host_addresses, &new.neighbours);
         self.take_over();
         if same_rules && same_view {
             return;
@@ -167,8 +169,11 @@ impl Resolver {
             Forwarding::Nothing => Others::Nothing,
             Forwarding::Names(rules) => Others::Names(Allowed::new(rules)),
         };
-        self.reachable =
-            Reachable { ranges: settings.allowed_ranges.clone(), host: settings.host_addresses.clone() };
+        self.reachable = Reachable {
+            ranges: settings.allowed_ranges.clone(),
+            host: settings.host_addresses.clone(),
+            neighbours: settings.neighbours.clone(),
+        };
         self.servers = settings.servers;
         self.good_server = self.good_server.min(self.servers.saturating_sub(1));
     }

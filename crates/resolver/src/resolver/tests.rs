@@ -31,6 +31,7 @@ fn settings(forwarding: Forwarding) -> Settings {
         forwarding,
         allowed_ranges: vec![],
         host_addresses: vec![],
+        neighbours: vec![],
         servers: 2,
         servers_version: 1,
         limits: Limits::default(),

@@ -154,6 +154,8 @@ impl Worker {
                     Some(resolver) => resolver.apply(settings, &mut self.effects),
                     None => self.resolver = Some(Resolver::new(settings, Dice::new(random))),
                 }
+                // What it closes by the numbers of the old rules is asked for before the keeper hears that these are over.
+                self.carry_out()?;
                 self.report(&Report::Applied { generation })
             }
             (Order::Datagrams { number }, Some(socket)) => {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use cofferdam_kernel::namespace::{Namespace, unshare};
 use cofferdam_names::ZoneName;
+use cofferdam_resolver::address::Near;
 use cofferdam_resolver::keeper::{self, Denial, Member, NamedChange, Place, World, ZonePolicy};
 use cofferdam_resolver::local::Container;
 use cofferdam_resolver::settings::Forwarding;
@@ -33,8 +34,16 @@ impl Log {
 }
 
 impl World for Log {
-    fn host_addresses(&mut self) -> std::io::Result<Vec<IpAddr>> {
-        Ok(vec!["8.8.4.4".parse().unwrap()])
+    fn host_addresses(&mut self) -> std::io::Result<Near> {
+        Ok(Near::of([("8.8.4.4".parse().unwrap(), 32), ("9.9.9.1".parse().unwrap(), 24)]))
+    }
+
+    /// As a file beside the log says, if there is one.
+    fn policy(&mut self, zone: &ZoneName) -> std::io::Result<Option<ZonePolicy>> {
+        match std::fs::read(self.0.with_file_name(format!("{zone}.policy"))) {
+            Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
+            Err(_) => Ok(None),
+        }
     }
 
     fn change(&mut self, zone: &ZoneName, changes: &[NamedChange]) -> std::io::Result<()> {
@@ -184,6 +193,7 @@ pub fn member(zone: &str, name: &str, last: u8, forwarding: Forwarding, reaches:
             reaches: reaches.iter().map(|zone| zone.parse().unwrap()).collect(),
             forwarding,
             allowed_ranges: vec![],
+            outside: false,
             log: true,
         },
     }

@@ -23,6 +23,7 @@ const TESTS: &[(&str, fn())] = &[
     ),
     ("an_address_is_open_before_it_is_told", rules::an_address_is_open_before_it_is_told),
     ("other_servers_are_asked_when_the_file_changes", rules::other_servers_are_asked_when_the_file_changes),
+    ("an_older_joiner_does_not_take_a_change_back", rules::an_older_joiner_does_not_take_a_change_back),
     ("a_killed_resolver_comes_back", keeping::a_killed_resolver_comes_back),
     ("a_killed_keeper_is_replaced", keeping::a_killed_keeper_is_replaced),
     ("the_last_container_takes_all_with_it", keeping::the_last_container_takes_all_with_it),

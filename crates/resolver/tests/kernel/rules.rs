@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cofferdam_resolver::allow::NameRule;
+use cofferdam_resolver::keeper::ZonePolicy;
 use cofferdam_resolver::settings::Forwarding;
 use cofferdam_resolver::wire::Rcode;
 
@@ -46,6 +47,24 @@ pub fn an_address_is_open_before_it_is_told() {
     eventually("the denial is written", || {
         ground.log().iter().any(|line| line.starts_with("denied blue 5000 data.evil.test"))
     });
+}
+
+/// The zone is changed while a container that was planned before it is about to join, or tells another name.
+pub fn an_older_joiner_does_not_take_a_change_back() {
+    let ground = Ground::new(&["127.0.9.12"]);
+    serve("127.0.9.12", "8.8.8.12");
+    let [web, old] =
+        [("web", 21), ("old", 22)].map(|(name, last)| member("blue", name, last, Forwarding::All, &[]));
+    let _web = ground.join(&web).unwrap();
+    assert_eq!(addresses(&ask(&web, "a.example")), ["8.8.8.12"]);
+    let now = ZonePolicy { forwarding: Forwarding::Nothing, ..web.policy.clone() };
+    std::fs::write(ground.folder.path().join("run/blue.policy"), serde_json::to_vec(&now).unwrap()).unwrap();
+    let _old = ground.join(&old).unwrap();
+    assert_eq!(ask(&web, "a.example").rcode, Rcode::NxDomain);
+    assert_eq!(ask(&old, "b.example").rcode, Rcode::NxDomain);
+    cofferdam_resolver::keeper::change(&ground.socket(), &old).unwrap();
+    assert_eq!(ask(&old, "c.example").rcode, Rcode::NxDomain);
+    assert_eq!(addresses(&ask(&web, "old")), ["10.9.0.22"], "and all else goes on");
 }
 
 pub fn other_servers_are_asked_when_the_file_changes() {

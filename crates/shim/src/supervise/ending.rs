@@ -301,7 +301,7 @@ impl<K: Keeper> Supervisor<'_, K> {
             if let Some(name) = self.keeper.name(&self.spec) {
                 self.spec.attributes.insert("name".to_owned(), name);
             }
-            launch(&plan, &self.spec)
+            launch(&plan, &self.spec, self.keeper)
         });
         match started {
             Ok(launched) => {

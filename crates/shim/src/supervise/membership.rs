@@ -27,7 +27,7 @@ impl<K: Keeper> Supervisor<'_, K> {
             let Some(network) = &plan.network else { return Ok(None) };
             let name = self.keeper.name(&self.spec).unwrap_or_else(|| self.spec.name().to_owned());
             let candidate = Candidate::new(&self.spec.id, &name, network, &orders)?;
-            candidate.join().map(Some).map_err(|error| crate::Failure::during("join again", &error))
+            candidate.join_again().map(Some).map_err(|error| crate::Failure::during("join again", &error))
         });
         match joined {
             Ok(membership) => self.membership = membership,

@@ -9,6 +9,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant, SystemTime};
 
+use cofferdam_confinement::network::{Network, ZoneRules};
 use cofferdam_kernel::children;
 use cofferdam_kernel::signal::{self, Signal, SignalFd, SignalSet};
 use cofferdam_names::Timestamp;
@@ -40,6 +41,22 @@ pub trait Keeper {
         spec: &mut ShimSpec,
         plan: &mut cofferdam_confinement::Plan,
     ) -> Result<(), Box<dyn std::error::Error>>;
+
+    /// What the packet rules of the container's zone are now; none where nobody knows other ones than its plan's.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    fn zone_rules(&self, spec: &ShimSpec, network: &Network) -> io::Result<Option<ZoneRules>>;
+
+    /// The container's plan with its zone's packet rules as they are now, which is written down as well.
+    ///
+    /// # Errors
+    /// It cannot be read or written.
+    fn renewed(
+        &self,
+        spec: &ShimSpec,
+        plan: &cofferdam_confinement::Plan,
+    ) -> Result<cofferdam_confinement::Plan, Box<dyn std::error::Error>>;
 
     /// The name that the container has now: it can be given another one while it runs. None where it cannot be told.
     fn name(&self, spec: &ShimSpec) -> Option<String>;

@@ -79,6 +79,7 @@ fn plan(number: usize) -> Result<Network> {
             ingress: vec!["any".parse()?, "host".parse()?],
             connections: Some(16384),
             connections_per_second: None,
+            zone_connections: None,
             log: false,
         },
         resolver: false,
@@ -95,7 +96,7 @@ pub(super) fn measure(sizes: &[usize]) -> Result<Vec<Cost>> {
             let plan = plan(held.len())?;
             let inside = place()?;
             back()?;
-            connect(&plan, inside.as_fd()).context("connect a container")?.keep();
+            connect(&plan, inside.as_fd(), &|| Ok(None)).context("connect a container")?.keep();
             held.push(inside);
         }
         costs.push(beside(size, &back)?);
@@ -111,7 +112,7 @@ fn beside(size: usize, back: &dyn Fn() -> Result<()>) -> Result<Cost> {
         let inside = place()?;
         back()?;
         let start = Instant::now();
-        connect(&plan, inside.as_fd()).context("connect a container")?.keep();
+        connect(&plan, inside.as_fd(), &|| Ok(None)).context("connect a container")?.keep();
         let connected = start.elapsed();
         let parts = observe(&plan, inside.as_fd()).context("read back")?;
         let added = start.elapsed();
