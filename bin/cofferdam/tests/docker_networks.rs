@@ -8,7 +8,12 @@
 
 mod support;
 
-use support::{Home, busybox_home};
+use support::hosts::{HOST, Hosts, Node};
+use support::packets::{Sniffer, destination, raw_from_here, sctp_init};
+use support::{Home, busybox_home, eventually};
+
+/// IANA's number of SCTP.
+const SCTP: u8 = 132;
 
 /// A server that answers each connection with its host name, until it is removed.
 const SERVER: &str = "while :; do hostname | busybox nc -l -p 80 >/dev/null 2>&1; done";
@@ -177,4 +182,44 @@ fn a_port_that_is_held_names_its_holder_and_a_range_gives_the_next_one() {
         "{hosts}"
     );
     assert_eq!(home.remains(), Vec::<String>::new());
+}
+
+/// The kernel that tests this has no sockets for SCTP: the packets are put together, and seen on the container's link.
+#[test]
+fn an_sctp_port_leads_to_its_container() {
+    let Some(home) = busybox_home("an_sctp_port_leads_to_its_container") else { return };
+    let hosts = Hosts::around_here();
+    let node = Node::start(&home, &["--name", "phone", "-p", "5060:80/sctp"]);
+    assert!(home.ok(&["port", "phone"]).starts_with("80/sctp -> 0.0.0.0:5060"));
+    let seen = Sniffer::at(&node.place);
+    let tag = 0x1234_5678_u32;
+    hosts.internet.inside(|| {
+        for to in HOST {
+            for port in [5060, 5061] {
+                raw_from_here(to.parse().unwrap(), SCTP, &sctp_init(port, tag));
+            }
+        }
+    });
+    let mut frames = Vec::new();
+    eventually(|| {
+        // What the container's kernel answers, that it has no such protocol, is on the link as well.
+        let mut found = seen.with(&tag.to_be_bytes());
+        found.retain(|frame| destination(frame).is_some_and(|to| node.addresses.contains(&to)));
+        frames.extend(found);
+        frames.len() >= 2
+    });
+    // A header of Ethernet and one of IP, then the ports.
+    let ports: Vec<[u8; 2]> = frames
+        .iter()
+        .map(|frame| if frame[12] == 8 { 34 } else { 54 })
+        .zip(&frames)
+        .map(|(place, frame)| [frame[place + 2], frame[place + 3]])
+        .collect();
+    assert_eq!(ports, [[0, 80]; 2], "one of each family, and none to another port");
+    let other = home.run(&["run", "--rm", "-p", "5060:1/sctp", "busybox", "true"]);
+    assert!(
+        other.code == 125 && other.err.contains("5060/sctp is published by container phone"),
+        "{other:?}"
+    );
+    home.ok(&["rm", "-f", "phone"]);
 }

@@ -151,7 +151,7 @@ fn a_name_rule_opens_what_was_answered_for_its_time_and_nothing_else() {
     assert_eq!(look_up(&home, &web, "data.evil.test"), Vec::<String>::new());
     assert_eq!(look_up(&home, &web, "c2VjcmV0.tunnel.evil.test"), Vec::<String>::new());
     assert!(!internet.asked().iter().any(|name| name.ends_with("evil.test")), "{:?}", internet.asked());
-    let events = || std::fs::read_to_string(home.path().join("state/events.jsonl")).unwrap();
+    let events = || std::fs::read_to_string(home.path().join("state/denials.jsonl")).unwrap_or_default();
     assert!(eventually(|| events().contains("data.evil.test")), "{}", events());
     // Whoever owns an allowed name does not choose what of the host or its neighbours is reached.
     assert_eq!(look_up(&home, &web, "inside.example.org"), Vec::<String>::new());

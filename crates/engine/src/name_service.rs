@@ -43,6 +43,7 @@ impl Engine {
                 resolv_conf: RESOLV_CONF.into(),
             },
             events: self.paths.events(),
+            denials: self.paths.denials(),
         }
     }
 
@@ -90,14 +91,15 @@ impl Engine {
 struct Host {
     realm: String,
     events: PathBuf,
+    denials: PathBuf,
 }
 
 impl Host {
-    fn tell(&self, action: &str, zone: &ZoneName, attributes: &[(&str, &str)]) {
+    fn tell(&self, file: &Path, action: &str, zone: &ZoneName, attributes: &[(&str, &str)]) {
         let attributes: BTreeMap<String, String> =
             attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         // Names are answered, or not, with or without a record of it.
-        let _ = Event::now("zone", action, zone.as_str(), attributes).append(&self.events);
+        let _ = Event::now("zone", action, zone.as_str(), attributes).append(file);
     }
 }
 
@@ -129,11 +131,11 @@ impl World for Host {
         let mut attributes = vec![("name", denial.name), ("type", kind.as_str())];
         attributes.extend(denial.container.map(|id| ("container", id)));
         attributes.extend(address.as_deref().map(|address| ("address", address)));
-        self.tell("deny-name", denial.zone, &attributes);
+        self.tell(&self.denials, "deny-name", denial.zone, &attributes);
     }
 
     fn ended(&mut self, zone: &ZoneName, why: &str) {
-        self.tell("resolver-end", zone, &[("error", why)]);
+        self.tell(&self.events, "resolver-end", zone, &[("error", why)]);
     }
 }
 
@@ -165,7 +167,7 @@ pub fn keep_resolvers(number: i32, orders: &str) -> io::Result<()> {
     let orders: KeeperOrders = serde_json::from_str(orders)?;
     raise_open_files();
     let realm = orders.place.realm.clone();
-    keeper::run(listener, orders.place, &mut Host { realm, events: orders.events })
+    keeper::run(listener, orders.place, &mut Host { realm, events: orders.events, denials: orders.denials })
 }
 
 /// Five descriptors for each of its containers: as many as the machine lets it have.

@@ -80,6 +80,11 @@ impl Paths {
         self.state.join("events.jsonl")
     }
 
+    /// What containers were denied: a file of its own, so that it drives no other event out.
+    pub(crate) fn denials(&self) -> PathBuf {
+        self.state.join("denials.jsonl")
+    }
+
     /// The folder of the keeper of resolvers.
     pub(crate) fn resolver(&self) -> PathBuf {
         self.run.join("resolver")

@@ -88,7 +88,10 @@ impl LocalNames {
             if container.zone == *zone {
                 table.add_own(container);
             } else if reaches.contains(&container.zone) {
-                add(&mut table.others, container, &own_words(container), false);
+                // Which part of its zone it is called so in is no matter to whoever is in another zone.
+                let aliases = container.parts.iter().flat_map(|part| &part.aliases).map(String::as_str);
+                let words: Vec<&str> = own_words(container).into_iter().chain(aliases).collect();
+                add(&mut table.others, container, &words, false);
                 table.add_reverse(container, false);
             }
         }
@@ -262,7 +265,7 @@ mod tests {
             within(2, &["two"]),
             within(3, &["one", "two"]),
             container("blue", &["alone"], 4),
-            container("green", &["far"], 5),
+            Container { parts: vec![part("back")], ..container("green", &["far"], 5) },
         ];
         let table = LocalNames::new(&"blue".parse().unwrap(), &["green".parse().unwrap()], &containers);
         let found = |last: u8, name: &str| match table.find(&name.parse().unwrap(), [10, 0, 0, last].into()) {
@@ -272,6 +275,7 @@ mod tests {
         assert_eq!([found(1, "db"), found(2, "db"), found(3, "db"), found(4, "db")], [2, 2, 3, 0]);
         assert_eq!([found(1, "c2"), found(1, "c3"), found(4, "alone"), found(1, "alone")], [0, 1, 1, 0]);
         assert_eq!([found(1, "far.green"), found(4, "far.green"), found(1, "c2.blue")], [1, 1, 0]);
+        assert_eq!([found(4, "db.green"), found(4, "db.blue")], [1, 0], "aliases of another zone's parts");
         let name = |of: u8, asker: u8| table.name_of([10, 0, 0, of].into(), [10, 0, 0, asker].into());
         assert!(name(2, 1).is_none() && name(3, 1).is_some() && name(5, 4).is_some());
     }

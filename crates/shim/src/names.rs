@@ -33,6 +33,8 @@ pub struct KeeperOrders {
     pub place: Place,
     /// The file that events are added to.
     pub events: PathBuf,
+    /// The file that denied names are added to.
+    pub denials: PathBuf,
 }
 
 impl KeeperOrders {

@@ -231,6 +231,29 @@ impl Sender {
     }
 }
 
+/// The first packet of an SCTP association (RFC 9260): an INIT, with the CRC32c of its bytes.
+pub fn sctp_init(port: u16, tag: u32) -> Vec<u8> {
+    let mut packet = 5555_u16.to_be_bytes().to_vec();
+    packet.extend(port.to_be_bytes());
+    packet.extend([0; 8]);
+    packet.extend([1, 0, 0, 20]);
+    packet.extend(tag.to_be_bytes());
+    packet.extend([0, 1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 1]);
+    let sum = packet.iter().fold(u32::MAX, |sum, byte| {
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| (sum >> 1) ^ (0x82f6_3b78 * (sum & 1)))
+    });
+    packet[8..12].copy_from_slice(&(!sum).to_le_bytes());
+    packet
+}
+
+/// Sends what a protocol without sockets here would, from the calling thread's namespace.
+pub fn raw_from_here(to: IpAddr, protocol: u8, packet: &[u8]) {
+    let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let protocol = Protocol::from_raw(NonZeroU32::new(u32::from(protocol)).unwrap());
+    let socket = socket_with(family, SocketType::RAW, SocketFlags::CLOEXEC, Some(protocol)).unwrap();
+    sendto(&socket, packet, SendFlags::empty(), &SocketAddr::new(to, 0)).unwrap();
+}
+
 /// Asks an address for an echo from the calling thread's namespace, by a raw socket; whether one came back.
 pub fn ping_from_here(to: IpAddr, patience: Duration) -> bool {
     static NEXT: AtomicU16 = AtomicU16::new(1);

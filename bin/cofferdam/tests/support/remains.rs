@@ -102,8 +102,17 @@ pub fn in_state(home: &Path) -> Vec<String> {
     }
     let plans = names(&home.join("run/resolver")).into_iter().filter(|name| name.ends_with(".plan.json"));
     lines.extend(plans.map(|name| format!("run/resolver/{name}")));
-    let known =
-        ["builder", "containers", "definitions", "events.jsonl", "images", "keys", "networks", "zones"];
+    let known = [
+        "builder",
+        "containers",
+        "definitions",
+        "denials.jsonl",
+        "events.jsonl",
+        "images",
+        "keys",
+        "networks",
+        "zones",
+    ];
     let others = names(&home.join("state")).into_iter().filter(|name| !known.contains(&name.as_str()));
     lines.extend(others.map(|name| format!("state/{name}")));
     lines.extend(rows(home).into_iter().map(|id| format!("definition of {id}")));

@@ -41,6 +41,8 @@ struct Options {
     peers: Vec<&'static str>,
     sizes: Vec<usize>,
     output: Option<PathBuf>,
+    /// The program to measure; none to build it first.
+    program: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -73,11 +75,15 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     let options = parse(arguments)?;
     let workspace = Workspace::load()?;
     debian::install_what_is_missing(&PACKAGES)?;
-    quietly(&mut command(&cargo(), ["build", "--release", "--package", "cofferdam", "--bin", "cofferdam"]))?;
+    if options.program.is_none() {
+        let build = ["build", "--release", "--package", "cofferdam", "--bin", "cofferdam"];
+        quietly(&mut command(&cargo(), build))?;
+    }
+    let program = options.program.clone().unwrap_or_else(|| workspace.release_program());
     let mut results = Results::default();
     if !options.peers.is_empty() {
         let ground = Ground::lay("/var/tmp/cofferdam-bench-network".into())?;
-        let measured = carry(&options, &ground, &workspace.release_program().display().to_string());
+        let measured = carry(&options, &ground, &program.display().to_string());
         let removed = std::fs::remove_dir_all(&ground.folder);
         results.ways = measured?;
         removed.with_context(|| format!("remove {}", ground.folder.display()))?;
@@ -165,8 +171,14 @@ fn print(results: &Results) {
 }
 
 fn parse(arguments: &[String]) -> Result<Options> {
-    let mut options =
-        Options { rounds: 3, seconds: 3, peers: PEERS.to_vec(), sizes: vec![10, 100, 1000], output: None };
+    let mut options = Options {
+        rounds: 3,
+        seconds: 3,
+        peers: PEERS.to_vec(),
+        sizes: vec![10, 100, 1000],
+        output: None,
+        program: None,
+    };
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         let value = rest.next().with_context(|| format!("{argument} needs a value"))?;
@@ -181,9 +193,14 @@ fn parse(arguments: &[String]) -> Result<Options> {
                 let sizes = value.split(',').filter(|size| !size.is_empty()).map(str::parse);
                 options.sizes = sizes.collect::<Result<_, _>>().context("read --sizes")?;
             }
+            "--program" => {
+                let program = std::fs::canonicalize(value);
+                options.program = Some(program.with_context(|| format!("find {value}"))?);
+            }
             "--output" => options.output = Some(value.into()),
             _ => bail!(
-                "usage: bench network [--rounds N] [--seconds N] [--peers A,B] [--sizes N,N] [--output FILE]"
+                "usage: bench network [--rounds N] [--seconds N] [--peers A,B] [--sizes N,N] [--output FILE] \
+                 [--program FILE]"
             ),
         }
     }
