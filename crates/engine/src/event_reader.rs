@@ -163,7 +163,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let [events, denials] = ["events", "denials"].map(|name| folder.path().join(name));
         for (place, file) in [&events, &denials, &denials, &events].into_iter().enumerate() {
-            let event = cofferdam_shim::Event::now("zone", &place.to_string(), "x", BTreeMap::new());
+            let event = Event::now("zone", &place.to_string(), "x", BTreeMap::new());
             event.append(file).unwrap();
             std::thread::sleep(Duration::from_millis(2));
         }

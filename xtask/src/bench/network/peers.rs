@@ -12,9 +12,9 @@ use crate::bench::worker::{Request, World};
 /// The host beside the engine's, with an address of the internet's.
 const BESIDE: &str = "
 ip netns add outside
-ip link add up type veth peer name out netns outside
-ip addr add 192.0.2.1/24 dev up
-ip link set up up
+ip link add uplink type veth peer name out netns outside
+ip addr add 192.0.2.1/24 dev uplink
+ip link set dev uplink up
 ip -n outside addr add 192.0.2.2/24 dev out
 ip -n outside link set out up
 ip -n outside link set lo up
