@@ -30,6 +30,98 @@ fn has(program: &str, test: &str) -> bool {
     found
 }
 
+/// A folder with `data/0`, `data/1` up to the number of the layer, a link to it and one that leads out.
+fn layer_of_data(at: &Path, number: usize) -> std::path::PathBuf {
+    let layer = at.join(format!("{number}"));
+    std::fs::create_dir_all(layer.join("data")).unwrap();
+    std::fs::write(layer.join(format!("data/{number}")), format!("{number}\n")).unwrap();
+    std::fs::write(layer.join("data/last"), format!("of {number}\n")).unwrap();
+    let _ = symlink("data", layer.join("link")).and_then(|()| symlink("../../../etc", layer.join("out")));
+    layer
+}
+
+#[test]
+fn an_image_is_mounted_into_a_container_of_another() {
+    let test = "an_image_is_mounted_into_a_container_of_another";
+    let Some(home) = home_with_box(test) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let layers: Vec<_> = (0..4).map(|number| layer_of_data(folder.path(), number)).collect();
+    let run = |mount: &str, script: &str| {
+        home.run(&["run", "--rm", "--mount", &format!("type=image,{mount}"), "box", "sh", "-c", script])
+    };
+    // One layer alone, two under an overlay, four as one.
+    for count in [1, 2, 4] {
+        let layers: Vec<&Path> = layers.iter().take(count).map(std::path::PathBuf::as_path).collect();
+        image(&home, &format!("data:{count}"), &layers, |_| {});
+        let script = "cat /d/data/[0-9] /d/data/last; stat -c %u /d/data/0; touch /d/x || mount -o remount,rw /d || echo closed";
+        let ran = run(&format!("source=data:{count},target=/d"), script);
+        let numbers: String = (0..count).map(|number| format!("{number}\n")).collect();
+        assert_eq!(
+            (ran.code, ran.out),
+            (0, format!("{numbers}of {}\n0\nclosed\n", count - 1)),
+            "{}",
+            ran.err
+        );
+        let part = |subpath: &str, script: &str| {
+            run(&format!("source=data:{count},target=/d,image-subpath={subpath}"), script)
+        };
+        assert_eq!(part("data", "cat /d/0").out, "0\n");
+        assert_eq!(part("link", "cat /d/0").out, "0\n");
+        assert_eq!(part("data/last", "cat /d").out, format!("of {}\n", count - 1));
+        for missing in ["nothing", "out"] {
+            let ran = part(missing, "true");
+            assert!(ran.code != 0 && ran.err.contains(missing), "{ran:?}");
+        }
+    }
+    assert!(run("source=none,target=/d", "true").err.contains("no such image: none"));
+    assert!(run("source=data:1,target=/d,rw", "true").err.contains("read-only"));
+    // A container keeps what its image's name led to, and the image stays as long as the container.
+    let first = home.ok(&["image", "ls", "-q", "--no-trunc", "data:1"]);
+    home.ok(&[
+        "run",
+        "-d",
+        "--name",
+        "user",
+        "--mount",
+        "type=image,source=data:1,target=/d",
+        "box",
+        "sleep",
+        "100",
+    ]);
+    home.ok(&["verify", "user"]);
+    let planned = home.ok(&["plan", "--mount", "type=image,source=data:1,target=/d", "box"]);
+    assert!(planned.contains(&format!("image {first} (1 layers")), "{planned}");
+    assert!(home.ok(&["inspect", "user"]).contains(&first));
+    home.ok(&["image", "tag", "data:2", "data:1"]);
+    let ran = home.run(&["rmi", &first]);
+    assert!(ran.code == 1 && ran.err.contains("in use by container"), "{ran:?}");
+    home.ok(&["image", "prune", "-af"]);
+    home.ok(&["restart", "-t", "0", "user"]);
+    assert_eq!(home.ok(&["exec", "user", "cat", "/d/data/last"]), "of 0");
+    home.ok(&["rm", "-f", "user"]);
+    assert_eq!(home.remains(), [""; 0]);
+}
+
+#[test]
+fn user_mounts_an_image_into_a_container_of_another() {
+    let test = "user_mounts_an_image_into_a_container_of_another";
+    let folder = tempfile::tempdir().unwrap();
+    let Some(root) = busybox_root(test, folder.path()).filter(|_| is_root(test)) else { return };
+    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let home = Home::of_user(Path::new(env!("CARGO_BIN_EXE_cofferdam")));
+    home.ok(&["image", "import", root.to_str().unwrap(), "box"]);
+    home.ok(&["image", "import", layer_of_data(folder.path(), 7).to_str().unwrap(), "data"]);
+    let run = |mount: &str, script: &str| {
+        let mount = format!("type=image,source=data,target=/d{mount}");
+        home.run(&["run", "--rm", "--network", "none", "--mount", &mount, "box", "sh", "-c", script])
+    };
+    let ran = run("", "cat /d/data/last; touch /d/x || echo closed");
+    assert_eq!((ran.code, ran.out.as_str()), (0, "of 7\nclosed\n"), "{}", ran.err);
+    let ran = run(",image-subpath=data", "cat /d/7");
+    assert_eq!((ran.code, ran.out.as_str()), (0, "7\n"), "{}", ran.err);
+    assert_eq!(home.remains(), [""; 0]);
+}
+
 #[test]
 fn layers_are_one_root_with_what_its_configuration_says() {
     let test = "layers_are_one_root_with_what_its_configuration_says";

@@ -155,6 +155,21 @@ pub enum MountKind {
         /// A tmpfs that starts with what the image has at that path (`tmpcopyup`).
         copy_up: bool,
     },
+    /// The files of an image that is not the container's own, to be read only.
+    Image {
+        /// The image's id.
+        id: String,
+        /// Its layers, as a root has them ([`crate::RootSource::Overlay`]).
+        lower: Vec<PathBuf>,
+        /// One image that shows all of them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stack: Option<PathBuf>,
+        /// The file or folder in it that is mounted, relative; links are followed inside the image.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        subpath: Option<PathBuf>,
+        /// Map the layers with the container's id maps.
+        id_mapped: bool,
+    },
     /// The container's own view of the cgroup tree: the v2 tree, or one mount per v1 controller.
     Cgroup,
     /// Nothing new: the attributes are changed of what is mounted at the target already (OCI `remount`).

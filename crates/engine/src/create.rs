@@ -104,6 +104,11 @@ impl Engine {
             if !request.is_host_image() && parts.writes.is_none() && !self.image_is_there(&parts.image.id)? {
                 return Err(Error::ImageGone);
             }
+            for id in request.mounted_images().filter_map(|(_, id)| id) {
+                if !self.image_is_there(id)? {
+                    return Err(Error::ImageGone);
+                }
+            }
             self.refuse_taken_addresses(&request)?;
             let admitted = self.decide(&id, &request, window, &parts, slot)?;
             Ok((parts.zone.name.value.clone(), admitted))
@@ -230,6 +235,7 @@ impl Engine {
             },
             bind_sources: parts.judged.clone().unwrap_or_else(|| bind_sources(request)),
             volumes: self.volume_sources(request, &parts.zone)?,
+            mounted_images: self.mounted_images(request, &parts.zone)?,
             host_devices: host_devices(request, &parts.zone),
             joined: parts.joined.clone(),
             network: self.network_context(request, parts, place)?,

@@ -166,6 +166,7 @@ fn mounts(request: &ContainerRequest) -> Vec<String> {
     let sources = request.volumes.iter().filter_map(|volume| match &volume.kind {
         VolumeKind::Bind { source, .. } => Some(source.display().to_string()),
         VolumeKind::Volume { name, .. } => name.clone(),
+        VolumeKind::Image { image, .. } => Some(image.clone()),
         VolumeKind::Tmpfs { .. } => None,
     });
     sources.collect()

@@ -189,6 +189,20 @@ pub struct NetworkContext {
 /// What each device file of the host is, by its path.
 pub type HostDevices = BTreeMap<PathBuf, HostDevice>;
 
+/// An image whose files are mounted into a container of another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MountedImage {
+    /// Its id.
+    pub id: String,
+    /// Its layers, topmost first.
+    pub lower: Vec<PathBuf>,
+    /// One image that shows all of them.
+    pub stack: Option<PathBuf>,
+    /// Where it is from, and who signed it.
+    pub origin: ImageOrigin,
+}
+
 /// Everything that a plan is made from, beside the zone and the request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -223,6 +237,8 @@ pub struct PlanContext {
     pub bind_sources: BTreeMap<PathBuf, BindSource>,
     /// What each of [`crate::ContainerRequest::volume_names`] is, or will be once the container is allowed.
     pub volumes: BTreeMap<String, VolumeSource>,
+    /// What each of [`crate::ContainerRequest::mounted_images`] is, by name.
+    pub mounted_images: BTreeMap<String, MountedImage>,
     /// What each of [`crate::ContainerRequest::device_sources`] is; those that are no devices are left out.
     pub host_devices: HostDevices,
     /// What each of [`crate::ContainerRequest::joined_containers`] is; those that do not run are left out.

@@ -10,7 +10,7 @@ mod zone;
 
 pub use context::{
     BindSource, CgroupMode, HostDevice, HostDevices, HostFacts, IdAllocation, IdRange, ImageConfig,
-    JoinedContainer, NetworkContext, PlanContext, VolumeSource,
+    JoinedContainer, MountedImage, NetworkContext, PlanContext, VolumeSource,
 };
 pub use plan::{
     Admitted, EtcFiles, ExecOptions, ImageOrigin, PolicyError, admit_image, check_pull, plan, plan_exec,

@@ -200,6 +200,7 @@ impl<'a> MountRoles<'a> {
             }
             MountKind::Bind { .. }
             | MountKind::Filesystem { .. }
+            | MountKind::Image { .. }
             | MountKind::Cgroup
             | MountKind::Remount => None,
         }

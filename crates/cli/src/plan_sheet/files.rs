@@ -60,6 +60,11 @@ fn source(kind: &MountKind) -> String {
             let name = if source == fstype { String::new() } else { format!(" {source:?}") };
             format!("{fstype}{name}{options}{copy}")
         }
+        MountKind::Image { id, lower, stack: _, subpath, id_mapped } => {
+            let part = subpath.as_ref().map_or_else(String::new, |path| format!("{} of ", path.display()));
+            let ids = if *id_mapped { "mapped" } else { "as they are" };
+            format!("{part}image {id} ({} layers, ids {ids})", lower.len())
+        }
         MountKind::Cgroup => "its own part of the cgroup tree".to_owned(),
         other => format!("{other:?}"),
     }

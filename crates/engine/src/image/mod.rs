@@ -9,6 +9,7 @@ pub(crate) mod host;
 pub(crate) mod host_image;
 pub(crate) mod import;
 pub(crate) mod listing;
+mod mounted;
 pub(crate) mod ready;
 pub(crate) mod registry;
 pub(crate) mod removal;

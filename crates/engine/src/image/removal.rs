@@ -9,6 +9,7 @@ use cofferdam_shim::Event;
 use super::ready::checked;
 use crate::Engine;
 use crate::Selection;
+use crate::definition::understood;
 use crate::error::{Error, Result};
 use crate::store::Record;
 
@@ -25,7 +26,11 @@ pub struct ImageRemoval {
 
 /// The container that uses an image, running or not.
 fn user<'r>(records: &'r [Record], id: &str) -> Option<&'r Record> {
-    records.iter().find(|record| record.image_id == id)
+    // One whose request does not read may use any.
+    let mounts = |record: &&Record| {
+        understood(record).is_ok_and(|request| !request.mounted_images().any(|(_, own)| own == Some(id)))
+    };
+    records.iter().find(|record| record.image_id == id || !mounts(record))
 }
 
 /// Leaves out, of what has no name, all that is about something that is kept: signatures and attestations, as other programs keep

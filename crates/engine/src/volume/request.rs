@@ -43,6 +43,7 @@ impl Engine {
                 }
             }
         }
+        self.name_mounted_images(&mut request)?;
         Ok(request)
     }
 

@@ -68,6 +68,8 @@ impl Planner<'_> {
         let foreign = |mount: &&Mount| match &mount.kind {
             // The engine's own files of this container alone may be changed by it.
             MountKind::Bind { source, .. } => !source.starts_with(&self.context.state_dir),
+            // Where it is a folder, its files are the store's.
+            MountKind::Image { .. } => true,
             _ => false,
         };
         let readonly = |mount: &&Mount| {

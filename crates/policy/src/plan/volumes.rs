@@ -5,9 +5,9 @@ use std::path::{Component, Path};
 use cofferdam_confinement::{Flag, Mount, MountFlags, MountKind, Propagation};
 use cofferdam_names::ContainerPath;
 
-use super::{Planner, PolicyError, mounts};
+use super::{Planner, PolicyError, admit_image, mounts};
 use crate::zone::MountAccess;
-use crate::{BindRecursion, TmpfsOptions, VolumeKind, VolumeRequest};
+use crate::{BindRecursion, HOST_IMAGE, TmpfsOptions, VolumeKind, VolumeRequest};
 
 /// What a user's mount may not replace: the runtime and the container's own view of the kernel rely on them
 /// (CVE-2019-19921: a volume over /proc redirects the label's write; terminals are looked for in /dev/pts).
@@ -16,8 +16,7 @@ const RESERVED: [&str; 3] = ["/dev/pts", "/proc", "/sys"];
 /// Mounts a folder of a volume in its place. A container that shares the volume may put a link there, before or while it is
 /// opened: so none is followed (CVE-2024-23653 and its like are of paths that were checked first and opened later).
 fn narrow(asked: &str, mount: &mut Mount, subpath: &Path) -> Result<(), PolicyError> {
-    let mut parts = subpath.components().peekable();
-    if parts.peek().is_none() || !parts.all(|part| matches!(part, Component::Normal(_))) {
+    if !is_inner(subpath) {
         let rule = "volume-subpath is a relative path inside the volume, without `..`";
         return Err(PolicyError::invalid(asked, rule));
     }
@@ -26,6 +25,12 @@ fn narrow(asked: &str, mount: &mut Mount, subpath: &Path) -> Result<(), PolicyEr
         *resolved = true;
     }
     Ok(())
+}
+
+/// Whether a path stays below where it begins.
+fn is_inner(path: &Path) -> bool {
+    let mut parts = path.components().peekable();
+    parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))
 }
 
 impl Planner<'_> {
@@ -68,12 +73,57 @@ impl Planner<'_> {
                 }
                 Ok(mount)
             }
+            VolumeKind::Image { image, subpath, .. } => {
+                let asked = format!("--mount type=image,source={image},target={}", volume.target);
+                self.image_mount(&asked, image, subpath.as_deref(), &volume.target)
+            }
             VolumeKind::Tmpfs { options } => {
                 let asked = format!("--mount type=tmpfs,target={}", volume.target);
                 let readonly = volume.readonly.unwrap_or(options.readonly);
                 self.tmpfs(&asked, &volume.target, &TmpfsOptions { readonly, ..options.clone() })
             }
         }
+    }
+
+    /// The zone judges an image that is mounted as it judges one that runs: its programs can be run from there.
+    fn image_mount(
+        &self,
+        asked: &str,
+        image: &str,
+        subpath: Option<&Path>,
+        target: &ContainerPath,
+    ) -> Result<Mount, PolicyError> {
+        if image == HOST_IMAGE {
+            return Err(PolicyError::invalid(asked, "the host's own programs are no image that is mounted"));
+        }
+        let found = self.context.mounted_images.get(image);
+        let found =
+            found.ok_or_else(|| PolicyError::invalid(asked, "the engine did not say what this image is"))?;
+        admit_image(self.zone, image, &found.origin)?;
+        if subpath.is_some_and(|subpath| !is_inner(subpath)) {
+            return Err(PolicyError::invalid(
+                asked,
+                "image-subpath is a relative path inside the image, without `..`",
+            ));
+        }
+        Ok(Mount {
+            target: target_of(asked, target)?,
+            kind: MountKind::Image {
+                id: found.id.clone(),
+                lower: found.lower.clone(),
+                stack: found.stack.clone(),
+                subpath: subpath.map(Path::to_owned),
+                id_mapped: !self.context.host.rootless,
+            },
+            flags: MountFlags {
+                readonly: Flag::Set,
+                nosuid: Flag::Set,
+                nodev: Flag::Set,
+                ..MountFlags::KEEP
+            },
+            recursive_flags: MountFlags::KEEP,
+            propagation: vec![Propagation::Rprivate],
+        })
     }
 
     /// A volume belongs to the zone that made it: what one zone's containers wrote is not another's to read or to change.

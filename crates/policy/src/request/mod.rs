@@ -173,7 +173,7 @@ impl ContainerRequest {
     pub fn bind_sources(&self) -> impl Iterator<Item = &Path> {
         self.volumes.iter().filter_map(|volume| match &volume.kind {
             VolumeKind::Bind { source, .. } => Some(source.as_path()),
-            VolumeKind::Volume { .. } | VolumeKind::Tmpfs { .. } => None,
+            VolumeKind::Volume { .. } | VolumeKind::Tmpfs { .. } | VolumeKind::Image { .. } => None,
         })
     }
 
@@ -181,7 +181,16 @@ impl ContainerRequest {
     pub fn volume_names(&self) -> impl Iterator<Item = &str> {
         self.volumes.iter().filter_map(|volume| match &volume.kind {
             VolumeKind::Volume { name, .. } => name.as_deref(),
-            VolumeKind::Bind { .. } | VolumeKind::Tmpfs { .. } => None,
+            VolumeKind::Bind { .. } | VolumeKind::Tmpfs { .. } | VolumeKind::Image { .. } => None,
+        })
+    }
+
+    /// The images whose files are mounted, by name, and their ids as far as they are known: the engine makes each ready for
+    /// [`crate::PlanContext::mounted_images`].
+    pub fn mounted_images(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.volumes.iter().filter_map(|volume| match &volume.kind {
+            VolumeKind::Image { image, id, .. } => Some((image.as_str(), id.as_deref())),
+            _ => None,
         })
     }
 

@@ -93,6 +93,10 @@ impl Fields {
                 self.bound_to.push(("volume", key.to_owned()));
                 self.subpath = Some(needed()?.into());
             }
+            "image-subpath" => {
+                self.bound_to.push(("image", key.to_owned()));
+                self.subpath = Some(needed()?.into());
+            }
             "tmpfs-size" => {
                 self.bound_to.push(("tmpfs", key.to_owned()));
                 self.tmpfs.size = Some(needed()?.parse().map_err(|error: InvalidOption| error.to_string())?);
@@ -146,11 +150,14 @@ impl Fields {
             }
             "tmpfs" if self.source.is_some() => return Err("type=tmpfs has no source".to_owned()),
             "tmpfs" => VolumeKind::Tmpfs { options: self.tmpfs },
-            "image" => {
-                let rule = "type=image is not built: make a container of the image, and copy out of it";
-                return Err(rule.to_owned());
+            "image" if self.readonly == Some(false) => {
+                return Err("an image is mounted read-only".to_owned());
             }
-            other => return Err(format!("type is bind, volume or tmpfs, not {other:?}")),
+            "image" => {
+                let image = self.source.filter(|name| !name.is_empty()).ok_or("type=image names a source")?;
+                VolumeKind::Image { image, id: None, subpath: self.subpath }
+            }
+            other => return Err(format!("type is bind, volume, tmpfs or image, not {other:?}")),
         };
         Ok(VolumeRequest { target, kind, readonly: self.readonly })
     }
@@ -189,6 +196,11 @@ mod tests {
         assert!(matches!(quoted.kind, VolumeKind::Bind { source, .. } if source.ends_with("a,b")));
         let made = VolumeRequest::parse_mount("type=bind,src=/a,dst=/b,bind-create-src").unwrap();
         assert!(matches!(made.kind, VolumeKind::Bind { create: true, .. }));
+        let image =
+            VolumeRequest::parse_mount("type=image,src=tools:1,dst=/t,image-subpath=a/b,readonly").unwrap();
+        assert!(
+            matches!(image.kind, VolumeKind::Image { image, id: None, subpath: Some(_) } if image == "tools:1")
+        );
         let tmpfs = VolumeRequest::parse_mount("type=tmpfs,dst=/t,tmpfs-size=1m,tmpfs-mode=700").unwrap();
         assert!(matches!(tmpfs.kind, VolumeKind::Tmpfs { options } if options.mode == Some(0o700)));
     }
@@ -206,7 +218,10 @@ mod tests {
             "type=bind,src=/a,dst=/b,bind-recursive=readonly",
             "type=tmpfs,src=/a,dst=/b",
             "type=npipe,src=/a,dst=/b",
-            "type=image,src=busybox,dst=/b",
+            "type=image,dst=/b",
+            "type=image,src=busybox,dst=/b,rw",
+            "type=image,src=busybox,dst=/b,volume-subpath=a",
+            "type=volume,src=a,dst=/b,image-subpath=a",
             "type=volume,src=a,dst=/b,bind-create-src",
             "type=volume,src=data,dst=/b,volume-driver=nfs",
             "type=volume,src=data,dst=/b,volume-opt=o=bind",

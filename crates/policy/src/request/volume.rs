@@ -100,6 +100,16 @@ pub enum VolumeKind {
         /// Its options.
         options: TmpfsOptions,
     },
+    /// The files of an image, to be read only.
+    Image {
+        /// Its name, as it was asked for.
+        image: String,
+        /// Its id, once the engine has looked it up: a name may lead to another image later.
+        #[serde(default)]
+        id: Option<String>,
+        /// The file or folder in it that is mounted.
+        subpath: Option<PathBuf>,
+    },
 }
 
 impl VolumeKind {

@@ -9,8 +9,8 @@ use cofferdam_kernel::capability::CapSet;
 use cofferdam_kernel::namespace::Namespace;
 use cofferdam_policy::{
     BindSource, CgroupMode, ContainerRequest, HostDevice, HostFacts, IdAllocation, IdRange, ImageConfig,
-    ImageOrigin, JoinedContainer, PlanContext, PolicyError, VolumeSource, Zone, builtin_zone, parse_zone,
-    plan,
+    ImageOrigin, JoinedContainer, MountedImage, PlanContext, PolicyError, VolumeSource, Zone, builtin_zone,
+    parse_zone, plan,
 };
 
 /// A host with root's rights and cgroup v1, as the test machine is.
@@ -100,6 +100,7 @@ pub fn context_on(host: HostFacts, request: &ContainerRequest) -> PlanContext {
         init_program: Some("/usr/bin/cofferdam".into()),
         bind_sources: request.bind_sources().map(bind).collect(),
         volumes: request.volume_names().map(|name| (name.to_owned(), volume(name))).collect(),
+        mounted_images: request.mounted_images().map(|(name, _)| (name.to_owned(), mounted(name))).collect(),
         host_devices: devices(&zone("default"), request),
         joined: request.joined_containers().map(|name| (name.to_owned(), neighbour("default"))).collect(),
         network: Some(cofferdam_policy::NetworkContext {
@@ -122,6 +123,16 @@ fn volume(name: &str) -> VolumeSource {
     VolumeSource {
         folder: format!("/var/lib/cofferdam/volumes/{name}/data").into(),
         zone: zone.parse().unwrap(),
+    }
+}
+
+/// An image of two layers, of this name.
+fn mounted(name: &str) -> MountedImage {
+    MountedImage {
+        id: format!("sha256:{}", "0b".repeat(32)),
+        lower: vec!["/layers/b/layer.erofs".into(), "/layers/a/layer.erofs".into()],
+        stack: None,
+        origin: ImageOrigin { names: name.parse().into_iter().collect(), ..ImageOrigin::default() },
     }
 }
 

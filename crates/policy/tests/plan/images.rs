@@ -1,6 +1,10 @@
 //! `[images]`: where an image is from, by what it is asked for, and who signed it.
 
-use cofferdam_policy::{CertifiedSigner, ContainerRequest, HOST_IMAGE, ImageOrigin, PlanContext, Zone, plan};
+use cofferdam_confinement::{Flag, MountFlags, MountKind};
+use cofferdam_policy::{
+    Admitted, CertifiedSigner, ContainerRequest, HOST_IMAGE, ImageOrigin, PlanContext, VolumeRequest, Zone,
+    plan,
+};
 
 use crate::fixture::{context_on, host, zone_file};
 
@@ -136,4 +140,31 @@ fn a_signature_with_a_certificate_can_be_required() {
     assert_eq!(refusal(&both, "app", by_key), None);
     let text = refusal(&both, "app", named(&["app"])).unwrap();
     assert!(text.contains("images.signed_by is ci, images.keyless is me@example.org by"), "{text}");
+}
+
+#[test]
+fn an_image_that_is_mounted_is_judged_as_one_that_runs() {
+    let zone = rules("allowed = [\"app\", \"tools/*\"]");
+    let mounting = |mount: &str| {
+        let volumes = vec![VolumeRequest::parse_mount(mount).unwrap()];
+        let request = ContainerRequest { volumes, ..ContainerRequest::new("app") };
+        let context = PlanContext { origin: named(&["app"]), ..context_on(host(), &request) };
+        plan(&zone, &request, &context).map(Admitted::into_plan).map_err(|error| error.to_string())
+    };
+    let plan = mounting("type=image,source=tools/a,target=/tools,image-subpath=bin").unwrap();
+    let mount = plan.mounts.iter().find(|mount| mount.target.as_str() == "/tools").unwrap();
+    let subpath = Some(std::path::PathBuf::from("bin"));
+    assert!(matches!(&mount.kind, MountKind::Image { subpath: own, id_mapped: true, .. } if *own == subpath));
+    let MountFlags { readonly, nosuid, nodev, .. } = mount.flags;
+    assert_eq!([readonly, nosuid, nodev], [Flag::Set; 3]);
+    for (mount, why) in [
+        ("type=image,source=evil/a,target=/tools", "images.allowed is app, tools/*"),
+        ("type=image,source=host,target=/tools", "the host's own programs"),
+        ("type=image,source=tools/a,target=/proc", "is not mounted over"),
+        ("type=image,source=tools/a,target=/t,image-subpath=../x", "image-subpath is a relative path"),
+        ("type=image,source=tools/a,target=/t,image-subpath=/x", "image-subpath is a relative path"),
+    ] {
+        let told = mounting(mount).unwrap_err();
+        assert!(told.contains(why), "{mount}: {told}");
+    }
 }

@@ -47,6 +47,8 @@ fn show(mount: &Mount) -> String {
         MountKind::Bind { source, recursive: true, .. } => format!("{} and below", source.display()),
         MountKind::Bind { source, .. } => source.display().to_string(),
         MountKind::Filesystem { fstype, .. } => fstype.clone(),
+        MountKind::Image { id, subpath: None, .. } => format!("image {id}"),
+        MountKind::Image { id, subpath: Some(subpath), .. } => format!("{} of image {id}", subpath.display()),
         MountKind::Cgroup => "cgroup".to_owned(),
         MountKind::Remount => "remounted".to_owned(),
     };
@@ -121,6 +123,7 @@ impl Check<'_> {
         }
         match &self.mount.kind {
             MountKind::Bind { .. } => self.source(),
+            MountKind::Image { .. } => Outcome::Holds(Some("the kernel does not tell which layers it shows")),
             MountKind::Filesystem { .. } | MountKind::Cgroup | MountKind::Remount => Outcome::Holds(None),
         }
     }
@@ -162,6 +165,22 @@ impl Check<'_> {
             MountKind::Bind { id_map, .. } => {
                 let wanted = !matches!(id_map, MountIdMap::None);
                 (wanted && !self.entry.has("idmapped")).then(|| "it is not id-mapped".to_owned())
+            }
+            MountKind::Image { lower, stack, id_mapped, .. } => {
+                let single = stack.is_some() || lower.len() == 1;
+                let in_file =
+                    lower.first().is_some_and(|layer| layer.extension().is_some_and(|end| end == "erofs"));
+                let fstype = match (single, in_file) {
+                    (true, true) => Some("erofs"),
+                    (true, false) => None,
+                    (false, _) => Some("overlay"),
+                };
+                if fstype.is_some_and(|fstype| fstype != self.entry.fstype) {
+                    return Some(format!("it is {}", self.entry.fstype));
+                }
+                // Below an overlay it is the layers that are mapped.
+                (single && *id_mapped && !self.entry.has("idmapped"))
+                    .then(|| "it is not id-mapped".to_owned())
             }
             MountKind::Remount => None,
         }

@@ -176,7 +176,9 @@ fn read_sources(plan: &Plan) -> BTreeMap<usize, Reading<FileId>> {
         MountKind::Bind { source, .. } if plan.root.inside(source).is_some() => None,
         MountKind::Bind { source, resolved: false, .. } => Some((place, file_id(source))),
         MountKind::Bind { source, resolved: true, .. } => Some((place, plain_file_id(source))),
-        MountKind::Filesystem { .. } | MountKind::Cgroup | MountKind::Remount => None,
+        MountKind::Filesystem { .. } | MountKind::Image { .. } | MountKind::Cgroup | MountKind::Remount => {
+            None
+        }
     });
     binds.collect()
 }

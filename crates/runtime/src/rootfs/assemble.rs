@@ -115,10 +115,10 @@ fn mount_one(
     let (detached, target) = match (&mount.kind, source) {
         (MountKind::Cgroup, _) => return cgroup_mount::mount(plan, mount, root),
         (MountKind::Remount, _) => return change(mount, root),
-        (MountKind::Bind { .. }, None) => {
+        (MountKind::Bind { .. } | MountKind::Image { .. }, None) => {
             return Err(Step::Mount.refused(&mount.target, "its source was not opened"));
         }
-        (MountKind::Bind { .. }, Some(source)) => {
+        (MountKind::Bind { .. } | MountKind::Image { .. }, Some(source)) => {
             let target = target_like(&source, mount, root)?;
             (source, target)
         }

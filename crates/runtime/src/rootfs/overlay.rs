@@ -28,8 +28,8 @@ pub(super) struct Overlay<'p> {
     pub(super) lower: &'p [PathBuf],
     /// One image that shows all of them.
     pub(super) stack: Option<&'p Path>,
-    pub(super) upper: &'p Path,
-    pub(super) work: &'p Path,
+    /// The folder that takes what is written, and the one beside it; none for what is only read.
+    pub(super) writes: Option<(&'p Path, &'p Path)>,
     /// A folder of the container's own on the host.
     pub(super) mountpoint: &'p Path,
     pub(super) volatile: bool,
@@ -46,6 +46,22 @@ impl Overlay<'_> {
             return self.mount_with_attached_layers();
         }
         self.combine(lower_options(&self.layers()?))
+    }
+
+    /// Mounts what is only read, detached: a single layer as it is.
+    pub(super) fn mount_to_read(&self) -> Result<OwnedFd, StepError> {
+        if self.stack.is_none() && self.lower.len() > 1 {
+            return self.mount();
+        }
+        let layer = self.layers()?.pop();
+        let layer = layer.ok_or_else(|| Step::MountSource.refused("image", "it has no layers"))?;
+        match self.lower.first() {
+            // Of a folder that is not mapped it is no mount of its own yet.
+            Some(folder) if self.layers_are_the_hosts() => {
+                Step::MountSource.run(folder.display(), || clone_tree(layer, "", Depth::One))
+            }
+            _ => Ok(layer),
+        }
     }
 
     /// Whether each layer is what the host shows under its path, and no mount made for this container.
@@ -80,10 +96,14 @@ impl Overlay<'_> {
     }
 
     fn combine(&self, mut options: Vec<String>) -> Result<OwnedFd, StepError> {
-        let upper = Step::Root.run(self.upper.display(), || open_host(self.upper))?;
-        let work = Step::Root.run(self.work.display(), || open_host(self.work))?;
-        options.push(format!("upperdir={}", fd_path(&upper)));
-        options.push(format!("workdir={}", fd_path(&work)));
+        let mut open = Vec::new();
+        for (option, path) in
+            self.writes.into_iter().flat_map(|(upper, work)| [("upperdir", upper), ("workdir", work)])
+        {
+            let folder = Step::Root.run(path.display(), || open_host(path))?;
+            options.push(format!("{option}={}", fd_path(&folder)));
+            open.push(folder);
+        }
         options.extend(self.volatile.then(|| "volatile".to_owned()));
         options.extend(self.userxattr.then(|| "userxattr".to_owned()));
         let options = options.iter().map(String::as_str);

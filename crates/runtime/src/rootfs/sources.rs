@@ -15,7 +15,10 @@ use cofferdam_kernel::mount::{
     Depth, PropagationType, clone_tree, open_without_links, set_attributes, set_id_map, set_propagation,
 };
 use cofferdam_kernel::proc::ProcFs;
-use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, StatVfsMountFlags, StatxFlags, Uid, fstatvfs, statx};
+use rustix::fs::{
+    AtFlags, CWD, Gid, Mode, OFlags, ResolveFlags, StatVfsMountFlags, StatxFlags, Uid, fstatvfs, openat2,
+    statx,
+};
 
 use super::attributes::{attributes, set_base};
 use super::dev_tree;
@@ -94,6 +97,7 @@ impl Sources {
                 }
                 // What stands in the root shows mounts that are not made yet: see `bind_inside`.
                 MountKind::Bind { source, .. } if plan.root.inside(source).is_some() => None,
+                MountKind::Image { .. } => Some(image(plan, mount, maker)?),
                 _ => bind(plan, mount, maker)?,
             };
             sources.mounts.push(source);
@@ -191,7 +195,8 @@ pub(super) fn root(plan: &Plan, maker: Maker<'_>) -> Result<OwnedFd, StepError> 
             let (volatile, userxattr) = (*volatile, *userxattr);
             let userns = id_map.map(|(userns, _)| userns);
             let stack = stack.as_deref();
-            Overlay { lower, stack, upper, work, mountpoint, volatile, userxattr, userns }.mount()
+            let writes = Some((upper.as_path(), work.as_path()));
+            Overlay { lower, stack, writes, mountpoint, volatile, userxattr, userns }.mount()
         }
     }
 }
@@ -233,6 +238,36 @@ pub(super) fn bind(plan: &Plan, mount: &Mount, maker: Maker<'_>) -> Result<Optio
     map_ids(mount, &fd, id_map, maker)?;
     set_flags(mount, &fd)?;
     Ok(Some(fd))
+}
+
+/// The files of another image, detached.
+fn image(plan: &Plan, mount: &Mount, maker: Maker<'_>) -> Result<OwnedFd, StepError> {
+    let refused = |why: &str| Step::MountSource.refused(&mount.target, why.to_owned());
+    let (
+        MountKind::Image { lower, stack, subpath, id_mapped, .. },
+        RootSource::Overlay { mountpoint, userxattr, .. },
+    ) = (&mount.kind, &plan.root.source)
+    else {
+        return Err(refused("an image is mounted into a container of an image alone"));
+    };
+    let userns = maker.id_map.filter(|_| *id_mapped).map(|(userns, _)| userns);
+    if *id_mapped && userns.is_none() {
+        return Err(refused("an id-mapped mount needs a user namespace of the container's own"));
+    }
+    let (stack, userxattr) = (stack.as_deref(), *userxattr);
+    let layers = Overlay { lower, stack, writes: None, mountpoint, volatile: false, userxattr, userns };
+    let whole = layers.mount_to_read()?;
+    let fd = match subpath {
+        None => whole,
+        Some(subpath) => Step::MountSource.run(subpath.display(), || {
+            let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+            let part = openat2(&whole, subpath, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve)?;
+            clone_tree(part, "", Depth::One)
+        })?,
+    };
+    Step::MountSource.run(&mount.target, || set_base(plan.root.propagation, &fd))?;
+    set_flags(mount, &fd)?;
+    Ok(fd)
 }
 
 /// While it is still detached: nobody can see a mount before it has its attributes.

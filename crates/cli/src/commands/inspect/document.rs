@@ -147,12 +147,14 @@ fn mount(volume: &VolumeRequest, plan: &Plan) -> Value {
     let planned = plan.mounts.iter().find(|mount| mount.target == volume.target);
     let source = planned.and_then(|mount| match &mount.kind {
         MountKind::Bind { source, .. } => Some(source.display().to_string()),
+        MountKind::Image { id, .. } => Some(id.clone()),
         _ => None,
     });
     let (kind, name) = match &volume.kind {
         VolumeKind::Bind { .. } => ("bind", None),
         VolumeKind::Volume { name, .. } => ("volume", name.clone()),
         VolumeKind::Tmpfs { .. } => ("tmpfs", None),
+        VolumeKind::Image { .. } => ("image", None),
     };
     let writable = planned.is_some_and(|mount| mount.flags.readonly != Flag::Set);
     let mut shown = json!({

@@ -241,6 +241,13 @@ fn mount(volume: &VolumeRequest) -> Option<Value> {
             "ReadOnly": readonly,
             "VolumeOptions": { "NoCopy": no_copy, "Subpath": subpath },
         })),
+        VolumeKind::Image { image, subpath, .. } => Some(json!({
+            "Type": "image",
+            "Source": image,
+            "Target": volume.target,
+            "ReadOnly": true,
+            "ImageOptions": { "Subpath": subpath },
+        })),
         _ => None,
     }
 }
