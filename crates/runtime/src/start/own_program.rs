@@ -13,6 +13,7 @@ use std::os::unix::ffi::OsStringExt;
 use cofferdam_confinement::{NamespaceSource, Plan};
 use cofferdam_kernel::exec::{CStringArray, fexecve};
 use cofferdam_kernel::mount::{Attribute, Attributes, Depth, clone_tree, set_attributes};
+use cofferdam_kernel::own_image;
 use rustix::fs::{
     MemfdFlags, Mode, OFlags, SealFlags, StatVfsMountFlags, fcntl_add_seals, fcntl_get_seals, memfd_create,
 };
@@ -63,13 +64,17 @@ pub(super) fn check(plan: &Plan) -> Result<(), StepError> {
     })
 }
 
-/// Makes this process run from a copy that nobody can write to, by executing itself once more with the same arguments.
-/// Returns if that is so already.
+/// Makes this process run from a copy that nobody can write to: where the kernel lets it, by moving to that file as it is,
+/// otherwise by executing itself once more with the same arguments. Returns where the copy is what runs.
 fn protect() -> io::Result<()> {
     if is_protected()? {
         return Ok(());
     }
-    let copy = read_only_clone().or_else(|_| sealed_copy())?;
+    let clone = read_only_clone();
+    if clone.as_ref().is_ok_and(|clone| own_image::move_to(clone.as_fd()).is_ok()) && is_protected()? {
+        return Ok(());
+    }
+    let copy = clone.or_else(|_| sealed_copy())?;
     let args = CStringArray::new(std::env::args_os().map(OsString::into_vec))?;
     let original =
         std::env::current_exe().ok().map(|path| (OsString::from(PROGRAM_VARIABLE), path.into_os_string()));
@@ -98,7 +103,8 @@ pub fn protect_own_file() -> io::Result<()> {
 fn read_only_clone() -> io::Result<OwnedFd> {
     let clone = clone_tree(open_own_program()?, "", Depth::One)?;
     set_attributes(&clone, Depth::One, Attributes::NONE.with(Attribute::Rdonly))?;
-    Ok(clone)
+    // The clone's descriptor is a place only (O_PATH).
+    reopen(&clone)
 }
 
 fn sealed_copy() -> io::Result<OwnedFd> {
@@ -110,6 +116,10 @@ fn sealed_copy() -> io::Result<OwnedFd> {
     io::copy(&mut std::fs::File::from(open_own_program()?), &mut writer)?;
     fcntl_add_seals(&writer, SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
     // A file that is open for writing cannot be executed (ETXTBSY), so it is opened anew and the writer closed.
-    let path = format!("/proc/self/fd/{}", writer.as_raw_fd());
+    reopen(&writer)
+}
+
+fn reopen(file: &impl AsRawFd) -> io::Result<OwnedFd> {
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
     Ok(rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
 }
