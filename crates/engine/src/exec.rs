@@ -48,7 +48,10 @@ pub(crate) fn start(paths: &Paths, id: &ContainerId, request: &ExecRequest) -> R
     let gated = created.exec_to_gate()?;
     let passed = prover.gate(&gated)?;
     let released = gated.release(passed.permit)?;
-    if let Err(error) = prover.keep(&process, passed.statement) {
+    // Receipts of entrants stay as long as these live.
+    if !released.has_ended()
+        && let Err(error) = prover.keep(&process, passed.statement)
+    {
         // Nothing would say how it was confined.
         let _ = pidfd_send_signal(&released.pidfd, Signal::KILL);
         return Err(error);

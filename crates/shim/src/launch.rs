@@ -109,7 +109,9 @@ fn attempt(plan: &Plan, spec: &ShimSpec, rules: &RulesNow<'_>) -> Result<Launche
     let gated = created.exec_to_gate_meanwhile(|pid, group| ahead = Some(prover.look_ahead(pid, group)))?;
     let (permit, statement) = prover.prove(&gated, ahead.transpose()?.flatten())?;
     let released = gated.release(permit)?;
-    if let Err(failure) = prover.keep(statement) {
+    // Of a container that goes with its end, and has ended, nobody asks for a receipt any more.
+    let is_over = spec.remove && !spec.keep && released.has_ended();
+    if !is_over && let Err(failure) = prover.keep(statement) {
         end(released);
         return Err(failure);
     }

@@ -233,8 +233,10 @@ fn run(call: &Call) -> Outcome {
     let (mut fresh, mut prover) = preparation.make(call)?;
     let terminal = preparation.hand_out(&mut fresh)?;
     let (container, released) = fresh.start(&mut prover)?;
-    let handed = prover
-        .keep(&call.global.root, container.path())
+    // Of a container that goes with its end, and has ended, nobody asks for a receipt any more.
+    let is_over = supervisor.is_some() && !call.arguments.has("keep") && released.has_ended();
+    let kept = if is_over { Ok(()) } else { prover.keep(&call.global.root, container.path()) };
+    let handed = kept
         .and_then(|()| preparation.hand_out_pid(released.pid.as_raw_nonzero().get()))
         .and_then(|()| preparation.hand_out_pidfd(Some(&released.pidfd)));
     if let Err(error) = handed {

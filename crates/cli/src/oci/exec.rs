@@ -164,7 +164,12 @@ fn execute(call: &Call, container: &Container, process: &Process) -> Outcome {
     }
     let permit = prover.examine(&planned, &gated).map_err(|error| LifecycleError::Gate(error.into()))?;
     let released = gated.release(permit)?;
-    prover.keep_entrant(&call.global.root, container, process).inspect_err(|_| end_unreceipted(&released))?;
+    // Receipts of entrants stay as long as these live.
+    if !released.has_ended() {
+        prover
+            .keep_entrant(&call.global.root, container, process)
+            .inspect_err(|_| end_unreceipted(&released))?;
+    }
     match supervisor {
         None => Ok(ExitCode::SUCCESS),
         Some(supervisor) => Ok(ExitCode::from(supervisor.wait(&released.pidfd, released.pid, terminal)?)),

@@ -384,3 +384,12 @@ pub struct Released {
     /// Its cgroup.
     pub group: OwnedGroup,
 }
+
+impl Released {
+    /// Whether the first process has ended by now.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        let mut polled = [PollFd::new(&self.pidfd, PollFlags::IN)];
+        poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
+    }
+}
