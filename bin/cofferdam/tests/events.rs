@@ -77,6 +77,19 @@ fn a_kill_is_no_stop() {
 }
 
 #[test]
+fn after_a_renaming_events_have_the_new_name() {
+    if !is_root("after_a_renaming_events_have_the_new_name") {
+        return;
+    }
+    let home = Home::new();
+    home.ok(&["run", "-d", "--name", "old", "host", "--", "sleep", "1000"]);
+    home.ok(&["rename", "old", "new"]);
+    home.ok(&["rm", "-f", "new"]);
+    let of_new = told(&home, &["container=new"], "{{.Action}} {{.Actor.Attributes.name}}");
+    assert_in_order(&of_new, &["rename new", "kill new", "die new", "destroy new"]);
+}
+
+#[test]
 fn attached_clients_are_told_of() {
     if !is_root("attached_clients_are_told_of") {
         return;

@@ -113,3 +113,36 @@ fn prune_takes_filters() {
     home.ok(&["image", "prune", "-af"]);
     assert_eq!(home.ok(&["image", "ls", "-q"]), "");
 }
+
+#[test]
+fn what_is_removed_at_its_end_gets_no_policy() {
+    let Some(home) = busybox_home("what_is_removed_at_its_end_gets_no_policy") else { return };
+    home.ok(&["run", "-d", "--rm", "--name", "box", "busybox", "sleep", "1000"]);
+    let ran = home.run(&["update", "--restart", "always", "box"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.err.contains("--rm"), "{ran:?}");
+    assert_eq!(home.ok(&["inspect", "--format", "{{.HostConfig.RestartPolicy.Name}}", "box"]), "no");
+    home.ok(&["update", "--restart", "no", "box"]);
+    home.ok(&["rm", "-f", "box"]);
+}
+
+/// Who leaves an interactive `exec` by the detach keys leaves its process running, with a terminal that still takes its output.
+#[test]
+fn an_exec_that_was_left_goes_on() {
+    let Some(home) = busybox_home("an_exec_that_was_left_goes_on") else { return };
+    home.ok(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]);
+    let mut program = home.command();
+    program.args(["exec", "-it", "box", "sh", "-c", "while :; do echo alive; date >/beat; sleep 0.1; done"]);
+    let words = std::iter::once(program.get_program()).chain(program.get_args());
+    let line: Vec<String> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
+    let keys = "sleep 1; printf '\\020\\021'; sleep 1";
+    let mut typed = std::process::Command::new("sh");
+    typed.args(["-c", &format!("({keys}) | script -qec \"{}\" /dev/null", line.join(" "))]);
+    typed.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = typed.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("read escape sequence"), "{output:?}");
+    home.ok(&["exec", "box", "rm", "-f", "/beat"]);
+    assert!(eventually(|| home.run(&["exec", "box", "test", "-s", "/beat"]).code == 0), "it runs on");
+    home.ok(&["rm", "-f", "box"]);
+}

@@ -42,6 +42,8 @@ fn user_starts_verifies_execs_stops_and_removes() {
     assert_eq!(verified.code, 0, "{verified:?}");
     home.ok(&["stop", "-t", "1", "box"]);
     home.ok(&["start", "box"]);
+    home.ok(&["restart", "-t", "0", "box"]);
+    assert_eq!(home.run(&["verify", "box"]).code, 0);
     home.ok(&["rm", "-f", "box"]);
     assert_eq!(home.remains(), NOTHING);
 }
@@ -141,6 +143,15 @@ fn user_with_subordinate_ids_gets_a_range_and_can_remove_what_they_own() {
     assert_eq!(home.remains(), NOTHING);
     let ran = accounts.run(&home, &["run", "--rm", "--zone", "default", "host", "--", "sh", "-c", script]);
     assert_eq!(ran.code, 0, "{ran:?}");
+    for command in [
+        &["run", "-d", "--zone", "default", "--name", "box", "host", "--", "sleep", "1000"][..],
+        &["restart", "-t", "0", "box"],
+        &["exec", "box", "true"],
+        &["rm", "-f", "box"],
+    ] {
+        let ran = accounts.run(&home, command);
+        assert_eq!(ran.code, 0, "{command:?}: {ran:?}");
+    }
     assert_eq!(home.remains(), NOTHING);
 }
 

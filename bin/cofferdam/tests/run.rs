@@ -135,6 +135,9 @@ fn a_detached_container_is_verified_executed_in_and_read() {
     assert_eq!((ran.code, ran.out.trim()), (3, "in"), "{ran:?}");
     let verified = home.run(&["verify", "box"]);
     assert_eq!(verified.code, 0, "{verified:?}");
+    let receipt = home.path().join("receipt");
+    std::fs::write(&receipt, home.ok(&["verify", "--signed", "box"])).unwrap();
+    assert!(home.ok(&["receipt", "check", receipt.to_str().unwrap()]).contains("controls hold: holds"));
     home.ok(&["pause", "box"]);
     assert_eq!(home.ok(&["ps", "--format", "{{.State}}"]), "paused");
     home.ok(&["unpause", "box"]);

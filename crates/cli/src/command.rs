@@ -40,12 +40,16 @@ fn run<T: Run>(matches: &mut ArgMatches, globals: &Globals) -> Outcome {
 impl Entry {
     /// Its flags as people see them: for help, completion and manuals.
     pub(crate) fn spec(&self) -> clap::Command {
-        (self.spec)()
+        let command = (self.spec)();
+        let help = clap::Arg::new("help").long("help").action(ArgAction::Help).help("Print this help");
+        // As with Docker, where the letter does not mean something else (`run -h`: the host's name).
+        let taken = command.get_arguments().any(|argument| argument.get_short() == Some('h'));
+        command
             .name(self.words.rsplit(' ').next().unwrap_or_default())
             .bin_name(format!("cofferdam {}", self.words))
             .about(self.about)
             .disable_help_flag(true)
-            .arg(clap::Arg::new("help").long("help").action(ArgAction::Help).help("Print this help"))
+            .arg(if taken { help } else { help.short_alias('h') })
             .disable_version_flag(true)
             .disable_help_subcommand(true)
     }

@@ -1,8 +1,8 @@
-//! `cofferdam --help`: the overview of all commands.
+//! `cofferdam --help`: the overview of all commands, and of a group.
 
 use std::fmt::Write;
 
-use crate::commands::COMMANDS;
+use crate::commands::{COMMANDS, find, members};
 
 const HEAD: &str = "\
 Usage: cofferdam [--root DIR] [--log-level LEVEL] [--debug] COMMAND [ARG...]
@@ -31,4 +31,20 @@ pub(crate) fn overview() -> String {
         let _ = writeln!(text, "  {:width$}  {}", entry.words, entry.about);
     }
     text + TAIL
+}
+
+/// The commands of a group, such as `zone`; nothing for a word that is a command itself, or none.
+pub(crate) fn group(name: &str) -> Option<String> {
+    let members = members(name);
+    if members.is_empty() || find(&[name]).is_ok() {
+        return None;
+    }
+    let width = members.iter().map(|word| word.len()).max().unwrap_or(0);
+    let mut text = format!("Usage: cofferdam {name} COMMAND [ARG...]\n\nCommands:\n");
+    for word in members {
+        let about = find(&[name, word]).map_or("", |(entry, _)| entry.about);
+        let _ = writeln!(text, "  {word:width$}  {about}");
+    }
+    let _ = writeln!(text, "\n`cofferdam {name} COMMAND --help` shows the flags of a command.");
+    Some(text)
 }

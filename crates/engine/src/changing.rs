@@ -1,7 +1,7 @@
 //! `rename` and `update`: what can be changed of a container after it has been made.
 
 use cofferdam_names::{ContainerId, ContainerName};
-use cofferdam_policy::{ResourceRequest, plan_limits};
+use cofferdam_policy::{ResourceRequest, RestartPolicy, plan_limits};
 use cofferdam_shim::{ContainerDir, Frame};
 
 use crate::create::host_devices;
@@ -21,6 +21,10 @@ impl Engine {
             return Err(ownership::gone(id));
         }
         self.tell_keeper(id, name)?;
+        if self.settle(id)?.state.has_shim() {
+            // Its events carry the name. One that ends meanwhile has no more of them.
+            let _ = self.ask_shim(id, "tell the name to", &Frame::Rename(name.as_str()));
+        }
         self.definition(id)?.tell(&self.paths, "rename", &[("oldName", format!("/{old}"))]);
         Ok(())
     }
@@ -36,6 +40,9 @@ impl Engine {
         let mut definition = self.definition(id)?;
         merge(&mut definition.request.resources, &request.resources);
         if let Some(restart) = request.restart {
+            if definition.request.rm && restart != RestartPolicy::No {
+                return Err(Error::RestartOfRemoved { id: id.clone() });
+            }
             definition.request.restart = restart;
         }
         let dir = self.paths.container(id);

@@ -8,7 +8,7 @@ use cofferdam_policy::{ContainerRequest, ImageConfig};
 use cofferdam_shim::{ContainerState, Status};
 use serde::Serialize;
 
-use crate::PortRange;
+use crate::{NamePattern, PortRange};
 
 /// One line of `ps`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -71,8 +71,8 @@ pub struct ListFilters {
     pub newest: Option<usize>,
     /// Id begins with.
     pub ids: Vec<String>,
-    /// Name contains.
-    pub names: Vec<String>,
+    /// Name matches.
+    pub names: Vec<NamePattern>,
     /// State is.
     pub states: Vec<ContainerState>,
     /// Exit code is.

@@ -25,6 +25,7 @@ use crate::image::accounts::Accounts;
 use crate::image::{ReadyImage, host};
 use crate::joining::{joined_one, namespace_file, with_ids};
 use crate::live::Live;
+use crate::log_options::log_options;
 use crate::store::{NewContainer, RangeOf, Record, Slot};
 use crate::{Engine, facts, own_program, random_name, volume};
 
@@ -61,6 +62,8 @@ impl Engine {
     }
 
     pub(crate) fn make(&self, request: &ContainerRequest, window: Option<WindowSize>) -> Result<Made> {
+        // What the start would refuse is refused before there is a container that has the name.
+        log_options(request)?;
         self.make_of(request, window, self.gather(request)?)
     }
 

@@ -78,8 +78,7 @@ impl Engine {
     /// A root whose writes are not synced must not be mounted twice, in case the machine went down in between (kernel:
     /// overlayfs.rst, "Volatile mount"). It did not: the container ended before our eyes.
     fn forget_volatile(&self, id: &ContainerId) -> Result<()> {
-        let mark = self.paths.container(id).work().join("work/incompat");
-        crate::removal::remove_tree(&mark)
+        crate::removal::remove_work(&self.paths.container(id))
     }
 
     /// Waits until the condition holds; answers how the container ended.

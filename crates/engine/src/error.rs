@@ -217,6 +217,12 @@ pub enum Error {
         /// Which.
         id: ContainerId,
     },
+    /// `--rm` removes the container at its end, and a policy would start it again.
+    #[error("container {} is removed when it ends (--rm): it can have no restart policy", id.short())]
+    RestartOfRemoved {
+        /// Which.
+        id: ContainerId,
+    },
     /// The container is paused.
     #[error("container {} is paused; unpause it first", id.short())]
     Paused {

@@ -35,7 +35,12 @@ pub(crate) fn start(paths: &Paths, id: &ContainerId, request: &ExecRequest) -> R
     let io = StartIo {
         stdio,
         preserved_fds: 0,
-        supervision: if request.detach { Supervision::Detached } else { Supervision::DieWithParent },
+        // One with a terminal may be left alone later; until then the terminal's end is its own.
+        supervision: if request.detach || request.tty {
+            Supervision::Detached
+        } else {
+            Supervision::DieWithParent
+        },
         start_socket: None,
         bundle: live.dir.path().to_owned(),
     };

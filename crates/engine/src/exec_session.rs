@@ -1,8 +1,9 @@
 //! Passes bytes, sizes and signals between a client and a process that `exec` started.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use cofferdam_kernel::fork;
 use cofferdam_kernel::signal::{Signal, SignalFd, SignalSet, block, send, set_mask};
 use cofferdam_kernel::tty::{RawMode, set_size, size};
 use cofferdam_shim::ExitStatus;
@@ -106,7 +107,7 @@ impl<'a> Relay<'a> {
                 self.ended = true;
             }
             if ready.input && self.pass_input()? {
-                return Ok(RelayEnd::Detached);
+                return self.leave();
             }
             let moved = self.pass_output(&ready)?;
             if self.ended && !moved {
@@ -217,6 +218,14 @@ impl<'a> Relay<'a> {
         Ok(moved)
     }
 
+    /// The process goes on without the client.
+    fn leave(mut self) -> io::Result<RelayEnd> {
+        if let Some(terminal) = self.session.streams.terminal.take() {
+            keep_open(&terminal)?;
+        }
+        Ok(RelayEnd::Detached)
+    }
+
     fn reap(&self) -> io::Result<ExitStatus> {
         let id = WaitId::PidFd(self.session.process.as_fd());
         let status = rustix::io::retry_on_intr(|| waitid(id.clone(), WaitIdOptions::EXITED))?;
@@ -237,6 +246,20 @@ struct Ready {
     input: bool,
     stdout: bool,
     stderr: bool,
+}
+
+/// Leaves a process behind that takes what is written to the terminal until nobody has it open any more: without a reader the
+/// kernel would hang it up, and who writes would wait.
+fn keep_open(terminal: &OwnedFd) -> io::Result<()> {
+    fork::detached(&[terminal.as_raw_fd()], |prepared| {
+        let mut bytes = [0u8; CHUNK];
+        // EIO: nobody has it open.
+        while prepared.is_ok()
+            && rustix::io::retry_on_intr(|| rustix::io::read(terminal, &mut bytes))
+                .is_ok_and(|count| count > 0)
+        {}
+        i32::from(prepared.is_err())
+    })
 }
 
 /// Moves one chunk; a stream that has ended is closed.

@@ -32,6 +32,7 @@ mod log_options;
 mod log_reader;
 mod log_record;
 mod log_tail;
+mod name_pattern;
 mod name_service;
 mod network;
 mod networks;
@@ -81,6 +82,7 @@ pub use image::registry::PullWhen;
 pub use image::removal::ImageRemoval;
 pub use image::transfer::LoadSource;
 pub use log_reader::LogReader;
+pub use name_pattern::NamePattern;
 pub use name_service::keep_resolvers;
 pub use networks::{NetworkMember, NetworkSummary, OWN_NETWORK};
 pub use options::{

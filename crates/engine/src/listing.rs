@@ -208,7 +208,7 @@ fn matches(
     let everything = filters.all || filters.newest.is_some();
     (everything || status.state.has_shim())
         && any(filters.ids.is_empty(), filters.ids.iter().any(|id| record.id.as_str().starts_with(id)))
-        && any(filters.names.is_empty(), filters.names.iter().any(|part| record.name.as_str().contains(part)))
+        && any(filters.names.is_empty(), filters.names.iter().any(|part| part.matches(record.name.as_str())))
         && any(filters.states.is_empty(), filters.states.contains(&status.state))
         && any(filters.exit_codes.is_empty(), exited_with(status, &filters.exit_codes))
         && any(filters.images.is_empty(), filters.images.contains(&request.image))
@@ -283,7 +283,7 @@ mod tests {
         };
         assert!(shows(|filters| filters.ids = vec!["zz".into(), "ab".into()], &status));
         assert!(!shows(|filters| filters.ids = vec!["b1".into()], &status));
-        assert!(shows(|filters| filters.names = vec!["eb-".into()], &status));
+        assert!(shows(|filters| filters.names = vec!["eb-".parse().unwrap()], &status));
         assert!(shows(|filters| filters.exit_codes = vec![3], &status));
         assert!(!shows(|filters| filters.exit_codes = vec![0], &status));
         assert!(shows(|filters| filters.labels = vec![("tier".into(), None)], &status));
@@ -295,7 +295,7 @@ mod tests {
         assert!(shows(|filters| filters.volumes = vec!["/srv/".into()], &status));
         assert!(!shows(|filters| filters.volumes = vec!["/s".into()], &status));
         let both = |filters: &mut ListFilters| {
-            filters.names = vec!["web".into()];
+            filters.names = vec!["web".parse().unwrap()];
             filters.states = vec![ContainerState::Running];
         };
         assert!(!shows(both, &status));

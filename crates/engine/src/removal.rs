@@ -7,7 +7,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use cofferdam_confinement::MapWriter;
+use cofferdam_confinement::{MapWriter, Plan};
 use cofferdam_names::ContainerId;
 use cofferdam_runtime::cgroup::{Group, Layout};
 use cofferdam_runtime::start::as_root_of;
@@ -140,19 +140,29 @@ pub(crate) fn remove_files(paths: &Paths, id: &ContainerId) -> Result<()> {
 /// rights over it only as root of a namespace with the container's ids.
 pub(crate) fn remove_doomed(paths: &Paths, id: &ContainerId, doomed: &Path) -> Result<()> {
     let dir = ContainerDir::new(doomed.to_owned());
-    if !rustix::process::geteuid().is_root() {
-        let plan = live::read_plan(&dir).or_else(|_| live::read_plan(&paths.new_container(id, true)));
-        let maps = plan.ok().and_then(|plan| plan.namespaces.id_maps);
-        if let Some(maps) = maps.filter(|maps| maps.writer == MapWriter::Newuidmap) {
-            let remove = || {
-                cofferdam_image::tree::removal::remove(&dir.upper())?;
-                cofferdam_image::tree::removal::remove(&dir.work())
-            };
-            as_root_of(&maps, remove)
-                .map_err(|error| Error::io("remove", doomed.display(), io::Error::other(error)))?;
-        }
-    }
+    let plan = || live::read_plan(&dir).or_else(|_| live::read_plan(&paths.new_container(id, true))).ok();
+    remove_subordinates(plan, &[dir.upper(), dir.work()])?;
     remove_tree(doomed)
+}
+
+/// Removes what overlayfs keeps for itself beside a container's upper layer; the next mount makes it anew.
+pub(crate) fn remove_work(dir: &ContainerDir) -> Result<()> {
+    // The folder that it made has no permissions, which stops its owner from looking for a single file in there.
+    let folder = dir.work().join("work");
+    remove_subordinates(|| live::read_plan(dir).ok(), std::slice::from_ref(&folder))?;
+    remove_tree(&folder)
+}
+
+/// Removes folders as root of a namespace with the container's ids, where an ordinary user's container has subordinate ones.
+fn remove_subordinates(plan: impl FnOnce() -> Option<Plan>, folders: &[PathBuf]) -> Result<()> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let maps = plan().and_then(|plan| plan.namespaces.id_maps);
+    let Some(maps) = maps.filter(|maps| maps.writer == MapWriter::Newuidmap) else { return Ok(()) };
+    let remove = || folders.iter().try_for_each(|folder| cofferdam_image::tree::removal::remove(folder));
+    let what = || folders.first().map_or_else(String::new, |folder| folder.display().to_string());
+    as_root_of(&maps, remove).map_err(|error| Error::io("remove", what(), io::Error::other(error)))
 }
 
 /// Removes a folder and what is in it; no link in it is followed. One that is not there is fine.

@@ -1,4 +1,4 @@
-//! Lets go of the pages of the program's own code that a long wait does not need.
+//! Lets go of the pages of the program's own code and stack that a long wait does not need.
 #![allow(unsafe_code, reason = "the dynamic linker's list of segments has no safe wrapper")]
 
 use std::ffi::c_void;
@@ -10,6 +10,21 @@ pub fn release() {
     // SAFETY: the callback has the type that the function asks for, and does not use its data pointer.
     unsafe { libc::dl_iterate_phdr(Some(release_object), std::ptr::null_mut()) };
 }
+
+/// Gives back the pages of the first thread's stack that earlier, deeper calls have touched; to be called by that thread.
+pub fn release_stack() {
+    let here = 0_u8;
+    let end = (&raw const here as usize).saturating_sub(KEPT) & !(PAGE - 1);
+    // SAFETY: the stack grows downwards, so that nothing lives in these pages: they are further below the caller's frame than this
+    // call, the system call and a signal's frame go. They are the stack's own: it is longer than that from the start, and the
+    // kernel keeps other mappings away from its end (stack_guard_gap).
+    unsafe { libc::madvise((end - RELEASED) as *mut c_void, RELEASED, libc::MADV_DONTNEED) };
+}
+
+/// How far below a frame the stack is left alone.
+const KEPT: usize = 16 * 1024;
+/// How much below that is given back: within what the kernel makes of a stack at an exec (128 kB).
+const RELEASED: usize = 96 * 1024;
 
 /// # Safety
 /// `info` points to the description of a loaded object, as `dl_iterate_phdr` gives it.
@@ -48,6 +63,18 @@ const PAGE: usize = 4096;
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_stack_can_be_used_again() {
+        fn deep(levels: u8) -> u64 {
+            let filled = std::hint::black_box([levels; 4096]);
+            let below = if levels == 0 { 0 } else { deep(levels - 1) };
+            below + u64::from(filled[usize::from(levels)])
+        }
+        let before = deep(20);
+        super::release_stack();
+        assert_eq!(deep(20), before);
+    }
+
     #[test]
     fn code_and_constants_are_there_again_when_they_are_used() {
         let text = String::from("constants") + " and code";

@@ -52,6 +52,8 @@ pub enum Frame<'a> {
     Wait,
     /// Client: the restart policy from now on.
     Restart(&'a str),
+    /// Client: the container's name from now on.
+    Rename(&'a str),
     /// Client: whatever `--rm` said, the next end does not remove the container.
     Keep,
     /// Client: I leave; my input has not ended.
@@ -106,6 +108,7 @@ impl<'a> Frame<'a> {
             Self::Restart(policy) => with(out, 10, policy.as_bytes()),
             Self::Detach => out.push(11),
             Self::Keep => out.push(12),
+            Self::Rename(name) => with(out, 13, name.as_bytes()),
             Self::Started { pid } => with(out, 32, &pid.to_le_bytes()),
             Self::Failed { class, messages } => {
                 out.extend([33, class]);
@@ -154,6 +157,7 @@ impl<'a> Frame<'a> {
             10 => std::str::from_utf8(rest).ok().map(Self::Restart),
             11 => empty(Self::Detach),
             12 => empty(Self::Keep),
+            13 => std::str::from_utf8(rest).ok().map(Self::Rename),
             32 => Some(Self::Started { pid: int(rest)? }),
             33 => {
                 let (&class, messages) = rest.split_first()?;
@@ -214,6 +218,7 @@ mod tests {
             Frame::Restart("on-failure:3"),
             Frame::Detach,
             Frame::Keep,
+            Frame::Rename("web"),
             Frame::Started { pid: 70_000 },
             Frame::Failed { class: 127, messages: "exec x\nnot found" },
             Frame::Done,

@@ -146,5 +146,6 @@ pub fn resume(number: RawFd, keeper: &impl Keeper) -> io::Result<()> {
     shim.watch_firewall();
     // What reading the handover took is not needed again while the container idles.
     code_pages::release();
+    code_pages::release_stack();
     shim.run()
 }

@@ -15,7 +15,7 @@ mod resolver;
 mod statistics;
 pub(crate) mod worker;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
@@ -52,6 +52,8 @@ struct Options {
     size: cases::Size,
     output: Option<PathBuf>,
     folder: PathBuf,
+    /// A program that is built already, with its `floor` beside it.
+    program: Option<PathBuf>,
 }
 
 /// Measures, prints, writes JSON. Missed goals are shown, not an error: a figure depends on the machine.
@@ -84,14 +86,21 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     let options = parse(arguments)?;
     let workspace = Workspace::load()?;
     debian::install_what_is_missing(&PACKAGES)?;
-    quietly(&mut command(&cargo(), ["build", "--release", "--package", "cofferdam", "--bin", "cofferdam"]))?;
-    quietly(&mut command(&cargo(), ["build", "--release", "--package", "xtask", "--bin", "floor"]))?;
+    let program = match options.program {
+        Some(program) => program,
+        None => {
+            for (package, name) in [("cofferdam", "cofferdam"), ("xtask", "floor")] {
+                quietly(&mut command(&cargo(), ["build", "--release", "--package", package, "--bin", name]))?;
+            }
+            workspace.release_program()
+        }
+    };
     let ground = Ground::lay(options.folder)?;
     let mut report = Report::default();
     let mut engines = Vec::new();
     for name in &options.engines {
         println!("-- setting up {name}");
-        match open(name, &workspace, &ground) {
+        match open(name, &program, &ground) {
             Ok(engine) => engines.push(engine),
             Err(error) => report.note_failure(name, "set-up", Err(error)),
         }
@@ -109,15 +118,14 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn open(name: &str, workspace: &Workspace, ground: &Ground) -> Result<Engine> {
-    let program = workspace.release_program();
+fn open(name: &str, program: &Path, ground: &Ground) -> Result<Engine> {
     match name {
         "floor" => Engine::floor(&program.with_file_name("floor"), ground),
         "crun" => Engine::runtime("crun"),
         "runc" => Engine::runtime("runc"),
         "docker" => Engine::docker(ground),
         "podman" => Engine::podman(ground),
-        "cofferdam" => Engine::cofferdam(&program, ground),
+        "cofferdam" => Engine::cofferdam(program, ground),
         _ => bail!("no engine is called {name}; known: {}", ENGINES.join(", ")),
     }
 }
@@ -128,11 +136,13 @@ fn parse(arguments: &[String]) -> Result<Options> {
         size: cases::Size { runs: 40, row: 100, crowd: 500 },
         output: None,
         folder: PathBuf::from("/var/tmp/cofferdam-bench"),
+        program: None,
     };
     let mut rest = arguments.iter();
     if rest.next().map(String::as_str) != Some("start") {
         bail!(
-            "usage: bench start [--engines A,B] [--runs N] [--row N] [--crowd N] [--output FILE] [--folder DIR]"
+            "usage: bench start [--engines A,B] [--runs N] [--row N] [--crowd N] [--output FILE] [--folder DIR] \
+             [--program FILE]"
         );
     }
     while let Some(argument) = rest.next() {
@@ -145,6 +155,7 @@ fn parse(arguments: &[String]) -> Result<Options> {
             "--crowd" => options.size.crowd = number()?,
             "--output" => options.output = Some(value.into()),
             "--folder" => options.folder = value.into(),
+            "--program" => options.program = Some(value.into()),
             _ => bail!("bench: {argument} is not known"),
         }
     }

@@ -17,7 +17,7 @@ const ENTER: &str = r#"set -e
 ip link set lo up
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /run/lock
-mount -t tracefs tracefs /sys/kernel/tracing
+grep -q " /sys/kernel/tracing " /proc/self/mounts || mount -t tracefs tracefs /sys/kernel/tracing
 eval "$WORLD_SETUP"
 "$WORKER" bench-worker"#;
 

@@ -271,7 +271,7 @@ pub(crate) fn find(words: &[&str]) -> Result<(&'static Entry, usize), Report> {
 }
 
 /// The words after the group's name that a group knows.
-fn members(group: &str) -> Vec<&'static str> {
+pub(crate) fn members(group: &str) -> Vec<&'static str> {
     let names = COMMANDS.iter().map(|entry| entry.words).chain(ALIASES.iter().map(|(alias, _)| *alias));
     names.filter_map(|words| words.strip_prefix(group)?.strip_prefix(' ')).collect()
 }
@@ -317,6 +317,11 @@ pub(crate) fn execute(words: Vec<OsString>, globals: &Globals) -> Outcome {
     if names.first() == Some(&"help") {
         return help(&words);
     }
+    if let [group, "--help" | "-h" | "help"] = names[..]
+        && let Some(text) = crate::help::group(group)
+    {
+        return print(&text);
+    }
     let (entry, count) = find(&names)?;
     entry.execute(words.into_iter().skip(count).collect(), globals)
 }
@@ -324,7 +329,15 @@ pub(crate) fn execute(words: Vec<OsString>, globals: &Globals) -> Outcome {
 /// `cofferdam help COMMAND`
 fn help(words: &[OsString]) -> Outcome {
     let names: Vec<&str> = words.iter().skip(1).map_while(|word| word.to_str()).collect();
-    let text = if names.is_empty() { crate::help::overview() } else { crate::usage::help(find(&names)?.0) };
+    let group = if let [group] = names[..] { crate::help::group(group) } else { None };
+    match (names.is_empty(), group) {
+        (true, _) => print(&crate::help::overview()),
+        (_, Some(text)) => print(&text),
+        (_, None) => print(&crate::usage::help(find(&names)?.0)),
+    }
+}
+
+fn print(text: &str) -> Outcome {
     std::io::Write::write_all(&mut std::io::stdout().lock(), text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -108,7 +108,7 @@ impl PsCommand {
 fn apply(filters: &mut ListFilters, filter: &Filter, engine: &Engine) -> Result<(), Report> {
     match filter.key.as_str() {
         "id" => filters.ids.push(filter.value.clone()),
-        "name" => filters.names.push(filter.value.clone()),
+        "name" => filters.names.push(filter.parsed("pattern")?),
         "label" => filters.labels.push(filter.label()),
         "ancestor" => filters.images.push(filter.value.clone()),
         "network" => filters.networks.push(filter.value.clone()),

@@ -47,10 +47,21 @@ impl Run for ReceiptCheckCommand {
             Report::new(format!("cannot check receipt {}", self.file.display())).because(error)
         };
         let text = text(&self.file)?;
-        let envelope: Envelope = serde_json::from_str(&text).map_err(|error| failed(&error))?;
-        let statement = envelope.check(&keys(&self.key, globals)?).map_err(|error| failed(&error))?;
-        print(&statement, self.format, self.no_trunc)?;
-        Ok(verdict_status(statement.verdict))
+        let keys = keys(&self.key, globals)?;
+        let mut worst = None;
+        // `verify --signed` gives one for each process that was looked at.
+        for envelope in serde_json::Deserializer::from_str(&text).into_iter::<Envelope>() {
+            let statement =
+                envelope.map_err(|error| failed(&error))?.check(&keys).map_err(|error| failed(&error))?;
+            if worst.is_some() && self.format == Shape::Table {
+                plain::print("\n")?;
+            }
+            print(&statement, self.format, self.no_trunc)?;
+            worst = worst.max(Some(statement.verdict));
+        }
+        worst
+            .map(verdict_status)
+            .ok_or_else(|| Report::new(format!("{} holds no receipt", self.file.display())))
     }
 }
 

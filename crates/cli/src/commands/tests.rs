@@ -216,3 +216,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn groups_have_help_and_h_asks_for_it() {
+    let zone = crate::help::group("zone").unwrap();
+    assert!(zone.contains("check") && zone.contains("Usage: cofferdam zone COMMAND"), "{zone}");
+    assert!(crate::help::group("container").unwrap().contains("rename"));
+    assert_eq!(crate::help::group("run"), None);
+    assert_eq!(crate::help::group("nosuch"), None);
+    let asked = find(&["ps"]).unwrap().0.read(&["-h"]).unwrap_err();
+    assert_eq!(asked.kind(), clap::error::ErrorKind::DisplayHelp);
+    assert_eq!(request(&["-h", "web", "host"]).hostname.as_deref(), Some("web"));
+}

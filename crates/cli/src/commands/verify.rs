@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use clap::Parser;
 use cofferdam_engine::Engine;
 use cofferdam_names::ContainerId;
-use cofferdam_proof::Verdict;
+use cofferdam_proof::{Receipt, Verdict};
 
 use super::receipt_check::{Shape, print, verdict_status};
 use crate::command::Run;
 use crate::globals::Globals;
+use crate::plain;
 use crate::report::{Outcome, Report};
 use crate::session::{container, engine};
 
@@ -26,6 +27,9 @@ pub(crate) struct VerifyCommand {
     /// Do not shorten values
     #[arg(long)]
     no_trunc: bool,
+    /// Print the signed receipts (DSSE), one a line, which `receipt check` takes
+    #[arg(long, conflicts_with = "format")]
+    signed: bool,
     /// Names or ids
     #[arg(value_name = "CONTAINER")]
     containers: Vec<String>,
@@ -42,24 +46,52 @@ impl Run for VerifyCommand {
         } else {
             self.containers.iter().map(|word| container(&engine, word)).collect::<Result<_, _>>()?
         };
-        verify(&engine, &ids, self.format, self.no_trunc)
+        let form =
+            if self.signed { Form::Signed } else { Form::Shown { shape: self.format, whole: self.no_trunc } };
+        verify(&engine, &ids, form)
+    }
+}
+
+/// What of a receipt is printed.
+#[derive(Clone, Copy)]
+pub(super) enum Form {
+    /// What was found.
+    Shown { shape: Shape, whole: bool },
+    /// The envelope, on one line.
+    Signed,
+}
+
+impl Form {
+    fn is_table(self) -> bool {
+        matches!(self, Self::Shown { shape: Shape::Table, .. })
+    }
+
+    fn print(self, receipt: &Receipt) -> Result<(), Report> {
+        match self {
+            Self::Shown { shape, whole } => print(&receipt.statement, shape, whole),
+            Self::Signed => {
+                let line = serde_json::to_string(&receipt.envelope)
+                    .map_err(|error| Report::new("cannot write the receipt as JSON").because(&error))?;
+                Ok(plain::print(&(line + "\n"))?)
+            }
+        }
     }
 }
 
 /// Verifies containers one after another; the exit status is 0 only if every control of every one holds.
-pub(super) fn verify(engine: &Engine, ids: &[ContainerId], shape: Shape, whole: bool) -> Outcome {
+pub(super) fn verify(engine: &Engine, ids: &[ContainerId], form: Form) -> Outcome {
     let mut worst = Verdict::Holds;
     for (index, id) in ids.iter().enumerate() {
-        if index > 0 && shape == Shape::Table {
+        if index > 0 && form.is_table() {
             writeln!(std::io::stdout().lock())?;
         }
         match engine.verify(id) {
             Ok(receipts) => {
                 for (number, receipt) in receipts.iter().enumerate() {
-                    if number > 0 && shape == Shape::Table {
+                    if number > 0 && form.is_table() {
                         writeln!(std::io::stdout().lock())?;
                     }
-                    print(&receipt.statement, shape, whole)?;
+                    form.print(receipt)?;
                     worst = worst.max(receipt.statement.verdict);
                 }
             }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use cofferdam_policy::{Zone, parse_zone};
+use cofferdam_policy::{Zone, builtin_zone, parse_zone};
 
 use crate::client_file;
 use crate::command::Run;
@@ -35,6 +35,13 @@ impl Run for ZoneCheckCommand {
                     continue;
                 }
             };
+            if builtin_zone(zone.name.value.as_str()).is_ok() {
+                let report = Report::new(format!("{}: zone {} is built in", file.display(), zone.name.value));
+                status = report
+                    .hint("give the zone a name of its own; `base` starts from a built-in one")
+                    .finish();
+                continue;
+            }
             let warnings = zone.warnings(None);
             for warning in &warnings {
                 writeln!(out, "{}: warning: {}", warning.place, warning.message)?;

@@ -5,7 +5,7 @@ use cofferdam_engine::ListFilters;
 use cofferdam_names::{ContainerId, ZoneName};
 
 use super::receipt_check::Shape;
-use super::verify::verify;
+use super::verify::{Form, verify};
 use crate::command::Run;
 use crate::globals::Globals;
 use crate::report::Outcome;
@@ -37,6 +37,6 @@ impl Run for ZoneVerifyCommand {
         }
         let inside = engine.list(&ListFilters { zones: vec![self.name], ..ListFilters::default() })?;
         let ids: Vec<ContainerId> = inside.into_iter().map(|container| container.id).collect();
-        verify(&engine, &ids, self.format, self.no_trunc)
+        verify(&engine, &ids, Form::Shown { shape: self.format, whole: self.no_trunc })
     }
 }

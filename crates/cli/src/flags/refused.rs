@@ -31,7 +31,7 @@ const REFUSED: &[Refused] = &[
         flag: "disable-content-trust",
         has_value: false,
         harmless: Some("true"),
-        why: "image signatures are not verified yet",
+        why: "a zone says which signatures its images need (`[images]`)",
     },
     value("gpus", "name the devices with --device, as far as the zone allows them"),
     value("health-cmd", HEALTH),

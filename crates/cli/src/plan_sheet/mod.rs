@@ -27,7 +27,8 @@ impl Sheet {
     }
 
     fn line(&mut self, label: &str, value: impl Display) {
-        self.0.push_str(&format!("  {label:<LABEL$}{value}\n"));
+        let gap = if label.len() < LABEL { "" } else { " " };
+        self.0.push_str(&format!("  {label:<LABEL$}{gap}{value}\n"));
     }
 
     /// One line per value; the label stands before the first.

@@ -30,7 +30,8 @@ impl Planner<'_> {
         let max = &rules.capabilities_max;
         if self.request.privileged {
             let ceiling = format!("capabilities_max is {}; no zone has a privileged mode", names(max.value));
-            return Err(self.beyond("--privileged", &max.place, ceiling));
+            let instead = "name what the program needs: --cap-add, --device, -v, as far as a zone allows it";
+            return Err(self.never("--privileged", &max.place, ceiling, instead));
         }
         let added = CapabilityWord::set(&self.request.cap_add);
         // `ALL` means all that may be had: the kernel's full set would be beyond every zone.

@@ -49,7 +49,7 @@ impl Planner<'_> {
                 (SecurityOption::SystemPathsUnconfined, _) => {
                     let asked = "--security-opt systempaths=unconfined";
                     let ceiling = "no zone leaves the kernel's own files open";
-                    return Err(self.beyond(asked, &self.zone.name.place, ceiling));
+                    return Err(self.never(asked, &self.zone.name.place, ceiling, "leave it out"));
                 }
                 (SecurityOption::Label(LabelOption::Disable), Some(label)) => {
                     let asked = "--security-opt label=disable";

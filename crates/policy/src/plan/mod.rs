@@ -145,6 +145,17 @@ impl Planner<'_> {
         beyond(self.zone, asked, place, ceiling)
     }
 
+    /// A refusal that no other zone would take back.
+    fn never(
+        &self,
+        asked: impl Into<String>,
+        place: &Place,
+        ceiling: impl Into<String>,
+        instead: &str,
+    ) -> PolicyError {
+        refusal(self.zone, asked, place, ceiling, instead)
+    }
+
     /// Where the container is accounted, and a task limit to be put into the first process's resource limits where no
     /// cgroup can hold it.
     fn cgroup(&self) -> Result<(Cgroup, Option<u64>), PolicyError> {
@@ -198,12 +209,22 @@ impl Planner<'_> {
 }
 
 fn beyond(zone: &Zone, asked: impl Into<String>, place: &Place, ceiling: impl Into<String>) -> PolicyError {
+    refusal(zone, asked, place, ceiling, "leave it out, or run in a zone that allows it (--zone)")
+}
+
+fn refusal(
+    zone: &Zone,
+    asked: impl Into<String>,
+    place: &Place,
+    ceiling: impl Into<String>,
+    advice: &str,
+) -> PolicyError {
     PolicyError::BeyondZone {
         asked: asked.into(),
         zone: zone.name.value.clone(),
         place: place.clone(),
         ceiling: ceiling.into(),
-        advice: "leave it out, or run in a zone that allows it (--zone)".to_owned(),
+        advice: advice.to_owned(),
     }
 }
 

@@ -11,7 +11,7 @@ use cofferdam_names::ContainerPath;
 use super::{Planner, PolicyError, path};
 use crate::{ByteSize, CgroupMode, NamespaceMode};
 
-/// Docker's size of /dev/shm.
+/// Docker's size of /dev/shm, also for who asks for 0.
 const SHM_SIZE: ByteSize = ByteSize(64 << 20);
 
 /// The group that owns terminals (`tty` in every distribution).
@@ -105,7 +105,8 @@ impl Planner<'_> {
         if let NamespaceSource::Join(file) = &namespaces.ipc {
             mounts.push(self.shared_memory(file, inert)?);
         } else if self.request.namespaces.ipc != Some(NamespaceMode::None) {
-            let size = format!("size={}", self.request.shm_size.unwrap_or(SHM_SIZE).0);
+            let size =
+                format!("size={}", self.request.shm_size.filter(|size| size.0 > 0).unwrap_or(SHM_SIZE).0);
             mounts.push(filesystem("/dev/shm", "tmpfs", &["mode=1777", &size], inert)?);
         }
         Ok(mounts)

@@ -209,9 +209,11 @@ impl Planner<'_> {
     /// Whether the zone lets a path of the host in.
     fn check_access(&self, asked: &str, source: &Path, readonly: bool) -> Result<(), PolicyError> {
         let own = &self.context.engine_dirs;
-        if own.iter().any(|dir| dir.starts_with(source) || source.starts_with(dir)) {
-            let ceiling = "the engine's own state is never brought into a container";
-            return Err(self.beyond(asked, &self.zone.mounts.access.place, ceiling));
+        if let Some(dir) = own.iter().find(|dir| dir.starts_with(source) || source.starts_with(dir)) {
+            let ceiling =
+                format!("the engine's own state, {}, is never brought into a container", dir.display());
+            let instead = "name the folders that the program needs, one by one";
+            return Err(self.never(asked, &self.zone.mounts.access.place, ceiling, instead));
         }
         let (access, place) = self.zone.mounts.access_to(source);
         match access {

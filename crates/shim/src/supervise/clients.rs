@@ -130,6 +130,10 @@ impl<K: Keeper> Supervisor<'_, K> {
                 self.spec.keep = true;
                 Ok(())
             }
+            Frame::Rename(name) => {
+                self.spec.attributes.insert("name".to_owned(), name.to_owned());
+                Ok(())
+            }
             Frame::Pause => self.set_paused(true),
             Frame::Unpause => self.set_paused(false),
             Frame::Wait => {
