@@ -1,6 +1,5 @@
 //! `system df`: what everything takes of the disk.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use cofferdam_image::tree::usage::on_disk;
@@ -8,6 +7,7 @@ use serde::Serialize;
 
 use crate::Engine;
 use crate::error::Result;
+use crate::image::removal::user;
 
 /// What one kind of things takes of the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -48,12 +48,11 @@ impl Engine {
 
     fn image_usage(&self) -> Result<Usage> {
         let store = self.image_store()?;
-        let used: BTreeSet<String> =
-            self.store.containers()?.into_iter().map(|record| record.image_id).collect();
+        let records = self.store.containers()?;
         let (mut usage, mut needed) = (Usage::default(), self.build_cache_reached()?);
         for image in store.images()? {
             usage.count += 1;
-            if used.contains(image.descriptor.digest.as_str()) {
+            if user(&records, image.descriptor.digest.as_str()).is_some() {
                 usage.active += 1;
                 needed.extend(store.reached_from(&image.descriptor)?);
             }

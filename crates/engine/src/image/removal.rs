@@ -24,13 +24,14 @@ pub struct ImageRemoval {
     pub freed: u64,
 }
 
-/// The container that uses an image, running or not.
-fn user<'r>(records: &'r [Record], id: &str) -> Option<&'r Record> {
-    // One whose request does not read may use any.
-    let mounts = |record: &&Record| {
-        understood(record).is_ok_and(|request| !request.mounted_images().any(|(_, own)| own == Some(id)))
+/// The container that uses an image as its own or mounts it, running or not.
+pub(crate) fn user<'r>(records: &'r [Record], id: &str) -> Option<&'r Record> {
+    // One whose request does not read may mount any.
+    let mounts = |record: &Record| match understood(record) {
+        Ok(request) => request.mounted_images().any(|(_, own)| own == Some(id)),
+        Err(_) => true,
     };
-    records.iter().find(|record| record.image_id == id || !mounts(record))
+    records.iter().find(|record| record.image_id == id || mounts(record))
 }
 
 /// Leaves out, of what has no name, all that is about something that is kept: signatures and attestations, as other programs keep
