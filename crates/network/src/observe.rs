@@ -83,6 +83,10 @@ pub fn observe_rules(network: &Network) -> io::Result<Vec<Part>> {
         let (planned, found) = compare_chain(&planned, tables.rules(chain));
         parts.push(Part::new(format!("chain {chain}"), planned, found));
     }
+    for segment in rules::segments(network) {
+        let found = tables.rules(&segment.trust).map(|found| way_of(&segment.way(), &found));
+        parts.push(Part::new(format!("way to chain {}", segment.chain), "present", found));
+    }
     let entries = zone.entries.iter().map(|element| ("zone", element));
     let elements = rules::elements(network);
     let shared = rules::shared_elements(network);
@@ -93,6 +97,15 @@ pub fn observe_rules(network: &Network) -> io::Result<Vec<Part>> {
         parts.push(Part::new(item, shown(Some(&element.data)), found));
     }
     Ok(parts)
+}
+
+/// Whether a segment's way is among those of its zone, which are all that is there.
+fn way_of(way: &Rule, found: &[Option<Vec<Expr>>]) -> String {
+    if found.iter().any(|rule| !rule.as_deref().is_some_and(rules::is_way)) {
+        return "beside another rule".to_owned();
+    }
+    let there = found.iter().any(|rule| rule.as_ref() == Some(&way.expressions));
+    if there { "present" } else { "absent" }.to_owned()
 }
 
 /// What a chain is to have and has: the number of rules, and the first that is another.

@@ -7,7 +7,7 @@ use super::{ranges, set};
 use crate::nft::{Chain, Expr, Hook, Meta, Operation, Register, Rule, Set, SetKind, Verdict};
 
 /// Grows with each change of what this module makes.
-const LAYOUT: u8 = 3;
+const LAYOUT: u8 = 4;
 
 /// Whether the host is a router only for our links, for IPv4 and for IPv6: then packets that are neither from nor to one are
 /// dropped, as they would be without us. Where it was one before they are its owner's.
@@ -32,8 +32,6 @@ const NAME: (u32, u32) = (41, 16);
 /// A tag is shown as an IPv6 address would be: nft(8) cannot list numbers of this length.
 const TAG: (u32, u32) = (8, 16);
 const GROUP: (u32, u32) = (35, 4);
-/// A number, shown as a packet's mark.
-const PLACE: (u32, u32) = (19, 4);
 const PROTOCOL: (u32, u32) = (12, 1);
 const PORT: (u32, u32) = (13, 2);
 const ADDRESS: [(u32, u32); 2] = [(7, 4), (8, 16)];
@@ -95,7 +93,6 @@ fn sets() -> Vec<Set> {
         all.extend([
             set(set::SOURCES[family], SetKind::Plain, &[NAME, address]),
             set(set::MEMBERS[family], SetKind::Plain, &[address, TAG]),
-            set(set::SEGMENTS[family], SetKind::Verdicts, &[address, PLACE]),
             set(set::NAMED[family], SetKind::Timed, &[TAG, address]),
             set(set::GATEWAYS[family], SetKind::Plain, &[address]),
             set(set::GATEWAY_OF[family], SetKind::Map(address.0, address.1), &[NAME]),

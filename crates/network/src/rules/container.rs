@@ -8,7 +8,7 @@ use cofferdam_names::ZoneName;
 use super::condition::address_bytes;
 use super::segment::segments;
 use super::{Tag, set};
-use crate::nft::{Element, Verdict};
+use crate::nft::Element;
 
 /// A link's name as the kernel compares it.
 fn name_bytes(name: &str) -> Vec<u8> {
@@ -39,10 +39,6 @@ pub(crate) fn elements(network: &Network) -> Vec<Element> {
             Element::key(set::SELF[family], joined(&[&address, &address])),
         ]);
         all.extend(tags(network).map(|tag| Element::key(set::MEMBERS[family], joined(&[&address, &tag.0]))));
-        all.extend((0_u32..).zip(segments(network)).map(|(place, segment)| {
-            let key = joined(&[&address, &place.to_ne_bytes()]);
-            Element::verdict(set::SEGMENTS[family], key, Verdict::Jump(segment.chain))
-        }));
         all.extend(network.published.iter().filter_map(|port| published(port, pair.address)));
     }
     all

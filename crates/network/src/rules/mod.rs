@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 pub(crate) use base::{CHAINS, Forwarding, base, base_note, forwarding_of, rules as base_rules};
 pub(crate) use container::{elements, is_way_of, named, shared_elements, target_address, ways};
 pub(crate) use ranges::{Range, is_in};
-pub(crate) use segment::segments;
+pub(crate) use segment::{is_way, segments};
 pub(crate) use zone::{ZoneObjects, zone};
 
 /// The one table that is ours.
@@ -103,8 +103,6 @@ pub(crate) mod set {
     pub(crate) const NOTES: &str = "notes";
     /// Which addresses have which tags.
     pub(crate) const MEMBERS: [&str; 2] = ["members4", "members6"];
-    /// The ways into the chains of the segments that each address is in, by their places from 0 on.
-    pub(crate) const SEGMENTS: [&str; 2] = ["segments4", "segments6"];
     /// Which addresses names stand for, for a time.
     pub(crate) const NAMED: [&str; 2] = ["named4", "named6"];
     /// The host's addresses on the links.

@@ -5,7 +5,8 @@ use cofferdam_names::ZoneName;
 use sha2::{Digest, Sha256};
 
 use super::condition::{Conditions, KEY};
-use super::{LOG_GROUP, MOST_SEGMENTS, Tag, set};
+use super::segment::trust_chain;
+use super::{LOG_GROUP, Tag, set};
 use crate::nft::{Chain, Data, Element, Expr, Operation, Register, Rule, Set, SetKind, Stateful, Verdict};
 
 /// The objects of one zone.
@@ -20,6 +21,8 @@ pub(crate) struct ZoneObjects {
     pub(crate) rules: Vec<Rule>,
     /// The ways into the chains.
     pub(crate) entries: Vec<Element>,
+    /// The chain that leads to its segments: what is in it is theirs.
+    trust: String,
     tag: Tag,
 }
 
@@ -47,7 +50,8 @@ pub(crate) fn zone(realm: &str, name: &ZoneName, rules: &ZoneRules) -> ZoneObjec
             Element::verdict(map, tag.group().to_ne_bytes().to_vec(), Verdict::Jump(chain.clone()))
         });
     let entries = entries.collect();
-    ZoneObjects { note: note(&made, &sets), sets, rules: made, entries, chains, tag }
+    let trust = trust_chain(realm, name);
+    ZoneObjects { note: note(&made, &sets), sets, rules: made, entries, chains, trust, tag }
 }
 
 /// A digest of everything that the chains do.
@@ -65,7 +69,7 @@ impl ZoneObjects {
         let mut all = Vec::new();
         if !there {
             let chain = |name: &String| Chain { name: name.clone(), hook: None };
-            all.extend(self.chains.iter().map(|name| Operation::AddChain(chain(name))));
+            all.extend(self.chains.iter().chain([&self.trust]).map(|name| Operation::AddChain(chain(name))));
         }
         all.extend(self.sets.iter().cloned().map(Operation::AddSet));
         if there {
@@ -172,21 +176,11 @@ impl Maker<'_> {
         }
     }
 
-    /// Containers of the zone that share a segment: the chain of the segment at each place of the one that sends lets it through, or
-    /// leads back. So a segment that comes or goes changes no rule. (With the map's answer as a part of the next key there would be no
-    /// chains, and no listing either: nft(8) 1.0.6 fails an assertion of its own where it meets that.)
+    /// Containers of the zone that share a segment: each segment has a chain, and a segment that comes changes no rule here.
     fn trust(&mut self) {
-        if !self.rules.trust {
-            return;
-        }
-        for place in 0..MOST_SEGMENTS {
-            for v6 in [false, true] {
-                let value = place.to_ne_bytes().to_vec();
-                let after = Register(if v6 { 4 } else { 1 });
-                let sender = Conditions::of(v6).load_source(v6, KEY).and(Expr::Value { to: after, value });
-                let way = Expr::VerdictMap { map: set::SEGMENTS[usize::from(v6)].to_owned(), from: KEY };
-                self.add(OUT, format!("trust in segment {place} of the sender"), sender.and(way).end());
-            }
+        if self.rules.trust {
+            let way = Verdict::Jump(trust_chain(self.realm, self.name));
+            self.add(OUT, "trust within segments", Conditions::new().then(way));
         }
     }
 
