@@ -80,6 +80,9 @@ fn a_name_is_that_of_the_own_network_and_no_other_is_reached() {
     home.ok(&["network", "disconnect", "bridge", "alone"]);
     let last = home.run(&["network", "disconnect", "one_default", "alone"]);
     assert!(last.code != 0 && last.err.contains("the only one"), "{last:?}");
+    home.ok(&["network", "connect", "bridge", "alone"]);
+    assert_ne!(home.run(&["network", "connect", "bridge", "alone"]).code, 0, "it is in it already");
+    assert_eq!(home.run(&["verify", "alone"]).code, 0);
     let members = home.ok(&[
         "network",
         "inspect",

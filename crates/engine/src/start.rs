@@ -3,7 +3,7 @@
 use cofferdam_kernel::signal::Signal;
 use cofferdam_names::ContainerId;
 use cofferdam_policy::ContainerRequest;
-use cofferdam_shim::{ContainerState, Event, Lock, Order, ShimSpec, Status, spawn};
+use cofferdam_shim::{ContainerState, Event, ExitClass, Lock, Order, ShimSpec, Status, spawn};
 
 use crate::changing::write_plan;
 use crate::create::{Made, attributes};
@@ -117,7 +117,11 @@ impl Engine {
         }
         let order = Order { plan, spec, status, lock, attach: attach_shim };
         let running = spawn(order, &ShimKeeper).map_err(|source| {
-            let network = plan.network.as_ref().filter(|network| !network.published.is_empty());
+            // A program that is missing, for one, is a reason of its own.
+            let network = plan
+                .network
+                .as_ref()
+                .filter(|network| !network.published.is_empty() && source.class == ExitClass::Engine);
             match network.and_then(|network| self.port_conflict(network)) {
                 Some((port, holder)) => Error::PortTaken { id: id.clone(), port, holder },
                 None => Error::Start { id: id.clone(), source },

@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cofferdam_kernel::mount::{Attribute, Attributes, Depth, clone_tree, set_attributes};
-use cofferdam_kernel::own_image;
+use cofferdam_kernel::{code_pages, own_image};
 use rustix::fs::{Mode, OFlags, StatVfsMountFlags, fstatvfs, open};
 
 /// A variable that is in the program's file, and has been written to.
@@ -75,6 +75,11 @@ fn a_process_goes_on_from_the_other_file() -> Result<(), Refused> {
         ("relocations are kept", NAMES.concat() == "relocatedpointers"),
         ("no page is both written to and executed", !maps.contains(" rwx")),
         // The heap grows, threads come, children are executed.
+        ("what is given back of the stack can be used again", {
+            let before = deep(20);
+            code_pages::release_stack();
+            deep(20) == before
+        }),
         ("the heap grows", vec![7_u8; 4 << 20].iter().all(|byte| *byte == 7)),
         ("threads start", std::thread::spawn(|| NAMES.len()).join().is_ok_and(|count| count == 2)),
         (
@@ -86,4 +91,11 @@ fn a_process_goes_on_from_the_other_file() -> Result<(), Refused> {
         Some((what, _)) => Err(failed(what)),
         None => Ok(()),
     }
+}
+
+/// Fills 80 kB of stack.
+fn deep(levels: u8) -> u64 {
+    let filled = std::hint::black_box([levels; 4096]);
+    let below = if levels == 0 { 0 } else { deep(levels - 1) };
+    below + u64::from(filled[usize::from(levels)])
 }

@@ -27,7 +27,7 @@ pub use listener::is_listened_at;
 pub use named::{NamedAddress, is_named, set_named};
 pub use observe::{Part, observe, observe_rules};
 pub use renewal::{Ground, renew};
-pub use rules::{LOG_GROUP, MOST_SEGMENTS, TABLE, Tag};
+pub use rules::{LOG_GROUP, TABLE, Tag};
 pub use table::{
     ConnectError, Connected, Current, change_segments, connect, disconnect, is_in_place, mend, repair,
     restore,

@@ -36,34 +36,43 @@ pub(crate) struct Launched {
 /// How often a start begins anew because its zone was changed meanwhile.
 const TRIES: usize = 5;
 
+/// Why an attempt to start came to nothing.
+enum Refusal {
+    /// Before the container had a link, its zone's rules were found to be others than it was planned with.
+    ZoneChanged(Failure),
+    /// Anything else.
+    Failed(Failure),
+}
+
+impl<E: Into<Failure>> From<E> for Refusal {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
 /// Starts the container, as its zone is now. If anything fails, nothing of it is left but its folder.
 pub(crate) fn launch(plan: &Plan, spec: &ShimSpec, keeper: &impl Keeper) -> Result<Launched, Failure> {
+    let rules = |network: &Network| keeper.zone_rules(spec, network);
     let mut renewed = None;
-    for left in (0..TRIES).rev() {
+    let mut tries = TRIES;
+    loop {
         let plan = renewed.as_ref().unwrap_or(plan);
-        let rules = |network: &Network| keeper.zone_rules(spec, network);
-        let failure = match attempt(plan, spec, &rules) {
-            Err(failure) => failure,
-            launched => return launched,
-        };
-        let network = plan.network.as_ref();
-        let is_changed = network.is_some_and(|network| {
-            rules(network).is_ok_and(|rules| rules.is_some_and(|rules| rules != network.rules))
-        });
-        if left == 0 || !is_changed {
-            return Err(failure);
+        tries -= 1;
+        match attempt(plan, spec, &rules) {
+            Ok(launched) => return Ok(launched),
+            Err(Refusal::ZoneChanged(_)) if tries > 0 => {}
+            Err(Refusal::ZoneChanged(failure) | Refusal::Failed(failure)) => return Err(failure),
         }
         let found = keeper.renewed(spec, plan);
         renewed = Some(found.map_err(|error| Failure::during("follow the zone's change", error.as_ref()))?);
     }
-    Err(Failure::plain("the zone is changed all the time"))
 }
 
 /// What a container's zone says now.
 type RulesNow<'a> = dyn Fn(&Network) -> std::io::Result<Option<ZoneRules>> + 'a;
 
 /// Starts it once.
-fn attempt(plan: &Plan, spec: &ShimSpec, rules: &RulesNow<'_>) -> Result<Launched, Failure> {
+fn attempt(plan: &Plan, spec: &ShimSpec, rules: &RulesNow<'_>) -> Result<Launched, Refusal> {
     let pipes = if plan.process.terminal {
         None
     } else {
@@ -82,7 +91,8 @@ fn attempt(plan: &Plan, spec: &ShimSpec, rules: &RulesNow<'_>) -> Result<Launche
     let prover = Prover::prepare(plan, spec)?;
     if let Some(joined) = spec.joined.as_ref().filter(|joined| !joined.still_runs(&prover.proc)) {
         let id = joined.container.short();
-        return Err(Failure::plain(format!("container {id}, whose namespaces are shared, has ended")));
+        let text = format!("container {id}, whose namespaces are shared, has ended");
+        return Err(Failure::plain(text).into());
     }
     let connected = connect(plan, &prover.proc, building.pid(), rules)?;
     let candidate = candidate(plan, spec)?;
@@ -113,7 +123,7 @@ fn attempt(plan: &Plan, spec: &ShimSpec, rules: &RulesNow<'_>) -> Result<Launche
     let is_over = spec.remove && !spec.keep && released.has_ended();
     if !is_over && let Err(failure) = prover.keep(statement) {
         end(released);
-        return Err(failure);
+        return Err(failure.into());
     }
     if let Some(connected) = connected {
         connected.keep();
@@ -141,7 +151,7 @@ fn connect(
     proc: &ProcFs,
     first: Pid,
     rules: &RulesNow<'_>,
-) -> Result<Option<Connected>, Failure> {
+) -> Result<Option<Connected>, Refusal> {
     let Some(network) = &plan.network else { return Ok(None) };
     let namespace = proc.process(first).and_then(|process| process.open_namespace(Namespace::Network));
     let namespace =
@@ -149,7 +159,13 @@ fn connect(
     match cofferdam_network::connect(network, namespace.as_fd(), &|| rules(network)) {
         Ok(connected) => Ok(Some(connected)),
         Err(ConnectError::Step(error)) => Err(error.into()),
-        Err(error) => Err(Failure::during("connect the container", &error)),
+        Err(error) => {
+            let failure = Failure::during("connect the container", &error);
+            Err(match error {
+                ConnectError::ZoneChanged => Refusal::ZoneChanged(failure),
+                _ => Refusal::Failed(failure),
+            })
+        }
     }
 }
 

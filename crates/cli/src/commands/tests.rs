@@ -228,3 +228,12 @@ fn groups_have_help_and_h_asks_for_it() {
     assert_eq!(asked.kind(), clap::error::ErrorKind::DisplayHelp);
     assert_eq!(request(&["-h", "web", "host"]).hostname.as_deref(), Some("web"));
 }
+
+#[test]
+fn a_container_has_the_addresses_of_its_first_network_alone() {
+    let twice = request(&["--network", "name=front,alias=a", "--network", "name=front,alias=b", "host"]);
+    assert_eq!(twice.network.aliases, ["a", "b"]);
+    assert!(twice.network.connected.is_empty());
+    let text = refusal(&["run", "--network", "front", "--network", "name=back,ip=10.1.2.3", "host", "true"]);
+    assert!(text.contains("one link") && text.contains("hint"), "{text}");
+}

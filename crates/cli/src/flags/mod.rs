@@ -98,7 +98,7 @@ impl ContainerFlags {
         self.limits.apply(&mut request.resources);
         self.start_limits.apply(&mut request);
         self.isolation.apply(&mut request)?;
-        self.network.apply(&mut request);
+        self.network.apply(&mut request)?;
         let cwd = std::env::current_dir()
             .map_err(|error| Report::new("cannot tell the working directory").because(&error))?;
         request.resolve_client(&cwd, |name| std::env::var(name).ok());

@@ -5,6 +5,8 @@ use std::str::FromStr;
 use clap::Args;
 use cofferdam_policy::{ContainerRequest, NetworkMode};
 
+use crate::report::Report;
+
 /// What it may reach, and what may reach it.
 #[derive(Debug, Clone, Args)]
 pub(super) struct NetworkFlags {
@@ -82,7 +84,7 @@ impl FromStr for Attachment {
 }
 
 impl NetworkFlags {
-    pub(super) fn apply(self, request: &mut ContainerRequest) {
+    pub(super) fn apply(self, request: &mut ContainerRequest) -> Result<(), Report> {
         let network = &mut request.network;
         let mut attachments = self.network.into_iter();
         network.aliases = self.network_alias;
@@ -91,8 +93,19 @@ impl NetworkFlags {
             network.aliases.extend(first.aliases);
             (network.ip, network.ip6, network.mac_address) = (first.ip, first.ip6, first.mac_address);
         }
-        for Attachment { mode, aliases, .. } in attachments {
-            network.connected.entry(mode.to_string()).or_default().extend(aliases);
+        for Attachment { mode, aliases, ip, ip6, mac_address } in attachments {
+            if ip.or(ip6).or(mac_address).is_some() {
+                let text = format!(
+                    "cannot use --network {mode}: a container has one link, whose addresses the first network names"
+                );
+                return Err(Report::new(text).hint("give ip, ip6 and mac-address with the first --network"));
+            }
+            let name = mode.to_string();
+            if network.mode.as_ref().is_some_and(|first| first.to_string() == name) {
+                network.aliases.extend(aliases);
+            } else {
+                network.connected.entry(name).or_default().extend(aliases);
+            }
         }
         network.publish = self.publish;
         network.publish_all = self.publish_all;
@@ -104,6 +117,7 @@ impl NetworkFlags {
         network.ip = self.ip.or(network.ip.take());
         network.ip6 = self.ip6.or(network.ip6.take());
         network.mac_address = self.mac_address.or(network.mac_address.take());
+        Ok(())
     }
 }
 

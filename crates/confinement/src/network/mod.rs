@@ -82,6 +82,9 @@ pub struct Address {
     pub gateway: IpAddr,
 }
 
+/// In how many segments a container can be: the packet rules look at each.
+pub const MOST_SEGMENTS: u8 = 8;
+
 /// A part of a zone whose containers reach each other where the zone trusts its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -27,11 +27,10 @@ pub struct ImageRemoval {
 /// The container that uses an image as its own or mounts it, running or not.
 pub(crate) fn user<'r>(records: &'r [Record], id: &str) -> Option<&'r Record> {
     // One whose request does not read may mount any.
-    let mounts = |record: &Record| match understood(record) {
-        Ok(request) => request.mounted_images().any(|(_, own)| own == Some(id)),
-        Err(_) => true,
+    let may_mount = |record: &Record| {
+        understood(record).map_or(true, |request| request.mounted_images().any(|(_, own)| own == Some(id)))
     };
-    records.iter().find(|record| record.image_id == id || mounts(record))
+    records.iter().find(|record| record.image_id == id || may_mount(record))
 }
 
 /// Leaves out, of what has no name, all that is about something that is kept: signatures and attestations, as other programs keep

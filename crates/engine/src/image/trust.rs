@@ -53,12 +53,19 @@ impl Engine {
     /// # Errors
     /// It is no such root, or the file cannot be written.
     pub fn trust_authorities(&self, text: &[u8]) -> Result<TrustRoot> {
+        if text.len() as u64 > MOST_ROOT_BYTES {
+            let why = format!("they are larger than {} KiB", MOST_ROOT_BYTES >> 10);
+            return Err(Error::io("use", "the trusted authorities", std::io::Error::other(why)));
+        }
         let root = parse_root(text)?;
         let folder = self.trust_folder();
         make_private_folder(&folder)?;
         let draft = folder.join(format!(".new-root-{}", std::process::id()));
         let written = std::fs::write(&draft, text).and_then(|()| std::fs::rename(&draft, folder.join(ROOT)));
-        written.map_err(|source| Error::io("trust", "the authorities", source))?;
+        written.map_err(|source| {
+            let _ = std::fs::remove_file(&draft);
+            Error::io("trust", "the authorities", source)
+        })?;
         Ok(root)
     }
 

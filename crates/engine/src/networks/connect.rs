@@ -1,6 +1,6 @@
 //! `network connect` and `disconnect`: a container enters another part of its zone, or leaves one, also while it runs.
 
-use cofferdam_confinement::network::{Network, Segment};
+use cofferdam_confinement::network::{MOST_SEGMENTS, Network, Segment};
 use cofferdam_names::ContainerId;
 use cofferdam_policy::{ContainerRequest, NetworkMode};
 use cofferdam_shim::ContainerDir;
@@ -18,16 +18,18 @@ impl Engine {
     /// # Errors
     /// The network is another zone's, the container is in it already, or has no link of its own.
     pub fn connect_network(&self, word: &str, id: &ContainerId, aliases: Vec<String>) -> Result<()> {
-        let network = self.network(word)?;
+        let (network, segment) = self.network_or_own(word, id)?;
         self.change_networks(id, &network, "connect", |definition, segments| {
             if network.zone != definition.record.zone {
                 let (name, zone) = (network.name.clone(), network.zone.clone());
                 return Err(Error::NetworkOfZone { name, zone });
             }
-            if segments.iter().any(|segment| segment.name == network.name) {
+            if segments.iter().any(|entered| entered.name == segment) {
                 return Err(refused(id, &network.name, "it is in it already"));
             }
-            segments.push(Segment { name: network.name.clone(), aliases });
+            // The own one stands first, as it does in a request.
+            let place = if segment.is_empty() { 0 } else { segments.len() };
+            segments.insert(place, Segment { name: segment.clone(), aliases });
             Ok(())
         })
     }
@@ -37,23 +39,10 @@ impl Engine {
     /// # Errors
     /// It is not in it, or in no other one.
     pub fn disconnect_network(&self, word: &str, id: &ContainerId) -> Result<()> {
-        let own = word == OWN_NETWORK;
-        let network = if own {
-            let zone = self.definition(id)?.record.zone;
-            NetworkSummary {
-                id: OWN_NETWORK.to_owned(),
-                name: OWN_NETWORK.to_owned(),
-                zone,
-                created: cofferdam_names::Timestamp::from_unix(0, 0),
-                labels: std::collections::BTreeMap::new(),
-            }
-        } else {
-            self.network(word)?
-        };
+        let (network, segment) = self.network_or_own(word, id)?;
         self.change_networks(id, &network, "disconnect", |_, segments| {
             let before = segments.len();
-            let left = if own { "" } else { network.name.as_str() };
-            segments.retain(|segment| segment.name != left);
+            segments.retain(|entered| entered.name != segment);
             if segments.len() == before {
                 return Err(refused(id, &network.name, "it is not in it"));
             }
@@ -66,6 +55,23 @@ impl Engine {
             }
             Ok(())
         })
+    }
+
+    /// A network by its name, and what it is called in a plan: the own one of a container's zone has no name there.
+    fn network_or_own(&self, word: &str, id: &ContainerId) -> Result<(NetworkSummary, String)> {
+        if word != OWN_NETWORK {
+            let network = self.network(word)?;
+            let name = network.name.clone();
+            return Ok((network, name));
+        }
+        let own = NetworkSummary {
+            id: OWN_NETWORK.to_owned(),
+            name: OWN_NETWORK.to_owned(),
+            zone: self.definition(id)?.record.zone,
+            created: cofferdam_names::Timestamp::from_unix(0, 0),
+            labels: std::collections::BTreeMap::new(),
+        };
+        Ok((own, String::new()))
     }
 
     fn change_networks(
@@ -90,7 +96,7 @@ impl Engine {
             old.segments.clone()
         };
         change(&definition, &mut segments)?;
-        if segments.len() > usize::try_from(cofferdam_network::MOST_SEGMENTS).unwrap_or(usize::MAX) {
+        if segments.len() > usize::from(MOST_SEGMENTS) {
             return Err(refused(id, &network.name, "it is in as many as it can be"));
         }
         let new = Network { segments, ..old.clone() };

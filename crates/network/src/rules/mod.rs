@@ -87,9 +87,6 @@ impl Tag {
     }
 }
 
-/// In how many segments a container can be.
-pub const MOST_SEGMENTS: u32 = 8;
-
 /// The names of the sets.
 pub(crate) mod set {
     /// Which source addresses each link has.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 
 use cofferdam_confinement::network::{
-    Address, AddressRange, LINK_PREFIX, Link, MacAddress, Network, PublishedPort, Segment,
+    Address, AddressRange, LINK_PREFIX, Link, MOST_SEGMENTS, MacAddress, Network, PublishedPort, Segment,
 };
 use cofferdam_confinement::{NamespaceSource, Namespaces};
 
@@ -17,9 +17,6 @@ const FIRST_PLACE: u32 = 16;
 const FIRST_ASKED: u32 = 40_960;
 /// More than any container publishes: a slip of the keyboard must not fill the host's tables.
 const MOST_PORTS: usize = 4096;
-
-/// In how many networks a container can be: the packet rules look at each.
-const MOST_SEGMENTS: usize = 8;
 
 const ADVICE: &str = "leave it out, or use --network none";
 
@@ -107,7 +104,7 @@ impl Planner<'_> {
             let rule = format!("zone `{}` has no network of this name", self.zone.name.value);
             return Err(PolicyError::invalid(format!("--network {name}"), rule));
         }
-        if segments.len() > MOST_SEGMENTS {
+        if segments.len() > usize::from(MOST_SEGMENTS) {
             let rule = format!("a container is in at most {MOST_SEGMENTS} networks");
             return Err(PolicyError::invalid("--network", rule));
         }
