@@ -140,6 +140,73 @@ fn a_base_image_is_signed_where_the_zone_wants_it() {
     assert_eq!(built.code, 0, "{built:?}");
 }
 
+/// Asks the registry by hand: the head of its answer, and the body.
+fn ask(registry: &DebianRegistry, line: &str, headers: &str, body: &str) -> (String, String) {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(registry.host()).unwrap();
+    let length = body.len();
+    write!(
+        stream,
+        "{line} HTTP/1.1\r\nHost: {}\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}",
+        registry.host()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.to_owned(), body.to_owned())
+}
+
+/// What an index says of a manifest that the registry has.
+fn entry(registry: &DebianRegistry, tag: &str, architecture: &str) -> serde_json::Value {
+    const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+    let line = format!("GET /v2/box/manifests/{tag}");
+    let (head, body) = ask(registry, &line, &format!("Accept: {MANIFEST}\r\n"), "");
+    let digest = head.lines().find_map(|line| line.strip_prefix("Docker-Content-Digest: ")).unwrap();
+    serde_json::json!({
+        "mediaType": MANIFEST, "digest": digest, "size": body.len(),
+        "platform": { "os": "linux", "architecture": architecture }
+    })
+}
+
+/// An index is anybody's who has the registry: the signature of what this machine would run says nothing of what it has for others.
+#[test]
+fn a_signature_counts_for_the_platform_that_it_is_of() {
+    let Some(scene) = Scene::new("a_signature_counts_for_the_platform_that_it_is_of") else { return };
+    let plain = &["--sbom=false", "--provenance=false", "-q"];
+    let foreign = scene.registry.name("box:foreign");
+    let made = scene.build(
+        "FROM scratch\nCOPY Dockerfile /foreign\n",
+        &[&plain[..], &["--platform", "linux/s390x", "-t", &foreign]].concat(),
+    );
+    assert_eq!(made.code, 0, "{made:?}");
+    scene.home.ok(&["push", "-q", &foreign]);
+    let index = serde_json::json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [
+            entry(&scene.registry, "1", cofferdam_image::Platform::host().architecture.as_str()),
+            entry(&scene.registry, "foreign", "s390x"),
+        ]
+    });
+    let headers = "Content-Type: application/vnd.oci.image.index.v1+json\r\n";
+    let (head, body) = ask(&scene.registry, "PUT /v2/box/manifests/both", headers, &index.to_string());
+    assert!(head.contains("201 Created"), "{head} {body}");
+
+    let key = scene.home.path().join("own.key").to_str().unwrap().to_owned();
+    scene.home.ok(&["image", "trust", "--generate", &key]);
+    scene.home.ok(&["image", "trust", "own", &format!("{key}.pub")]);
+    scene.home.ok(&["pull", "-q", &scene.base]);
+    scene.home.ok(&["image", "sign", "--key", &key, &scene.base]);
+    scene.rules("allowed = [\"*\"]\nsigned_by = [\"own\"]");
+    let both = scene.registry.name("box:both");
+    let native = scene.build(&format!("FROM {both}\nRUN true\n"), &[]);
+    assert_eq!(native.code, 0, "{native:?}");
+    let text =
+        format!("FROM --platform=linux/s390x {both} AS other\nFROM {both}\nCOPY --from=other /foreign /\n");
+    let refused = scene.build(&text, &[]);
+    assert!(refused.code == 1 && refused.err.contains("images.signed_by is own"), "{refused:?}");
+}
+
 #[test]
 fn results_of_steps_go_to_other_machines() {
     let Some(scene) = Scene::new("results_of_steps_go_to_other_machines") else { return };

@@ -37,6 +37,7 @@ impl Engine {
         let running = self.settle(id)?.state.has_shim();
         // One who runs has its lock with its shim; the rest is only changed by who holds it.
         let _lock = if running { None } else { Some(ownership::take(&self.paths, id)?) };
+        let _alone = one_at_a_time(&self.paths.container(id))?;
         let mut definition = self.definition(id)?;
         merge(&mut definition.request.resources, &request.resources);
         if let Some(restart) = request.restart {
@@ -83,6 +84,18 @@ impl Engine {
             Error::Cgroup { id: id.clone(), source: source.into() }
         })
     }
+}
+
+/// Held by who changes what a container was asked to be, from the look at it to the last word of it: of two such commands at once none
+/// takes back what the other did.
+pub(crate) fn one_at_a_time(dir: &ContainerDir) -> Result<std::fs::File> {
+    let path = dir.path().join("changing");
+    let failed = |source| Error::io("lock", path.display(), source);
+    let file =
+        std::fs::File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    let locked = rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive);
+    locked.map_err(|error| failed(error.into()))?;
+    Ok(file)
 }
 
 /// Changes a container's plan where it lies: whoever does that holds its folder's lock, so that nobody's change is lost.

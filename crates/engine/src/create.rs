@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use cofferdam_confinement::{
     DeviceKind, Mount, MountIdMap, MountKind, PivotMethod, Plan, Propagation, Root, RootSource, WindowSize,
 };
+use cofferdam_image::Platform;
 use cofferdam_kernel::namespace::Namespace;
 use cofferdam_names::{ContainerId, ContainerName, Timestamp, ZoneName};
 use cofferdam_policy::{
@@ -234,7 +235,7 @@ impl Engine {
             init_program: if request.init { own_program::path() } else { None },
             origin: match &parts.writes {
                 Some(_) => ImageOrigin { unfinished: true, ..ImageOrigin::default() },
-                None => self.origin(&request.image, &parts.image.id, &parts.zone)?,
+                None => self.origin(&request.image, &parts.image.id, &Platform::host(), &parts.zone)?,
             },
             bind_sources: parts.judged.clone().unwrap_or_else(|| bind_sources(request)),
             volumes: self.volume_sources(request, &parts.zone)?,

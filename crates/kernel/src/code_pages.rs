@@ -13,13 +13,14 @@ pub fn release() {
 
 /// Gives back the pages of the first thread's stack that earlier, deeper calls have touched. Any other thread's is left alone: it
 /// may be shorter.
+#[inline(never)]
 pub fn release_stack() {
     if rustix::thread::gettid() != rustix::process::getpid() {
         return;
     }
     let here = 0_u8;
-    let end = (&raw const here as usize).saturating_sub(KEPT) & !(PAGE - 1);
-    // SAFETY: the stack grows downwards, so that nothing lives in these pages: they are further below the caller's frame than this
+    let end = (&raw const *std::hint::black_box(&here) as usize).saturating_sub(KEPT) & !(PAGE - 1);
+    // SAFETY: this function has a frame of its own, which is the deepest. The stack grows downwards, so that nothing lives in these pages: they are further below the caller's frame than this
     // call, the system call and a signal's frame go. They are the stack's own: it is longer than that from the start, and the
     // kernel keeps other mappings away from its end (stack_guard_gap).
     unsafe { libc::madvise((end - RELEASED) as *mut c_void, RELEASED, libc::MADV_DONTNEED) };

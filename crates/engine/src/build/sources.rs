@@ -70,7 +70,7 @@ impl Engine {
                 .and_then(|_| self.find_image(&store, name))
                 .and_then(|image| {
                     let id = image.descriptor.digest.to_string();
-                    admit_image(zone, name, &self.origin(name, &id, zone)?)?;
+                    admit_image(zone, name, &self.origin(name, &id, platform, zone)?)?;
                     source(&store, &image.descriptor, platform)
                 });
             images.insert(wanted.clone(), found.map_err(failed)?);

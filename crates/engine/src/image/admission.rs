@@ -12,8 +12,15 @@ use crate::Engine;
 use crate::error::{Error, Result};
 
 impl Engine {
-    /// What is known of the origin of the image of this id. Signatures are looked at only where the zone wants some.
-    pub(crate) fn origin(&self, word: &str, id: &str, zone: &Zone) -> Result<ImageOrigin> {
+    /// What is known of the origin of the image of this id. Signatures are looked at only where the zone wants some, and count
+    /// where they are of the whole image or of what `platform` has of it: an index can name whatever it likes beside that.
+    pub(crate) fn origin(
+        &self,
+        word: &str,
+        id: &str,
+        platform: &Platform,
+        zone: &Zone,
+    ) -> Result<ImageOrigin> {
         // The host's own programs have an id that is no digest.
         let Ok(digest) = id.parse::<Digest>() else { return Ok(ImageOrigin::default()) };
         let store = self.image_store()?;
@@ -28,17 +35,17 @@ impl Engine {
         let rules = &zone.images;
         let image = store.images()?.into_iter().find(|image| image.descriptor.digest == digest);
         let (signed_by, certified) = match image.filter(|_| rules.want_signature()) {
-            Some(image) => self.signed(&store, &image.descriptor, rules)?,
+            Some(image) => self.signed(&store, &digests_of(&store, &image.descriptor, platform), rules)?,
             None => (BTreeSet::new(), BTreeSet::new()),
         };
         Ok(ImageOrigin { names, pulled: store.pulled_as(&digest)?, signed_by, certified, unfinished: false })
     }
 
-    /// Who has signed an image, as far as a zone asks.
+    /// Who has signed an image, of which these are the digests, as far as a zone asks.
     fn signed(
         &self,
         store: &Store,
-        image: &Descriptor,
+        image: &[Digest],
         rules: &ImageRules,
     ) -> Result<(BTreeSet<KeyName>, BTreeSet<CertifiedSigner>)> {
         let signed_by = match rules.signed_by.value.as_slice() {
@@ -54,21 +61,21 @@ impl Engine {
     }
 
     /// Who has signed an image with a certificate that the root of trust of this host answers for; without one, nobody.
-    fn identities(&self, store: &Store, image: &Descriptor) -> Result<BTreeSet<Identity>> {
+    fn identities(&self, store: &Store, image: &[Digest]) -> Result<BTreeSet<Identity>> {
         match self.trust_root()? {
-            Some(root) => Ok(store.identities(&digests_of(store, image), &root)?),
+            Some(root) => Ok(store.identities(image, &root)?),
             None => Ok(BTreeSet::new()),
         }
     }
 
     /// Those of the wanted keys that have signed an image, as far as signatures in the store say. A wanted key that this host
     /// does not trust (any more) signs nothing.
-    fn signers(&self, store: &Store, image: &Descriptor, wanted: &[KeyName]) -> Result<BTreeSet<KeyName>> {
+    fn signers(&self, store: &Store, image: &[Digest], wanted: &[KeyName]) -> Result<BTreeSet<KeyName>> {
         let trusted = self.trusted_keys()?;
         let keys: Vec<(&KeyName, &PublicKey)> =
             wanted.iter().filter_map(|name| Some((name, trusted.get(name)?))).collect();
         let publics: Vec<&PublicKey> = keys.iter().map(|(_, key)| *key).collect();
-        let found = store.signers(&digests_of(store, image), &publics)?;
+        let found = store.signers(image, &publics)?;
         Ok(keys.into_iter().filter(|(_, key)| found.contains(key)).map(|(name, _)| name.clone()).collect())
     }
 
@@ -81,6 +88,7 @@ impl Engine {
         &self,
         client: impl Fn() -> std::result::Result<Client, C>,
         word: &str,
+        platform: &Platform,
         zone: &Zone,
     ) -> Result<()> {
         if !zone.images.want_signature() {
@@ -88,18 +96,15 @@ impl Engine {
         }
         let store = self.image_store()?;
         let Ok(image) = store.resolve(word) else { return Ok(()) };
-        let (signed_by, certified) = self.signed(&store, &image.descriptor, &zone.images)?;
+        let digests = digests_of(&store, &image.descriptor, platform);
+        let (signed_by, certified) = self.signed(&store, &digests, &zone.images)?;
         if !signed_by.is_empty() || certified.iter().any(|signer| zone.images.means(signer)) {
             return Ok(());
         }
         // From where it was pulled; one that was made here has its signatures here or nowhere.
         let Some(name) = store.pulled_as(&image.descriptor.digest)?.into_iter().next() else { return Ok(()) };
         let lease = store.lease()?;
-        client().map_err(Into::into)?.pull_signatures(
-            &lease,
-            &name,
-            &digests_of(&store, &image.descriptor),
-        )?;
+        client().map_err(Into::into)?.pull_signatures(&lease, &name, &digests)?;
         Ok(())
     }
 
@@ -122,7 +127,8 @@ impl Engine {
         let store = self.image_store()?;
         let image = self.find_image(&store, word)?;
         let names: Vec<KeyName> = self.trusted_keys()?.into_keys().collect();
-        Ok(self.signers(&store, &image.descriptor, &names)?.into_iter().collect())
+        let digests = digests_of(&store, &image.descriptor, &Platform::host());
+        Ok(self.signers(&store, &digests, &names)?.into_iter().collect())
     }
 
     /// Who has signed an image with a certificate that the root of trust of this host answers for.
@@ -132,7 +138,8 @@ impl Engine {
     pub fn image_identities(&self, word: &str) -> Result<Vec<Identity>> {
         let store = self.image_store()?;
         let image = self.find_image(&store, word)?;
-        Ok(self.identities(&store, &image.descriptor)?.into_iter().collect())
+        let digests = digests_of(&store, &image.descriptor, &Platform::host());
+        Ok(self.identities(&store, &digests)?.into_iter().collect())
     }
 
     /// Brings the signatures of an image from its registry. Answers how many manifests of signatures there were.
@@ -146,7 +153,8 @@ impl Engine {
         let name = asked.or_else(|| image.names.first().cloned());
         let name = name.ok_or_else(|| Error::NoImage { name: word.to_owned() })?;
         let lease = store.lease()?;
-        Ok(client.pull_signatures(&lease, &name, &digests_of(&store, &image.descriptor))?)
+        let digests = digests_of(&store, &image.descriptor, &Platform::host());
+        Ok(client.pull_signatures(&lease, &name, &digests)?)
     }
 
     /// Signs an image by its name. The signature is kept beside it; `push` takes it along. Answers the digest that is signed.
@@ -166,10 +174,10 @@ impl Engine {
     }
 }
 
-/// What a signature of an image may be of: what its name leads to, and the manifest that this machine runs.
-fn digests_of(store: &Store, image: &Descriptor) -> Vec<Digest> {
+/// What a signature of an image may be of: what its name leads to, and the manifest that the platform has of it.
+fn digests_of(store: &Store, image: &Descriptor, platform: &Platform) -> Vec<Digest> {
     let mut digests = vec![image.digest.clone()];
-    if let Ok((manifest, _)) = store.manifest(image, &Platform::host())
+    if let Ok((manifest, _)) = store.manifest(image, platform)
         && manifest.digest != image.digest
     {
         digests.push(manifest.digest);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use cofferdam_image::Platform;
 use cofferdam_policy::{ContainerRequest, MountedImage, VolumeKind, Zone};
 
 use super::ReadyImage;
@@ -32,7 +33,7 @@ impl Engine {
         for (name, id) in request.mounted_images() {
             let Some(id) = id else { continue };
             let ReadyImage { id, layers: lower, stack, .. } = self.ready_again(id)?;
-            let origin = self.origin(name, &id, zone)?;
+            let origin = self.origin(name, &id, &Platform::host(), zone)?;
             images.insert(name.to_owned(), MountedImage { id, lower, stack, origin });
         }
         Ok(images)

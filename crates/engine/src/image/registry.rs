@@ -118,7 +118,7 @@ impl Engine {
             let other = (*platform != Platform::host()).then(|| platform.clone());
             Some(self.pull_image(&client, &name, &PullOptions { platform: other }, &*progress(&name))?)
         };
-        self.bring_signatures(client, word, zone)?;
+        self.bring_signatures(client, word, platform, zone)?;
         Ok(pulled)
     }
 }

@@ -6,7 +6,7 @@ use cofferdam_policy::{ContainerRequest, NetworkMode};
 use cofferdam_shim::ContainerDir;
 
 use super::{NetworkSummary, OWN_NETWORK};
-use crate::changing::change_plan;
+use crate::changing::{change_plan, one_at_a_time};
 use crate::definition::Definition;
 use crate::error::{Error, Result};
 use crate::live::read_plan;
@@ -84,8 +84,9 @@ impl Engine {
         let running = self.settle(id)?.state.has_shim();
         // One who runs has its lock with its shim; the rest is only changed by who holds it.
         let _lock = if running { None } else { Some(ownership::take(&self.paths, id)?) };
-        let mut definition = self.definition(id)?;
         let dir = self.paths.container(id);
+        let _alone = one_at_a_time(&dir)?;
+        let mut definition = self.definition(id)?;
         let mut plan = read_plan(&dir)?;
         let Some(old) = plan.network.clone() else {
             return Err(refused(id, &network.name, "it has no link of its own"));
