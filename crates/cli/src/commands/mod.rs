@@ -154,7 +154,7 @@ pub(crate) const COMMANDS: &[Entry] = &[
     entry::<image_sign::ImageSignCommand>("image sign", "Sign images with a key"),
     entry::<image_trust::ImageTrustCommand>(
         "image trust",
-        "Manage the keys whose signatures count on this host",
+        "Manage the keys and authorities whose signatures count on this host",
     ),
     entry::<volume_create::VolumeCreateCommand>("volume create", "Make a volume"),
     entry::<volume_ls::VolumeLsCommand>("volume ls", "List volumes"),
