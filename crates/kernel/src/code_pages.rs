@@ -20,14 +20,14 @@ pub fn release_stack() {
     }
     let here = 0_u8;
     let end = (&raw const *std::hint::black_box(&here) as usize).saturating_sub(KEPT) & !(PAGE - 1);
-    // SAFETY: this function has a frame of its own, which is the deepest. The stack grows downwards, so that nothing lives in these pages: they are further below the caller's frame than this
-    // call, the system call and a signal's frame go. They are the stack's own: it is longer than that from the start, and the
-    // kernel keeps other mappings away from its end (stack_guard_gap).
+    // SAFETY: this function has a frame of its own, which is the deepest. The stack grows downwards, so that nothing lives in these
+    // pages: they are further below than this frame and the system call's wrapper go. They are the stack's own: it is longer than
+    // that from the start, and the kernel keeps other mappings away from its end (stack_guard_gap).
     unsafe { libc::madvise((end - RELEASED) as *mut c_void, RELEASED, libc::MADV_DONTNEED) };
 }
 
 /// How far below a frame the stack is left alone.
-const KEPT: usize = 16 * 1024;
+const KEPT: usize = 1024;
 /// How much below that is given back: within what the kernel makes of a stack at an exec (128 kB).
 const RELEASED: usize = 96 * 1024;
 
