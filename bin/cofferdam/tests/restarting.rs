@@ -142,7 +142,8 @@ fn an_exec_that_was_left_goes_on() {
     ]);
     let words = std::iter::once(program.get_program()).chain(program.get_args());
     let line: Vec<String> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
-    let keys = "sleep 1; printf '\\020\\021'; sleep 1";
+    // Typed again where the client was not there yet.
+    let keys = "for i in 1 2 3 4 5 6; do sleep 1; printf '\\020\\021'; done";
     let mut typed = std::process::Command::new("sh");
     typed.args(["-c", &format!("({keys}) | script -qec \"{}\" /dev/null", line.join(" "))]);
     typed.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));

@@ -255,8 +255,9 @@ fn keep_open(terminal: &OwnedFd, process: &OwnedFd) -> io::Result<()> {
     /// It is the container that decides how much there is to read, and not its processor time that is spent: 1.6 MB a second.
     const PAUSE: Duration = Duration::from_millis(10);
     fork::detached(&[terminal.as_raw_fd(), process.as_raw_fd()], |prepared| {
-        // Whoever wants it gone can send it what ends any process.
-        let prepared = prepared.and_then(|()| set_mask(SignalSet::EMPTY));
+        // Whoever wants it gone can send it what ends any process. What hung up the client's own terminal, which this process may have
+        // had for a moment, is not meant for it.
+        let prepared = prepared.and_then(|()| set_mask(SignalSet::FULL.without(Signal::TERM)));
         let mut bytes = [0u8; CHUNK];
         while prepared.is_ok() {
             let mut polled = [PollFd::new(terminal, PollFlags::IN), PollFd::new(process, PollFlags::IN)];
