@@ -82,6 +82,12 @@ impl MountFlags {
     pub fn inert() -> Self {
         Self { nosuid: Flag::Set, nodev: Flag::Set, noexec: Flag::Set, ..Self::KEEP }
     }
+
+    /// `ro,nosuid,nodev`: what is only looked at, or run from.
+    #[must_use]
+    pub fn readonly_safe() -> Self {
+        Self { readonly: Flag::Set, nosuid: Flag::Set, nodev: Flag::Set, ..Self::KEEP }
+    }
 }
 
 /// Which ids a bind mount shows (mount_setattr(2), `MOUNT_ATTR_IDMAP`).

@@ -1,5 +1,6 @@
 //! `rename` and `update`: what can be changed of a container after it has been made.
 
+use cofferdam_kernel::file_lock;
 use cofferdam_names::{ContainerId, ContainerName};
 use cofferdam_policy::{ResourceRequest, RestartPolicy, plan_limits};
 use cofferdam_shim::{ContainerDir, Frame};
@@ -93,8 +94,7 @@ pub(crate) fn one_at_a_time(dir: &ContainerDir) -> Result<std::fs::File> {
     let failed = |source| Error::io("lock", path.display(), source);
     let file =
         std::fs::File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
-    let locked = rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive);
-    locked.map_err(|error| failed(error.into()))?;
+    file_lock::lock(&file).map_err(failed)?;
     Ok(file)
 }
 

@@ -18,6 +18,7 @@ pub mod link;
 pub mod mount;
 pub mod namespace;
 pub mod netlink;
+mod objects;
 pub mod own_image;
 pub mod proc;
 pub mod ptrace;

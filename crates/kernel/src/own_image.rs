@@ -7,16 +7,15 @@
 
 use std::ffi::c_void;
 use std::io;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
-/// Smallest page of the architectures that there are programs for; segments are aligned to at least one.
-const PAGE: usize = 4096;
+use crate::objects::{self, PAGE};
 
 /// Makes `file` the file of this process's program: what is mapped from the old one is mapped from `file` or becomes private
-/// memory with the same bytes. `file` has to be the same file, open for reading, by another mount for one. The process may have one thread only.
-/// After an error the process goes on as well, from either file.
+/// memory with the same bytes. `file` has to be the same file, open for reading, by another mount for one. The process may have
+/// one thread only. After an error the process goes on as well, from either file.
 ///
 /// Wants CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN, and a kernel with CONFIG_CHECKPOINT_RESTORE.
 pub fn move_to(file: BorrowedFd<'_>) -> io::Result<()> {
@@ -26,8 +25,11 @@ pub fn move_to(file: BorrowedFd<'_>) -> io::Result<()> {
         return Err(io::Error::other("the file is not the one of the program that runs"));
     }
     let mut image = Image::default();
-    // SAFETY: the callback has the type that the function asks for, and gets what it expects as its data pointer.
-    unsafe { libc::dl_iterate_phdr(Some(list_first_object), (&raw mut image).cast()) };
+    objects::each(|base, headers| {
+        image.list(base, headers);
+        // The program itself is the first.
+        ControlFlow::Break(())
+    });
     for segment in &image.segments {
         segment.map_from(file)?;
     }
@@ -191,43 +193,29 @@ impl Segment {
     }
 }
 
-/// Lists the segments of the first object, which is the program itself.
-///
-/// # Safety
-/// `info` points to the description of a loaded object, as `dl_iterate_phdr` gives it, and `data` to an [`Image`].
-unsafe extern "C" fn list_first_object(
-    info: *mut libc::dl_phdr_info,
-    _size: libc::size_t,
-    data: *mut c_void,
-) -> libc::c_int {
-    // SAFETY: the caller's promise; nothing else uses either meanwhile.
-    let (info, image) = unsafe { (&*info, &mut *data.cast::<Image>()) };
-    if info.dlpi_phdr.is_null() {
-        return 1;
-    }
-    // SAFETY: `dlpi_phdr` points to `dlpi_phnum` program headers of the loaded object, which stays loaded.
-    let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
+impl Image {
     #[allow(clippy::cast_possible_truncation, reason = "addresses of this process fit its own word")]
-    for header in headers {
-        let begin = info.dlpi_addr as usize + header.p_vaddr as usize;
-        let first_page = begin & !(PAGE - 1);
-        let pages = |size: u64| first_page..(begin + size as usize).next_multiple_of(PAGE);
-        match header.p_type {
-            // Behind what the file has of a segment comes memory without a file.
-            libc::PT_LOAD => image.segments.push(Segment {
-                range: pages(header.p_filesz),
-                offset: (header.p_offset as usize & !(PAGE - 1)) as libc::off_t,
-                protection: protection(header.p_flags),
-            }),
-            libc::PT_GNU_RELRO => {
-                // As the C library does it: whole pages only.
-                let end = (begin + header.p_memsz as usize) & !(PAGE - 1);
-                image.read_only_after_relocation = Some(first_page..end);
+    fn list(&mut self, base: usize, headers: &[libc::Elf64_Phdr]) {
+        for header in headers {
+            let begin = base + header.p_vaddr as usize;
+            let first_page = begin & !(PAGE - 1);
+            let pages = |size: u64| first_page..(begin + size as usize).next_multiple_of(PAGE);
+            match header.p_type {
+                // Behind what the file has of a segment comes memory without a file.
+                libc::PT_LOAD => self.segments.push(Segment {
+                    range: pages(header.p_filesz),
+                    offset: (header.p_offset as usize & !(PAGE - 1)) as libc::off_t,
+                    protection: protection(header.p_flags),
+                }),
+                libc::PT_GNU_RELRO => {
+                    // As the C library does it: whole pages only.
+                    let end = (begin + header.p_memsz as usize) & !(PAGE - 1);
+                    self.read_only_after_relocation = Some(first_page..end);
+                }
+                _ => {}
             }
-            _ => {}
         }
     }
-    1
 }
 
 fn protection(flags: u32) -> libc::c_int {

@@ -183,12 +183,7 @@ impl Planner<'_> {
                 recursive: false,
                 id_map: self.bind_id_map(false),
             },
-            flags: MountFlags {
-                readonly: Flag::Set,
-                nosuid: Flag::Set,
-                nodev: Flag::Set,
-                ..MountFlags::KEEP
-            },
+            flags: MountFlags::readonly_safe(),
             recursive_flags: MountFlags::KEEP,
             propagation: vec![Propagation::Rprivate],
         }

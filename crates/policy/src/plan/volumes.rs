@@ -115,12 +115,7 @@ impl Planner<'_> {
                 subpath: subpath.map(Path::to_owned),
                 id_mapped: !self.context.host.rootless,
             },
-            flags: MountFlags {
-                readonly: Flag::Set,
-                nosuid: Flag::Set,
-                nodev: Flag::Set,
-                ..MountFlags::KEEP
-            },
+            flags: MountFlags::readonly_safe(),
             recursive_flags: MountFlags::KEEP,
             propagation: vec![Propagation::Rprivate],
         })

@@ -6,6 +6,7 @@ use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
 use super::Identity;
 use super::der::{self, Element, OCTETS, OID, SEQUENCE, UTF8};
+use super::log::sized;
 
 /// `id-kp-codeSigning` (RFC 5280, 4.2.1.12): what such a certificate must be for.
 const CODE_SIGNING: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 3];
@@ -135,12 +136,6 @@ fn extension(element: Element<'_>) -> Option<Extension<'_>> {
     let (id, value) = (parts.first()?, parts.last()?);
     let known = element.tag == SEQUENCE && id.tag == OID && value.tag == OCTETS && parts.len() <= 3;
     known.then_some(Extension { id: id.content, value: value.content, whole: element.whole })
-}
-
-/// Bytes behind their length of two bytes, and the rest (TLS' vectors).
-fn sized(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = bytes.split_first_chunk()?;
-    rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
 }
 
 /// Whether a certificate was good at a time (seconds since 1970): issued through this chain, whose last certificate is

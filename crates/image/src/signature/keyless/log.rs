@@ -47,7 +47,8 @@ fn holds(root: &TrustRoot, promise: &[u8], seen: &[u8], issuer: &[u8]) -> Option
     root.certificate_logs.iter().find(by).map(|_| ())
 }
 
-fn sized(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+/// Bytes with their number before them in two bytes, as TLS has it, and what follows.
+pub(super) fn sized(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk()?;
     rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
 }
