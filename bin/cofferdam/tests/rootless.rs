@@ -7,10 +7,10 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 
-use support::{Home, Ran, eventually, is_root, remains};
+use support::accounts::Accounts;
+use support::{Home, eventually, is_root};
 
 fn home(test: &str) -> Option<Home> {
     is_root(test).then(|| Home::of_user(Path::new(env!("CARGO_BIN_EXE_cofferdam"))))
@@ -73,62 +73,12 @@ fn user_limit_without_a_delegated_cgroup_is_refused() {
     assert_eq!(home.remains(), NOTHING);
 }
 
-/// A mount namespace in which /etc/passwd, /etc/subuid and /etc/subgid know a user of the test's, for newuidmap.
-struct Accounts {
-    files: tempfile::TempDir,
-}
-
-impl Accounts {
-    fn of(uid: u32) -> Self {
-        let files = tempfile::tempdir().unwrap();
-        let write = |name: &str, line: String| {
-            let before = std::fs::read_to_string(Path::new("/etc").join(name)).unwrap_or_default();
-            std::fs::write(files.path().join(name), before + &line).unwrap();
-        };
-        write("passwd", format!("throw-away:x:{uid}:{uid}::/nonexistent:/bin/sh\n"));
-        write("group", format!("throw-away:x:{uid}:\n"));
-        write("subuid", format!("throw-away:{}:65536\n", Self::first(uid)));
-        write("subgid", format!("throw-away:{}:65536\n", Self::first(uid)));
-        Self { files }
-    }
-
-    /// Ranges of their own for each user of these tests.
-    fn first(uid: u32) -> u32 {
-        2_200_000_000 + uid % 30_000 * 65_536
-    }
-
-    fn run(&self, home: &Home, args: &[&str]) -> Ran {
-        let user = home.user().unwrap();
-        let mut script = String::from("set -e; ");
-        for name in ["passwd", "group", "subuid", "subgid"] {
-            let file: PathBuf = self.files.path().join(name);
-            script.push_str(&format!("mount --bind {} /etc/{name}; ", file.display()));
-        }
-        script.push_str(&format!("exec setpriv --reuid {0} --regid {0} --clear-groups -- \"$@\"", user.0));
-        let mut command = Command::new("unshare");
-        command.args(["--mount", "--propagation", "private", "sh", "-c", &script, "sh"]);
-        command.arg(home.path().join("cofferdam")).arg("--root").arg(home.path()).args(args);
-        command.env(remains::MARK, home.path()).env_remove("XDG_RUNTIME_DIR").stdin(Stdio::null());
-        Ran::of(&mut command)
-    }
-}
-
 /// With ranges the container has 65,536 ids, and what their owners leave in its files goes with it.
 #[test]
 fn user_with_subordinate_ids_gets_a_range_and_can_remove_what_they_own() {
     let test = "user_with_subordinate_ids_gets_a_range_and_can_remove_what_they_own";
     let Some(home) = home(test) else { return };
-    if !Path::new("/usr/bin/newuidmap").exists() {
-        support::skip(test, "uidmap is not installed");
-        return;
-    }
-    for name in ["subuid", "subgid"] {
-        if !Path::new("/etc").join(name).exists() {
-            support::skip(test, "there is no /etc/subuid to bind over");
-            return;
-        }
-    }
-    let accounts = Accounts::of(home.user().unwrap().0);
+    let Some(accounts) = Accounts::of(test, home.user().unwrap()) else { return };
     let script = "cat /proc/self/uid_map; mkdir -m 700 /opt/of-another; touch /opt/of-another/file; \
         chown -R 1234:1234 /opt/of-another; stat -c %u /opt/of-another";
     let ran =
@@ -161,11 +111,7 @@ fn user_with_subordinate_ids_gets_a_range_and_can_remove_what_they_own() {
 fn user_runs_as_other_ids_of_the_range() {
     let test = "user_runs_as_other_ids_of_the_range";
     let Some(home) = home(test) else { return };
-    if !Path::new("/usr/bin/newuidmap").exists() || !Path::new("/etc/subuid").exists() {
-        support::skip(test, "uidmap is not installed");
-        return;
-    }
-    let accounts = Accounts::of(home.user().unwrap().0);
+    let Some(accounts) = Accounts::of(test, home.user().unwrap()) else { return };
     let ids = |args: &[&str], wanted: &str| {
         let ran = accounts.run(&home, args);
         assert_eq!((ran.code, ran.out.trim()), (0, wanted), "{args:?}: {ran:?}");

@@ -21,6 +21,16 @@ pub struct ThreadSets {
     pub inheritable: CapSet,
 }
 
+/// Whether this process is root, and of the machine's own user namespace: root of another one may do less (give files to ids
+/// that it has not got, mount what lies on disks, write `trusted.` attributes). Where procfs does not tell, root counts as the
+/// machine's.
+#[must_use]
+pub fn is_root_of_host() -> bool {
+    rustix::process::geteuid().is_root()
+        && std::fs::read_to_string("/proc/self/uid_map")
+            .map_or(true, |map| map.split_ascii_whitespace().eq(["0", "0", "4294967295"]))
+}
+
 /// Sets real, effective and saved user.
 pub fn set_uid(uid: u32) -> io::Result<()> {
     let uid = Uid::from_raw(uid);

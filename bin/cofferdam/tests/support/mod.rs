@@ -1,6 +1,7 @@
 //! What the tests of the whole program share: a state folder of their own, and a count of what is left behind.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod accounts;
 pub mod archive;
 pub mod debian;
 pub mod dice;

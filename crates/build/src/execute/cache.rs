@@ -10,6 +10,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use cofferdam_image::tree::{removal, usage};
 use cofferdam_image::{Lease, Reached, Store, digest_of};
 use cofferdam_names::Digest;
 use serde::{Deserialize, Serialize};
@@ -225,6 +226,23 @@ impl BuildCache {
             entries: before.entries.saturating_sub(after.entries),
             bytes: before.bytes.saturating_sub(after.bytes),
         })
+    }
+}
+
+impl BuildCache {
+    /// Removes the folders of `RUN --mount=type=cache`, which no build may use meanwhile. How many bytes that were.
+    ///
+    /// # Errors
+    /// One cannot be removed.
+    pub fn prune_mounts(&self) -> Result<u64, BuildError> {
+        let mut bytes = 0;
+        for (path, file) in self.files("mounts").unwrap_or_default() {
+            if file.is_dir() {
+                bytes += usage::on_disk(&path).unwrap_or(0);
+                removal::remove(&path).map_err(BuildError::io("remove", path.clone()))?;
+            }
+        }
+        Ok(bytes)
     }
 }
 

@@ -480,21 +480,27 @@ fn kind(held: &OwnedFd) -> std::io::Result<FileType> {
     Ok(FileType::from_raw_mode(rustix::fs::fstat(held)?.st_mode))
 }
 
+/// What becomes of files that are mounted. Those of the context are root's, as copied ones are: who checked them out is nobody's
+/// concern, and may have a number that no container has.
+fn change_of_mount<'r>(context: bool, ignore: &'r IgnoreRules, exclude: &'r IgnoreRules) -> Change<'r> {
+    Change { ignore, exclude, owner: context.then_some((0, 0)), mode: None, time: None, xattrs: !context }
+}
+
 /// The digest of a part of the context, for a mount.
 pub(super) fn part_digest(tree: &OwnedFd, part: &str, ignore: &IgnoreRules) -> Result<Digest, BuildError> {
     let mut digest = ContentDigest::default();
     let rules = IgnoreRules::default();
-    let change = Change { ignore, exclude: &rules, owner: None, mode: None, time: None, xattrs: true };
+    let change = change_of_mount(true, ignore, &rules);
     pass_path(tree, &inside::relative(part), PathBuf::new(), false, &change, &mut digest)?;
     Ok(digest.0.finish())
 }
 
 /// A copy of a part of a tree, for a mount: neither links nor changes in the original lead anywhere (CVE-2024-1753,
-/// CVE-2024-23651). Its path; it is a file if the part is one.
+/// CVE-2024-23651). Its path; it is a file if the part is one. `context` are the rules of the context, if the tree is that.
 pub(super) fn materialize(
     tree: &OwnedFd,
     part: &str,
-    ignore: &IgnoreRules,
+    context: Option<&IgnoreRules>,
     place: &Path,
 ) -> Result<PathBuf, BuildError> {
     let path = inside::relative(part);
@@ -502,7 +508,7 @@ pub(super) fn materialize(
     let held = inside::open(tree, &path, OFlags::PATH).map_err(failed)?;
     let is_file = kind(&held).map_err(failed)? == FileType::RegularFile;
     let rules = IgnoreRules::default();
-    let change = Change { ignore, exclude: &rules, owner: None, mode: None, time: None, xattrs: true };
+    let change = change_of_mount(context.is_some(), context.unwrap_or(&rules), &rules);
     std::fs::create_dir(place).map_err(BuildError::io("make", place))?;
     let mut writer = TreeWriter::at_path(place, Owners::Same).map_err(failed)?;
     let target = if is_file { PathBuf::from("file") } else { PathBuf::new() };

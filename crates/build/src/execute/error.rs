@@ -42,6 +42,8 @@ pub enum BuildError {
     NoAccount { name: String },
     #[error("image {name} is not here")]
     NoImage { name: String },
+    #[error(transparent)]
+    Aside(RunnerError),
     #[error("the plan names a stage that it does not have")]
     NoStage,
 }

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use cofferdam_image::tree::owners;
 use rustix::fs::{AtFlags, Dir, Gid, Mode, OFlags, ResolveFlags, Uid, chownat, mkdirat, openat2};
 use rustix::io::Errno;
 
@@ -48,7 +49,8 @@ pub(super) fn make_folder(root: &OwnedFd, path: &Path, owner: (u32, u32)) -> io:
     let name = path.file_name().unwrap_or_default();
     mkdirat(&parent, name, Mode::from_raw_mode(0o755))?;
     let (uid, gid) = (Uid::from_raw(owner.0), Gid::from_raw(owner.1));
-    chownat(&parent, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+    chownat(&parent, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
+        .map_err(|error| owners::refused(error, uid, gid))?;
     rustix::fs::chmodat(&parent, name, Mode::from_raw_mode(0o755), AtFlags::empty())?;
     Ok(true)
 }

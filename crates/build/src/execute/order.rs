@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use cofferdam_confinement::IdMaps;
+use serde::{Deserialize, Serialize};
 
 use crate::plan::RunStep;
 
 /// What a mount shows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MountSource {
     /// A folder or file that the build made for it: no symbolic link is on its path. Its owners are a container's numbers.
     Path {
@@ -35,7 +36,7 @@ pub enum MountSource {
 }
 
 /// A mount that is ready.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReadyMount {
     /// Where it appears, inside the container; absolute.
     pub target: String,

@@ -1,21 +1,21 @@
 //! `RUN`: what it needs is made ready, it is started, and what it has written becomes a layer.
 
 use std::fs::{DirBuilder, File, Permissions};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use cofferdam_image::tree::removal;
+use cofferdam_image::tree::{owners, removal};
 use cofferdam_kernel::file_lock;
 use cofferdam_names::Digest;
+use rustix::fs::{Gid, Uid};
 
 use super::cache::Outcome;
 use super::copy::{materialize, part_digest};
 use super::order::{MountSource, ReadyMount, RunOrder};
 use super::stubs::Stubs;
 use super::{BuildCache, BuildError, Execution, Under};
-use crate::IgnoreRules;
 use crate::dockerfile::Sharing;
 use crate::plan::{RunStep, SecretUse, Step, StepMount, StepMountKind, TreeRef};
 
@@ -192,16 +192,15 @@ impl<'a> Execution<'a, '_> {
         let source = match &mount.kind {
             StepMountKind::Bind { from, source, readonly } => {
                 let tree = self.open_tree(from)?.ok_or_else(|| no_context(source))?;
-                let none = IgnoreRules::default();
-                let ignore = if *from == TreeRef::Context { self.shop.context.ignore() } else { &none };
+                let context = (*from == TreeRef::Context).then(|| self.shop.context.ignore());
                 let place = prepared.folder.0.join(format!("bind-{number}"));
-                let path = materialize(&tree, source, ignore, &place)?;
+                let path = materialize(&tree, source, context, &place)?;
                 Some(MountSource::Path { path, readonly: *readonly })
             }
             StepMountKind::Cache { id, sharing, mode, uid, gid, readonly } => {
                 let path = self.cache_folder(id, *sharing, prepared)?;
                 let owned = std::fs::set_permissions(&path, Permissions::from_mode(*mode))
-                    .and_then(|()| chown(&path, Some(*uid), Some(*gid)));
+                    .and_then(|()| give(&path, (*uid, *gid)));
                 owned.map_err(BuildError::io("prepare", path.clone()))?;
                 Some(MountSource::Path { path, readonly: *readonly })
             }
@@ -307,13 +306,18 @@ fn no_context(part: &str) -> BuildError {
     BuildError::NotFound { path: part.to_owned(), tree: "the build context", hint }
 }
 
+fn give(path: &Path, (uid, gid): (u32, u32)) -> std::io::Result<()> {
+    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+    rustix::fs::chown(path, Some(uid), Some(gid)).map_err(|error| owners::refused(error, uid, gid))
+}
+
 fn write_file(path: &Path, bytes: &[u8], mode: u32, owner: (u32, u32)) -> Result<(), BuildError> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     let write = || -> std::io::Result<()> {
         let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
         file.write_all(bytes)?;
-        chown(path, Some(owner.0), Some(owner.1))?;
+        give(path, owner)?;
         std::fs::set_permissions(path, Permissions::from_mode(mode))
     };
     write().map_err(BuildError::io("write", path))

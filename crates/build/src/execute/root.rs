@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use cofferdam_image::{Lease, open_layer};
+use cofferdam_kernel::credentials::is_root_of_host;
 use cofferdam_kernel::mount::{Attributes, new_filesystem};
 use rustix::fs::{Mode, OFlags};
 
@@ -64,6 +65,8 @@ impl Layers {
             paths.iter().map(|path| format!("lowerdir+={path}")).collect()
         };
         options.extend_from_slice(more);
+        // In a user namespace the marks of deletions are attributes that an ordinary user may write.
+        options.extend((!is_root_of_host()).then(|| "userxattr".to_owned()));
         new_filesystem("overlay", "overlay", options.iter().map(String::as_str), Attributes::NONE)
     }
 }

@@ -1,7 +1,7 @@
 //! What is done in a stage.
 
 use cofferdam_names::Digest;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::WantedImage;
 use crate::dockerfile::Sharing;
@@ -179,7 +179,7 @@ pub struct StepMount {
 }
 
 /// The network of a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StepNetwork {
     /// Its own loopback.

@@ -10,6 +10,9 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::error::Error;
+use crate::own_namespace::{as_root, own_maps};
+
 /// OpenSSH takes no longer message either.
 const MOST_MESSAGE: usize = 256 << 10;
 
@@ -51,7 +54,7 @@ impl AgentRelay {
         drop(UnixStream::connect(agent)?);
         let listener = bind(path)?;
         listener.set_nonblocking(true)?;
-        chown(path, Some(owner.0), Some(owner.1))?;
+        give(path, owner)?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode & 0o777))?;
         Ok(Self { listener, path: path.to_owned(), agent: agent.to_owned(), connections: Vec::new() })
     }
@@ -84,6 +87,19 @@ impl AgentRelay {
         agent.set_write_timeout(Some(THINKS))?;
         self.connections.push(Connection { step, agent, begun: Vec::new() });
         Ok(())
+    }
+}
+
+/// Gives the socket to a container's number, which an ordinary user has as a subordinate id.
+fn give(path: &Path, (uid, gid): (u32, u32)) -> io::Result<()> {
+    let give = || chown(path, Some(uid), Some(gid));
+    match own_maps().map_err(io::Error::other)? {
+        None => give(),
+        Some(_) if (uid, gid) == (0, 0) => Ok(()),
+        Some(maps) => {
+            let given = || give().map_err(|source| Error::io("give away", path.display(), source));
+            as_root(&maps, "give a socket away", given).map_err(io::Error::other)
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! `build`: images of Dockerfiles.
 
 mod agent;
+mod aside;
 mod exchange;
 mod output;
 mod recipe;
@@ -14,16 +15,18 @@ use std::path::PathBuf;
 
 use cofferdam_build::dockerfile::Dockerfile;
 use cofferdam_build::execute::{
-    BuildCache, BuildError, BuildOptions, BuiltStage, CacheUse, Progress, Workshop, build,
+    BuildCache, BuildError, BuildOptions, CacheUse, Progress, Runner, Workshop, build,
 };
 use cofferdam_build::plan::{BuildPlan, PlanError, PlanOptions, StepNetwork, external_images, plan};
-use cofferdam_image::{Descriptor, LayerCompression, Lease, Reached};
+use cofferdam_image::{Descriptor, LayerCompression, LayerForm, Reached};
 use cofferdam_names::{ImageReference, ZoneName};
 use cofferdam_policy::{NetworkAccess, Zone};
 
 use crate::error::{Error, Result};
+use crate::own_namespace::{as_root, has_ranges, own_maps, subordinate_maps};
 use crate::{Engine, PullWhen};
 pub use exchange::{CacheExport, CachePlace};
+use output::Made;
 use recipe::Recipe;
 pub use recipe::{BuildFile, BuildSource};
 use runner::StepRunner;
@@ -105,10 +108,8 @@ impl Engine {
         reach: &BuildReach<'_>,
         progress: &mut dyn Progress,
     ) -> Result<Built> {
-        if !rustix::process::geteuid().is_root() {
-            return Err(Error::NotBuilt("build images as an ordinary user"));
-        }
         self.clean_builds()?;
+        let maps = own_maps()?;
         let zone = match &request.zone {
             Some(name) => self.zones().load(name)?,
             None => self.zones().load(&sources::build_zone()?)?,
@@ -128,7 +129,10 @@ impl Engine {
             tracing_note(progress, syntax);
         }
         let cache = BuildCache::open(&self.paths.builder()).map_err(failed)?;
-        let store = self.image_store()?;
+        let store = match &maps {
+            Some(maps) if has_ranges(maps) => self.image_store()?.with_form(LayerForm::Owned),
+            _ => self.image_store()?,
+        };
         // Held to the end: nothing that the build needs is collected meanwhile.
         let lease = store.lease()?;
         for place in request.cache_from.iter().filter(|_| request.use_cache) {
@@ -155,9 +159,17 @@ impl Engine {
             cache: &cache,
         };
         let mut runner = StepRunner::new(self, &session, &zone.name.value);
-        let mut stage = build(&shop, &mut runner, progress).map_err(failed)?;
-        let entries = std::mem::take(&mut stage.entries);
-        let built = self.put_out(&request, &recipe, &shop, stage)?;
+        let work = |runner: &mut dyn Runner, progress: &mut dyn Progress| {
+            let stage = build(&shop, runner, progress)?;
+            output::write(&request, &shop, stage)
+        };
+        let made = match &maps {
+            None => work(&mut runner, progress),
+            Some(maps) => aside::build(maps, &mut runner, progress, work),
+        };
+        let mut made = made.map_err(failed)?;
+        let entries = std::mem::take(&mut made.stage.entries);
+        let built = self.put_out(&request, &recipe, &shop, made)?;
         for place in &request.cache_to {
             exchange::export(place, &entries, &lease, reach)?;
         }
@@ -181,7 +193,17 @@ impl Engine {
     /// It cannot be read, or a file cannot be removed.
     pub fn prune_build_cache(&self, older: Option<std::time::Duration>, most_bytes: u64) -> Result<CacheUse> {
         self.clean_builds()?;
-        let gone = self.build_cache()?.prune(older, most_bytes).map_err(cache_failed)?;
+        let cache = self.build_cache()?;
+        let mut gone = cache.prune(older, most_bytes).map_err(cache_failed)?;
+        if most_bytes == 0
+            && let Some(_nobody_builds) = self.between_builds()?
+        {
+            let prune = || cache.prune_mounts().map_err(cache_failed);
+            gone.bytes += match subordinate_maps()? {
+                None => prune()?,
+                Some(maps) => as_root(&maps, "remove caches of steps", prune)?,
+            };
+        }
         self.collect_images(&self.image_store()?)?;
         Ok(gone)
     }
@@ -218,36 +240,24 @@ impl Engine {
         Ok((file, plan, images))
     }
 
-    /// Puts the result where it was asked for.
+    /// Puts an image into the store. Files have been written.
     fn put_out(
         &self,
         request: &BuildRequest,
         recipe: &Recipe,
         shop: &Workshop<'_>,
-        stage: BuiltStage,
+        made: Made,
     ) -> Result<Built> {
-        let failed =
-            |source: BuildError| Error::Build { file: recipe.name.clone(), source: Box::new(source) };
-        let cached = stage.cached;
-        match &request.output {
-            BuildOutput::Image => {
-                let lease: &Lease = shop.lease;
-                let said = output::attestations(request, recipe, shop, &stage).map_err(failed)?;
-                let put = output::image(lease, stage, said, &request.tags)?;
-                for name in &request.tags {
-                    self.tell_of_image("tag", &name.familiar());
-                }
-                Ok(Built { cached, ..put })
-            }
-            BuildOutput::Local(folder) => {
-                output::files(shop, &stage, folder).map_err(failed)?;
-                Ok(Built { image: None, manifest: None, config: None, cached })
-            }
-            BuildOutput::Tar(path) => {
-                output::tar(shop, &stage, path.as_deref()).map_err(failed)?;
-                Ok(Built { image: None, manifest: None, config: None, cached })
-            }
+        let cached = made.stage.cached;
+        if request.output != BuildOutput::Image {
+            return Ok(Built { image: None, manifest: None, config: None, cached });
         }
+        let said = output::attestations(request, recipe, shop, &made);
+        let put = output::image(shop.lease, made.stage, said, &request.tags)?;
+        for name in &request.tags {
+            self.tell_of_image("tag", &name.familiar());
+        }
+        Ok(Built { cached, ..put })
     }
 }
 

@@ -18,7 +18,7 @@ use cofferdam_names::{Digest, ImageReference, Timestamp};
 use serde_json::Value;
 
 use super::recipe::Recipe;
-use super::{BuildRequest, Built};
+use super::{BuildOutput, BuildRequest, Built};
 use crate::error::{Error, Result};
 
 /// What marks an attestation beside its image, in BuildKit's words.
@@ -51,17 +51,46 @@ fn open_result(
     Layers::ready(shop.lease, layers, &empty)?.open().map_err(io_error("open", "the layers of the result"))
 }
 
+/// Packages, and the databases that were not read.
+pub(super) type Packages = (Vec<attest::Package>, Vec<String>);
+
+/// A result whose files are not needed any more.
+pub(super) struct Made {
+    pub(super) stage: BuiltStage,
+    /// What is in it, where the image is to say so.
+    pub(super) packages: Option<Packages>,
+}
+
+/// Does everything with a result for which its files are needed.
+pub(super) fn write(
+    request: &BuildRequest,
+    shop: &Workshop<'_>,
+    stage: BuiltStage,
+) -> std::result::Result<Made, BuildError> {
+    let packages = match &request.output {
+        BuildOutput::Image => request.sbom.then(|| packages(shop, &stage)).transpose()?,
+        BuildOutput::Local(folder) => {
+            files(shop, &stage, folder)?;
+            None
+        }
+        BuildOutput::Tar(path) => {
+            tar(shop, &stage, path.as_deref())?;
+            None
+        }
+    };
+    Ok(Made { stage, packages })
+}
+
 /// What is said of a result.
 pub(super) fn attestations(
     request: &BuildRequest,
     recipe: &Recipe,
     shop: &Workshop<'_>,
-    stage: &BuiltStage,
-) -> std::result::Result<Vec<Said>, BuildError> {
+    made: &Made,
+) -> Vec<Said> {
     let mut said = Vec::new();
-    if request.sbom {
-        let (packages, unread) = packages(shop, stage)?;
-        let created = stage.config.created.unwrap_or(Timestamp::from_unix(0, 0));
+    if let Some((packages, unread)) = made.packages.clone() {
+        let created = made.stage.config.created.unwrap_or(Timestamp::from_unix(0, 0));
         let predicate = move |name: &str, image: &Digest| {
             let unread: Vec<&str> = unread.iter().map(String::as_str).collect();
             attest::spdx(name, image, created, &packages, &unread)
@@ -88,14 +117,11 @@ pub(super) fn attestations(
         let predicate = move |_: &str, _: &Digest| provenance.predicate();
         said.push(Said { kind: attest::SLSA, predicate: Box::new(predicate) });
     }
-    Ok(said)
+    said
 }
 
 /// The packages of a result, which the same layers always have: they are looked up once.
-fn packages(
-    shop: &Workshop<'_>,
-    stage: &BuiltStage,
-) -> std::result::Result<(Vec<attest::Package>, Vec<String>), BuildError> {
+fn packages(shop: &Workshop<'_>, stage: &BuiltStage) -> std::result::Result<Packages, BuildError> {
     let layers: Vec<u8> =
         stage.layers.iter().flat_map(|layer| layer.diff_id.as_str().bytes().chain(*b" ")).collect();
     let chain = digest_of(&layers);
@@ -214,11 +240,7 @@ fn put_blob(lease: &Lease, media_type: MediaType, bytes: &[u8]) -> Result<Descri
 
 /// Copies the files of a result into a folder. They become the caller's own: a folder of the host's gets no owners, no
 /// set-user-ID bits and no attributes from an image.
-pub(super) fn files(
-    shop: &Workshop<'_>,
-    stage: &BuiltStage,
-    folder: &Path,
-) -> std::result::Result<(), BuildError> {
+fn files(shop: &Workshop<'_>, stage: &BuiltStage, folder: &Path) -> std::result::Result<(), BuildError> {
     std::fs::create_dir_all(folder).map_err(io_error("make", folder))?;
     let root = open_result(shop, &stage.layers)?;
     let copy = || -> io::Result<()> {
@@ -233,11 +255,7 @@ pub(super) fn files(
 }
 
 /// Writes the files of a result as a tar.
-pub(super) fn tar(
-    shop: &Workshop<'_>,
-    stage: &BuiltStage,
-    path: Option<&Path>,
-) -> std::result::Result<(), BuildError> {
+fn tar(shop: &Workshop<'_>, stage: &BuiltStage, path: Option<&Path>) -> std::result::Result<(), BuildError> {
     let root = open_result(shop, &stage.layers)?;
     let newest = stage.config.created.map(Timestamp::unix_seconds);
     let write = |out: &mut dyn Write| -> io::Result<()> {

@@ -12,6 +12,7 @@ use cofferdam_kernel::signal::{Signal, SignalFd, SignalSet, block, set_mask};
 use cofferdam_names::{ContainerId, ContainerPath, ZoneName};
 use cofferdam_policy::{ContainerRequest, ImageConfig, NetworkMode};
 use rustix::event::{PollFd, PollFlags, poll};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::agent::AgentRelay;
@@ -95,43 +96,79 @@ impl<'e> StepRunner<'e> {
     }
 }
 
-impl Runner for StepRunner<'_> {
-    fn start(&mut self, order: &RunOrder<'_>) -> Result<RunId, RunnerError> {
+/// What is needed to start a step: also what is told of it to another process.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct StepOrder {
+    lower: Vec<PathBuf>,
+    upper: PathBuf,
+    work: PathBuf,
+    args: Vec<String>,
+    env: Vec<String>,
+    user: String,
+    workdir: String,
+    network: StepNetwork,
+    hosts: Vec<String>,
+    mounts: Vec<ReadyMount>,
+}
+
+impl StepOrder {
+    pub(super) fn of(order: &RunOrder<'_>) -> Self {
+        Self {
+            lower: order.lower.to_vec(),
+            upper: order.upper.to_owned(),
+            work: order.work.to_owned(),
+            args: order.step.args.clone(),
+            env: order.step.env.iter().chain(order.env).cloned().collect(),
+            user: order.step.user.clone(),
+            workdir: order.step.workdir.clone(),
+            network: order.step.network,
+            hosts: order.step.hosts.clone(),
+            mounts: order.mounts.to_vec(),
+        }
+    }
+}
+
+impl StepRunner<'_> {
+    pub(super) fn start_order(&mut self, order: StepOrder) -> Result<RunId, RunnerError> {
         let id = RunId(self.next);
         self.next += 1;
         let mut request = ContainerRequest::new(STEP_IMAGE);
-        request.command.clone_from(&order.step.args);
+        request.command = order.args;
         request.zone = Some(self.zone.clone());
         request.name = Some(self.session.container(id.0).parse()?);
         request.log_driver = Some("none".to_owned());
         request.rm = true;
-        request.network.mode = match order.step.network {
+        request.network.mode = match order.network {
             StepNetwork::None => Some(NetworkMode::None),
             StepNetwork::Host => Some(NetworkMode::Host),
             StepNetwork::Zone => None,
         };
-        request.network.add_hosts.clone_from(&order.step.hosts);
+        request.network.add_hosts = order.hosts;
         let agents = order.mounts.iter().filter_map(agent).collect::<io::Result<_>>();
         let agents = agents.map_err(StepStopped::Agent)?;
-        let mut env = order.step.env.clone();
-        env.extend_from_slice(order.env);
         let image = ReadyImage {
             id: STEP_IMAGE.to_owned(),
-            layers: order.lower.to_vec(),
+            layers: order.lower,
             stack: None,
             mounts: order.mounts.iter().map(mount).collect::<Result<_, StepStopped>>()?,
             config: ImageConfig {
-                env,
-                user: order.step.user.clone(),
-                workdir: order.step.workdir.clone(),
+                env: order.env,
+                user: order.user,
+                workdir: order.workdir,
                 ..ImageConfig::default()
             },
         };
         let attach = Attach { stdin: false, stdout: true, stderr: true };
-        let step = self.engine.run_step(&request, image, order.upper, order.work, attach)?;
+        let step = self.engine.run_step(&request, image, &order.upper, &order.work, attach)?;
         let running = Running { id: step.id, stream: step.stream, id_maps: step.id_maps, agents };
         self.running.insert(id, running);
         Ok(id)
+    }
+}
+
+impl Runner for StepRunner<'_> {
+    fn start(&mut self, order: &RunOrder<'_>) -> Result<RunId, RunnerError> {
+        self.start_order(StepOrder::of(order))
     }
 
     fn wait(&mut self, output: &mut dyn FnMut(RunId, bool, &[u8])) -> Result<(RunId, RunEnd), RunnerError> {

@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use cofferdam_image::tree::removal;
 use cofferdam_kernel::file_lock;
 
 use crate::engine::make_private_folder;
 use crate::error::{Error, Result};
+use crate::own_namespace::remove_own;
 use crate::{Engine, Paths, RemoveOptions};
 
 /// What the names of a build's containers begin with; the build's own name follows.
@@ -90,11 +90,11 @@ impl Drop for Session {
     }
 }
 
-fn remove(folder: &Path, secrets: Option<&Path>) -> io::Result<()> {
+fn remove(folder: &Path, secrets: Option<&Path>) -> Result<()> {
     if let Some(secrets) = secrets {
-        removal::remove(secrets)?;
+        remove_own(secrets)?;
     }
-    removal::remove(folder)
+    remove_own(folder)
 }
 
 /// The places that are in memory on any Linux: the run folder, or where POSIX keeps shared memory.
@@ -146,13 +146,21 @@ impl Engine {
         Ok(())
     }
 
+    /// Held while no build begins; none if one is under way.
+    pub(super) fn between_builds(&self) -> Result<Option<File>> {
+        let locked = lock_sessions(&self.paths)?;
+        let none =
+            std::fs::read_dir(self.paths.sessions()).map_or(true, |mut sessions| sessions.next().is_none());
+        Ok(none.then_some(locked))
+    }
+
     fn clean_build(&self, name: &str, folder: &Path) -> Result<()> {
         let failed = |source| Error::io("remove what a build has left in", folder.display(), source);
         // Writable: the kernel gives an exclusive lock to no other (fcntl(2)).
         let lock = match File::options().read(true).write(true).open(folder.join(LOCK)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return removal::remove(folder).map_err(failed);
+                return remove_own(folder);
             }
             Err(error) => return Err(failed(error)),
         };
@@ -167,9 +175,9 @@ impl Engine {
         }
         for place in secret_places(&self.paths, name) {
             if place.exists() {
-                removal::remove(&place).map_err(failed)?;
+                remove_own(&place)?;
             }
         }
-        removal::remove(folder).map_err(failed)
+        remove_own(folder)
     }
 }

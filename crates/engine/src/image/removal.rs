@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cofferdam_image::{Collected, Descriptor, Store, StoredImage};
+use cofferdam_image::{Collected, Descriptor, LayerForm, Store, StoredImage};
 use cofferdam_names::{Digest, ImageReference};
 use cofferdam_shim::Event;
 
@@ -11,6 +11,7 @@ use crate::Engine;
 use crate::Selection;
 use crate::definition::understood;
 use crate::error::{Error, Result};
+use crate::own_namespace::{as_root, subordinate_maps};
 use crate::store::Record;
 
 /// What a removal did.
@@ -153,7 +154,18 @@ impl Engine {
 
     /// Removes blobs and layers that neither an image nor the build cache needs; nothing while somebody adds some.
     pub(crate) fn collect_images(&self, store: &Store) -> Result<Collected> {
-        Ok(store.collect(&self.build_cache_reached()?)?.unwrap_or_default())
+        let reached = self.build_cache_reached()?;
+        let mut bytes = 0;
+        if store.has_owned_layers()
+            && let Some(maps) = subordinate_maps()?
+        {
+            let owned = store.clone().with_form(LayerForm::Owned);
+            let collect = || Ok(owned.collect(&reached)?.unwrap_or_default().bytes);
+            bytes = as_root(&maps, "remove layers", collect)?;
+        }
+        let mut collected = store.collect(&reached)?.unwrap_or_default();
+        collected.bytes += bytes;
+        Ok(collected)
     }
 
     pub(crate) fn tell_of_image(&self, action: &str, name: &str) {

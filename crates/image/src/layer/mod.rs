@@ -37,6 +37,9 @@ const FILES: &str = "fs";
 /// The name where they are an image.
 const IMAGE: &str = "layer.erofs";
 
+/// Where the layers are that keep their owners for an ordinary user.
+const OWNED: &str = "layers-owned";
+
 /// As what a layer is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LayerForm {
@@ -45,6 +48,9 @@ pub enum LayerForm {
     Best,
     /// As a folder.
     Folder,
+    /// As a folder of an ordinary user's whose files have the owners of the tar: subordinate ids of that user, who is root of a
+    /// namespace that has them. Apart from the others, whose files are all that user's own.
+    Owned,
 }
 
 /// The name of its record.
@@ -62,8 +68,14 @@ pub struct Layer {
 }
 
 impl Store {
+    /// Whether there are layers that only root of a namespace with their owners' ids can remove ([`LayerForm::Owned`]).
+    #[must_use]
+    pub fn has_owned_layers(&self) -> bool {
+        self.folder().join(OWNED).exists()
+    }
+
     pub(crate) fn layers(&self) -> PathBuf {
-        self.folder().join("layers")
+        self.folder().join(if self.form() == LayerForm::Owned { OWNED } else { "layers" })
     }
 
     fn layer_folder(&self, diff_id: &Digest) -> PathBuf {

@@ -9,6 +9,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use cofferdam_kernel::credentials::is_root_of_host;
 use cofferdam_kernel::mount::{Attributes, new_filesystem};
 use cofferdam_names::Digest;
 use serde::{Deserialize, Serialize};
@@ -126,7 +127,7 @@ impl Lease {
     pub fn make_stack(&self, diff_ids: &[Digest]) -> Result<Option<Stack>, LayerError> {
         let store = self.store();
         let wanted = diff_ids.len() >= FROM && store.form() == LayerForm::Best;
-        if !wanted || !rustix::process::geteuid().is_root() {
+        if !wanted || !is_root_of_host() {
             return Ok(None);
         }
         let id = stack_id(diff_ids);

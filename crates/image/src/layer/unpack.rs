@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use cofferdam_kernel::credentials::is_root_of_host;
 use cofferdam_names::Digest;
 
 use super::hashed::HashedReader;
@@ -130,20 +131,20 @@ pub(super) fn fill(
     let mut whole = compression::open(stream).map_err(failed)?;
     let image = draft.join(IMAGE);
     // An ordinary user cannot mount an image.
-    let (counted, found) = if form == LayerForm::Best && rustix::process::geteuid().is_root() {
+    let (counted, found) = if form == LayerForm::Best && is_root_of_host() {
         let (counted, found) = image::fill(&image, &mut whole, limits).map_err(failed)?;
         match (image::open_layer(&image), counted.tar) {
             // This kernel, or what the store lies on, does not let it be mounted: its tar becomes a folder after all.
             (Err(_), Some(size)) => {
                 let filled = image::tar_of(&image, size)
-                    .and_then(|mut tar| fill_folder(&draft.join(FILES), &mut tar, limits));
+                    .and_then(|mut tar| fill_folder(&draft.join(FILES), &mut tar, limits, form));
                 std::fs::remove_file(&image).map_err(failed)?;
                 filled.map_err(failed)?
             }
             _ => (counted, found),
         }
     } else {
-        fill_folder(&draft.join(FILES), &mut whole, limits).map_err(failed)?
+        fill_folder(&draft.join(FILES), &mut whole, limits, form).map_err(failed)?
     };
     if found != *diff_id {
         return Err(LayerError::WrongContent { expected: diff_id.clone(), found });
@@ -154,12 +155,21 @@ pub(super) fn fill(
 }
 
 /// Writes a layer's files into a folder, which is made; answers the digest of its uncompressed tar.
-fn fill_folder(files: &Path, stream: &mut dyn Read, limits: Limits) -> io::Result<(Counted, Digest)> {
+fn fill_folder(
+    files: &Path,
+    stream: &mut dyn Read,
+    limits: Limits,
+    form: LayerForm,
+) -> io::Result<(Counted, Digest)> {
     std::fs::create_dir(files)?;
     std::fs::set_permissions(files, PermissionsExt::from_mode(0o755))?;
     let mut hashed = HashedReader::new(stream, limits.stream_bytes());
     // An ordinary user cannot give files away.
-    let owners = if rustix::process::geteuid().is_root() { Owners::Same } else { Owners::Writers };
+    let owners = match form {
+        LayerForm::Owned => Owners::Same,
+        _ if is_root_of_host() => Owners::Same,
+        _ => Owners::Writers,
+    };
     let mut writer = TreeWriter::layer(files, owners, limits)?;
     let left_out = archive::read(&mut hashed, Names::Layer, &mut writer)?;
     let counted = Counted {

@@ -3,6 +3,8 @@
 use std::io;
 
 use cofferdam_confinement::{IdMapping, IdMaps};
+use rustix::fs::{Gid, Uid};
+use rustix::io::Errno;
 
 use super::invalid;
 
@@ -37,6 +39,17 @@ impl Owners {
             Self::ContainerRoot(maps) => mapped(maps, 0, 0),
         }
     }
+}
+
+/// Why a file could not be given away. To the kernel an id that a user namespace does not have is an invalid argument.
+pub fn refused(error: Errno, uid: Uid, gid: Gid) -> io::Error {
+    if error != Errno::INVAL {
+        return error.into();
+    }
+    let (uid, gid) = (uid.as_raw(), gid.as_raw());
+    invalid(format!(
+        "user {uid} or group {gid} is outside the ids of this user, who gets more by ranges in /etc/subuid and /etc/subgid"
+    ))
 }
 
 /// The container's number of a host id; the kernel's "nobody" (65534) for one that it has no number for, as a process in it

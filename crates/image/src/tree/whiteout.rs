@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 
+use cofferdam_kernel::credentials::is_root_of_host;
 use rustix::fs::{
     AtFlags, FileType, Mode, Statx, StatxFlags, XattrFlags, fgetxattr, fsetxattr, mknodat, statx,
 };
@@ -56,7 +57,8 @@ pub(super) fn entry_for(path: &Path) -> std::path::PathBuf {
     path.with_file_name(OsStr::from_bytes(&name))
 }
 
-/// Where an overlay keeps its marks: `trusted.` as root, `user.` for one that an ordinary user mounts (`userxattr`).
+/// Where an overlay keeps its marks: `trusted.` as root, `user.` for one that an ordinary user mounts (`userxattr`), also as root
+/// of a user namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Marks {
     /// `trusted.overlay.`
@@ -69,7 +71,7 @@ impl Marks {
     /// Those of an overlay that this process mounts.
     #[must_use]
     pub fn own() -> Self {
-        if rustix::process::geteuid().is_root() { Self::Trusted } else { Self::User }
+        if is_root_of_host() { Self::Trusted } else { Self::User }
     }
 
     fn opaque(self) -> &'static CStr {

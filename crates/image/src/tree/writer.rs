@@ -19,7 +19,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::owners::Owners;
+use super::owners::{self, Owners};
 use super::whiteout::{self, Marks};
 use super::{Attributes, TreeSink, invalid, sparse, xattr};
 
@@ -280,7 +280,8 @@ impl TreeWriter {
     fn give(&self, folder: &OwnedFd, name: &OsStr, uid: u32, gid: u32) -> io::Result<()> {
         if let Some((uid, gid)) = self.owners.of(uid, gid)? {
             let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
-            chownat(folder, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+            chownat(folder, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
+                .map_err(|error| owners::refused(error, uid, gid))?;
         }
         Ok(())
     }
@@ -329,7 +330,8 @@ impl TreeWriter {
     /// Owner, permissions, attributes and time of an open file or folder.
     fn finish_open(&self, file: impl AsFd, attributes: &Attributes) -> io::Result<()> {
         if let Some((uid, gid)) = self.owners.of(attributes.uid, attributes.gid)? {
-            fchown(&file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+            let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+            fchown(&file, Some(uid), Some(gid)).map_err(|error| owners::refused(error, uid, gid))?;
         }
         // After the owner, whose change takes set-user-ID and file capabilities away.
         fchmod(&file, Mode::from_raw_mode(attributes.mode & 0o7777))?;

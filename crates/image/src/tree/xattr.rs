@@ -4,6 +4,7 @@ use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::AsFd;
 
+use cofferdam_kernel::credentials::is_root_of_host;
 use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fsetxattr};
 use rustix::io::Errno;
 
@@ -54,11 +55,10 @@ pub(super) fn read(file: impl AsFd) -> io::Result<Vec<(CString, Vec<u8>)>> {
 /// Gives an open file or folder these attributes. An ordinary user may set none but a user's own: the others stay away, as
 /// the owners of files do.
 pub(super) fn write(file: impl AsFd, xattrs: &[(CString, Vec<u8>)]) -> io::Result<()> {
-    let root = rustix::process::geteuid().is_root();
     for (name, value) in xattrs {
         match fsetxattr(&file, name.as_c_str(), value, XattrFlags::empty()) {
             Ok(()) => {}
-            Err(Errno::PERM | Errno::INVAL) if !root => {}
+            Err(Errno::PERM | Errno::INVAL) if !is_root_of_host() => {}
             // A file system that has no such attributes (a tmpfs has no `user.` ones): the file is as good as it can be there.
             Err(Errno::NOTSUP) if name.to_bytes().starts_with(b"user.") => {}
             Err(error) => {

@@ -3,39 +3,12 @@
 use cofferdam_confinement::{IdMapping, IdMaps, MapWriter, Namespaces, Setgroups};
 
 use super::{Planner, PolicyError};
-use crate::{IdAllocation, IdRange};
+use crate::{HostFacts, IdAllocation, IdRange};
 
 impl Planner<'_> {
     /// The maps of a user namespace of its own.
     pub(super) fn id_maps(&self) -> Result<IdMaps, PolicyError> {
-        let host = &self.context.host;
-        match &self.context.ids {
-            IdAllocation::Range(range) => {
-                let lines = vec![line(0, *range)?];
-                let (writer, setgroups) = (MapWriter::Direct, Setgroups::Allow);
-                Ok(IdMaps { uids: lines.clone(), gids: lines, writer, setgroups })
-            }
-            IdAllocation::OwnId => Ok(IdMaps {
-                uids: vec![line(0, IdRange { first: host.uid, size: 1 })?],
-                gids: vec![line(0, IdRange { first: host.gid, size: 1 })?],
-                writer: MapWriter::Direct,
-                setgroups: Setgroups::Deny,
-            }),
-            IdAllocation::Subordinate { uids, gids } => {
-                for tool in ["newuidmap", "newgidmap"] {
-                    if !host.tools.contains(tool) {
-                        let advice = "install it (Debian: uidmap), or remove your lines from /etc/subuid and /etc/subgid";
-                        return Err(PolicyError::lacks("id ranges", format!("{tool} is missing"), advice));
-                    }
-                }
-                Ok(IdMaps {
-                    uids: own_and_subordinate(host.uid, uids)?,
-                    gids: own_and_subordinate(host.gid, gids)?,
-                    writer: MapWriter::Newuidmap,
-                    setgroups: Setgroups::Allow,
-                })
-            }
-        }
+        id_maps(&self.context.host, &self.context.ids)
     }
 
     /// The maps that the container lives under: its own, or those of the namespace that it joins.
@@ -44,6 +17,41 @@ impl Planner<'_> {
             .id_maps
             .as_ref()
             .ok_or_else(|| PolicyError::invalid("user namespace", "the container to join has no id maps"))
+    }
+}
+
+/// The maps of a user namespace with these ids, container id 0 first.
+///
+/// # Errors
+/// They are no ranges of ids, or a program that has to map them is missing.
+pub fn id_maps(host: &HostFacts, ids: &IdAllocation) -> Result<IdMaps, PolicyError> {
+    match ids {
+        IdAllocation::Range(range) => {
+            let lines = vec![line(0, *range)?];
+            let (writer, setgroups) = (MapWriter::Direct, Setgroups::Allow);
+            Ok(IdMaps { uids: lines.clone(), gids: lines, writer, setgroups })
+        }
+        IdAllocation::OwnId => Ok(IdMaps {
+            uids: vec![line(0, IdRange { first: host.uid, size: 1 })?],
+            gids: vec![line(0, IdRange { first: host.gid, size: 1 })?],
+            writer: MapWriter::Direct,
+            setgroups: Setgroups::Deny,
+        }),
+        IdAllocation::Subordinate { uids, gids } => {
+            for tool in ["newuidmap", "newgidmap"] {
+                if !host.tools.contains(tool) {
+                    let advice =
+                        "install it (Debian: uidmap), or remove your lines from /etc/subuid and /etc/subgid";
+                    return Err(PolicyError::lacks("id ranges", format!("{tool} is missing"), advice));
+                }
+            }
+            Ok(IdMaps {
+                uids: own_and_subordinate(host.uid, uids)?,
+                gids: own_and_subordinate(host.gid, gids)?,
+                writer: MapWriter::Newuidmap,
+                setgroups: Setgroups::Allow,
+            })
+        }
     }
 }
 

@@ -24,6 +24,7 @@ use cofferdam_names::ContainerPath;
 
 pub use error::PolicyError;
 pub use etc_files::EtcFiles;
+pub use identity::id_maps;
 pub use images::{ImageOrigin, admit_image, check_pull};
 pub use process::{ExecOptions, plan_exec};
 

@@ -16,7 +16,7 @@ mod permit;
 mod tracers;
 mod witness;
 
-pub use as_root::as_root_of;
+pub use as_root::{RootAside, as_root_of};
 pub use created::{Created, Gated, Released};
 pub(crate) use ending::wait_for_end;
 pub use exec::{Entering, Target, enter};
