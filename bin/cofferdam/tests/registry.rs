@@ -432,7 +432,10 @@ fn a_zone_lets_run_what_is_signed_with_a_certificate_and_a_start_needs_no_networ
         &sigstore.bundle(&Wish::of("release@example.org"), &format!("sha256:{}", "0a".repeat(32)), SIGNED),
     );
     let listed = home.ok(&["image", "trust", "--authorities", text(&root)]);
-    assert_eq!(listed, "certificate authorities: 1, logs of certificates: 1, logs of signatures: 1");
+    assert_eq!(
+        listed,
+        "certificate authorities: 1, logs of certificates: 1, logs of signatures: 1, timestamp authorities: 1"
+    );
     assert!(home.ok(&["image", "trust"]).ends_with(&listed));
     assert!(refusal(&run(&["--rm", &name, "true"])));
     hang(&home, &name, &sigstore.bundle(&Wish::of("release@example.org"), &id, SIGNED));

@@ -1,4 +1,5 @@
-//! A sigstore of a test's own: an authority, a log of certificates, a log of signatures, and what they make of a signature.
+//! A sigstore of a test's own: an authority, a log of certificates, a log of signatures, an authority for timestamps, and what they
+//! make of a signature.
 
 #![allow(dead_code, reason = "each test that has one uses its own part of it")]
 
@@ -12,6 +13,11 @@ use ring::digest::{SHA256, digest};
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use serde_json::{Value, json};
+
+#[path = "clock.rs"]
+pub(crate) mod clock;
+
+pub(crate) use clock::{Clock, Ticks};
 
 /// Noon of the day for which certificates are made, 1 March 2026.
 pub(crate) const NOON: u64 = 1_772_366_400;
@@ -33,10 +39,11 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn der(tag: u8, content: &[u8]) -> Vec<u8> {
-    match u8::try_from(content.len()).unwrap() {
-        short @ 0..=0x7f => [&[tag, short], content].concat(),
-        long => [&[tag, 0x81, long], content].concat(),
+pub(crate) fn der(tag: u8, content: &[u8]) -> Vec<u8> {
+    match content.len() {
+        short @ 0..=0x7f => [&[tag, u8::try_from(short).unwrap()], content].concat(),
+        long @ 0x80..=0xff => [&[tag, 0x81, u8::try_from(long).unwrap()], content].concat(),
+        long => [&[tag, 0x82], u16::try_from(long).unwrap().to_be_bytes().as_slice(), content].concat(),
     }
 }
 
@@ -75,6 +82,8 @@ pub(crate) struct Wish {
     pub(crate) public: bool,
     /// What the log is told that was signed; the truth, if nothing is said.
     pub(crate) logged: Option<Vec<u8>>,
+    /// Whether the log is Rekor's second version: it tells no time, so an authority for timestamps does.
+    pub(crate) second: bool,
 }
 
 impl Wish {
@@ -86,6 +95,7 @@ impl Wish {
             purpose: ExtendedKeyUsagePurpose::CodeSigning,
             public: true,
             logged: None,
+            second: false,
         }
     }
 }
@@ -98,6 +108,8 @@ pub(crate) struct Made {
     pub(crate) signature: Vec<u8>,
     /// As a bundle has it.
     pub(crate) entry: Value,
+    /// What an authority for timestamps answers.
+    pub(crate) timestamps: Vec<Vec<u8>>,
 }
 
 pub(crate) struct Sigstore {
@@ -105,6 +117,7 @@ pub(crate) struct Sigstore {
     authority: CertifiedIssuer<'static, KeyPair>,
     certificates: KeyPair,
     signatures: KeyPair,
+    pub(crate) clock: Clock,
 }
 
 fn issuer(name: &str) -> CertificateParams {
@@ -120,7 +133,7 @@ impl Sigstore {
         let key = || KeyPair::generate().unwrap();
         let root = CertifiedIssuer::self_signed(issuer("root"), key()).unwrap();
         let authority = CertifiedIssuer::signed_by(issuer("authority"), key(), &root).unwrap();
-        Self { root, authority, certificates: key(), signatures: key() }
+        Self { root, authority, certificates: key(), signatures: key(), clock: Clock::make() }
     }
 
     /// The file that hosts trust.
@@ -152,7 +165,12 @@ impl Sigstore {
                 "validFor": { "start": "2026-01-01T00:00:00Z", "end": "2026-12-31T23:59:59Z" },
             }],
             "ctlogs": [log(&self.certificates)],
-            "timestampAuthorities": [],
+            "timestampAuthorities": [{
+                "subject": { "organization": "example", "commonName": "clock" },
+                "uri": "https://clock.example",
+                "certChain": { "certificates": self.clock.chain() },
+                "validFor": { "start": "2026-01-01T00:00:00Z" },
+            }],
         })
     }
 
@@ -199,6 +217,9 @@ impl Sigstore {
         let hash = json!({ "algorithm": "sha256", "value": hex(&hash) });
         let (content, by) = (base64(&signature), base64(pem.as_bytes()));
         let spec = match kind {
+            _ if wish.second => {
+                return self.sign_second(wish, kind, (signed, logged), (certificate, pem), signature);
+            }
             "dsse" => json!({
                 "envelopeHash": hash,
                 "payloadHash": hash,
@@ -211,7 +232,47 @@ impl Sigstore {
         };
         let body = json!({ "apiVersion": "0.0.1", "kind": kind, "spec": spec }).to_string();
         let entry = self.entry(body.as_bytes(), wish.time);
-        Made { certificate, pem, signature, entry }
+        Made { certificate, pem, signature, entry, timestamps: Vec::new() }
+    }
+
+    /// The same with Rekor's second version, and a timestamp.
+    fn sign_second(
+        &self,
+        wish: &Wish,
+        kind: &str,
+        (signed, logged): (&[u8], &[u8]),
+        (certificate, pem): (Vec<u8>, String),
+        signature: Vec<u8>,
+    ) -> Made {
+        let hash = |of: &[u8]| json!({ "algorithm": "SHA2_256", "digest": base64(&sha256(&[wish.logged.as_deref().unwrap_or(of)])) });
+        let by = json!({
+            "keyDetails": "PKIX_ECDSA_P256_SHA_256",
+            "x509Certificate": { "rawBytes": base64(&certificate) },
+        });
+        let made = json!({ "content": base64(&signature), "verifier": by });
+        let spec = match kind {
+            "dsse" => json!({ "dsseV002": { "payloadHash": hash(logged), "signatures": [made] } }),
+            _ => json!({ "hashedRekordV002": { "data": hash(signed), "signature": made } }),
+        };
+        let body = json!({ "apiVersion": "0.0.2", "kind": kind, "spec": spec }).to_string();
+        let mut entry = self.entry(body.as_bytes(), wish.time);
+        let fields = entry.as_object_mut().unwrap();
+        fields.remove("inclusionPromise");
+        fields.remove("integratedTime");
+        fields["logIndex"] = json!("2");
+        fields["inclusionProof"]["checkpoint"]["envelope"] =
+            json!(self.checkpoint("log.example", body.as_bytes()));
+        let timestamps = vec![self.clock.answer(wish.time, &signature, &Ticks::default())];
+        Made { certificate, pem, signature, entry, timestamps }
+    }
+
+    /// What the log says of its tree, under this name.
+    pub(crate) fn checkpoint(&self, origin: &str, body: &[u8]) -> String {
+        let id = sha256(&[&self.signatures.subject_public_key_info()]);
+        let note = format!("{origin}\n5\n{}\n", base64(&tree(&leaves(body))));
+        let signature = [&id[..4], &sign(&self.signatures, note.as_bytes())].concat();
+        let name = origin.split(' ').next().unwrap();
+        format!("{note}\n\u{2014} {name} {}\n", base64(&signature))
     }
 
     /// What the log of signatures answers who gives it one: the third of five leaves, behind ten million in another tree.
@@ -223,11 +284,8 @@ impl Sigstore {
             base64(body),
             hex(&id)
         );
-        let leaves = [b"a", b"b", body, b"d", b"e"];
-        let leaves: Vec<Vec<u8>> = leaves.iter().map(|leaf| sha256(&[&[0], leaf])).collect();
+        let leaves = leaves(body);
         let root = tree(&leaves);
-        let note = format!("log.example - 1\n5\n{}\n", base64(&root));
-        let signature = [&id[..4], &sign(&self.signatures, note.as_bytes())].concat();
         let hashes: Vec<String> = path(&leaves, 2).iter().map(|hash| base64(hash)).collect();
         json!({
             "logIndex": index.to_string(),
@@ -242,9 +300,7 @@ impl Sigstore {
                 "rootHash": base64(&root),
                 "treeSize": "5",
                 "hashes": hashes,
-                "checkpoint": {
-                    "envelope": format!("{note}\n\u{2014} log.example {}\n", base64(&signature)),
-                },
+                "checkpoint": { "envelope": self.checkpoint("log.example - 1", body) },
             },
             "canonicalizedBody": base64(body),
         })
@@ -262,12 +318,16 @@ impl Sigstore {
         .to_string();
         let signed =
             format!("DSSEv1 {} {STATEMENT_TYPE} {} {statement}", STATEMENT_TYPE.len(), statement.len());
-        let made = self.sign(wish, "dsse", signed.as_bytes(), statement.as_bytes());
+        // The second version takes envelopes in as what was signed.
+        let kind = if wish.second { "hashedrekord" } else { "dsse" };
+        let made = self.sign(wish, kind, signed.as_bytes(), statement.as_bytes());
+        let stamped = made.timestamps.iter().map(|it| json!({ "signedTimestamp": base64(it) }));
         json!({
             "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
             "verificationMaterial": {
                 "certificate": { "rawBytes": base64(&made.certificate) },
                 "tlogEntries": [made.entry],
+                "timestampVerificationData": { "rfc3161Timestamps": stamped.collect::<Vec<_>>() },
             },
             "dsseEnvelope": {
                 "payload": base64(statement.as_bytes()),
@@ -276,6 +336,11 @@ impl Sigstore {
             },
         })
     }
+}
+
+/// Five leaves of a log, of which this is the third.
+fn leaves(body: &[u8]) -> Vec<Vec<u8>> {
+    [b"a", b"b", body, b"d", b"e"].iter().map(|leaf| sha256(&[&[0], leaf])).collect()
 }
 
 /// The hash of a tree of leaves' hashes (RFC 9162, 2.1.1), as it is defined.

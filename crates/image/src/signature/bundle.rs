@@ -20,7 +20,7 @@ pub(super) const STATEMENT_TYPE: &str = "application/vnd.in-toto+json";
 /// What cosign states when it signs an image.
 const SIGNED: &str = "https://sigstore.dev/cosign/sign/v1";
 
-/// The most entries of logs that one bundle is judged by.
+/// The most entries of logs, and the most timestamps, that one bundle is judged by.
 const MOST_ENTRIES: usize = 4;
 
 #[derive(Deserialize)]
@@ -40,6 +40,22 @@ struct Material {
     x509_certificate_chain: Option<Chain>,
     #[serde(default)]
     tlog_entries: Vec<LogEntry>,
+    #[serde(default)]
+    timestamp_verification_data: Option<Timestamps>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Timestamps {
+    #[serde(default)]
+    rfc3161_timestamps: Vec<SignedTimestamp>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SignedTimestamp {
+    /// base64
+    signed_timestamp: String,
 }
 
 #[derive(Deserialize)]
@@ -122,6 +138,10 @@ impl Bundle {
         let first = chain.and_then(|chain| chain.certificates.first());
         let certificate = self.material.certificate.as_ref().or(first)?;
         let certificate = BASE64_STANDARD.decode(&certificate.raw_bytes).ok()?;
+        let timestamps = self.material.timestamp_verification_data.iter();
+        let timestamps = timestamps.flat_map(|data| &data.rfc3161_timestamps).take(MOST_ENTRIES);
+        let timestamps: Vec<Vec<u8>> =
+            timestamps.filter_map(|it| BASE64_STANDARD.decode(&it.signed_timestamp).ok()).collect();
         let entries = self.material.tlog_entries.iter().take(MOST_ENTRIES);
         // More than one signature has never been defined for a bundle.
         let [signature] = self.signatures.as_slice() else { return None };
@@ -132,6 +152,7 @@ impl Bundle {
                 logged: &self.payload,
                 signature,
                 entry,
+                timestamps: &timestamps,
             })
         });
         judged.filter_map(Result::ok).next()

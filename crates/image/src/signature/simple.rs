@@ -97,7 +97,9 @@ pub(super) fn identity(
     let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).ok()?;
     let logged: Logged = serde_json::from_str(layer.annotations.get(LOGGED)?).ok()?;
     let entry = logged.entry()?;
-    let claim = Claim { certificate: &certificate, signed: text, logged: text, signature, entry: &entry };
+    let timestamps = &[];
+    let claim =
+        Claim { certificate: &certificate, signed: text, logged: text, signature, entry: &entry, timestamps };
     root.judge(&claim).ok()
 }
 

@@ -1,15 +1,32 @@
 //! The certificate of somebody who signed: who that is, and who says so (Fulcio's docs/certificate-specification.md).
 
-use rustls::pki_types::{CertificateDer, UnixTime};
-use webpki::ring::{ECDSA_P256_SHA256, ECDSA_P256_SHA384, ECDSA_P384_SHA256, ECDSA_P384_SHA384, ED25519};
+use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
+use webpki::ring::{
+    ECDSA_P256_SHA256, ECDSA_P256_SHA384, ECDSA_P384_SHA256, ECDSA_P384_SHA384, ED25519,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512,
+};
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
 use super::Identity;
-use super::der::{self, Element, OCTETS, OID, SEQUENCE, UTF8};
+use super::der::{self, BOOLEAN, Element, OCTETS, OID, SEQUENCE, UTF8};
 use super::log::sized;
 
 /// `id-kp-codeSigning` (RFC 5280, 4.2.1.12): what such a certificate must be for.
-const CODE_SIGNING: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 3];
+pub(super) const CODE_SIGNING: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 3];
+/// `id-kp-timeStamping`.
+pub(super) const TIME_STAMPING: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 8];
+
+/// How certificates are signed.
+pub(super) const ALGORITHMS: [&dyn SignatureVerificationAlgorithm; 8] = [
+    ECDSA_P256_SHA256,
+    ECDSA_P256_SHA384,
+    ECDSA_P384_SHA256,
+    ECDSA_P384_SHA384,
+    ED25519,
+    RSA_PKCS1_2048_8192_SHA256,
+    RSA_PKCS1_2048_8192_SHA384,
+    RSA_PKCS1_2048_8192_SHA512,
+];
 
 /// 2.5.29.37, what it is for.
 const PURPOSES: &[u8] = &[0x55, 0x1d, 0x25];
@@ -39,6 +56,8 @@ pub(super) struct Certificate<'a> {
 #[derive(Debug)]
 struct Extension<'a> {
     id: &'a [u8],
+    /// Whoever does not know it must not take the certificate.
+    critical: bool,
     value: &'a [u8],
     whole: &'a [u8],
 }
@@ -47,7 +66,7 @@ impl<'a> Certificate<'a> {
     pub(super) fn parse(der: &'a [u8]) -> Option<Self> {
         let parts = der::all(der::only(der, SEQUENCE)?)?;
         let fields = der::all(parts.first().filter(|part| part.tag == SEQUENCE)?.content)?;
-        // Number, algorithm, issuer, validity, subject, key; before them a version, except in the oldest.
+        // Before number, algorithm, issuer, validity, subject and key stands a version, except in the oldest.
         let versions = usize::from(fields.first().is_some_and(|field| field.tag == 0xa0));
         let key = fields.get(versions + 5).filter(|field| field.tag == SEQUENCE)?.whole;
         let extensions = match fields.iter().find(|field| field.tag == EXTENSIONS) {
@@ -73,6 +92,25 @@ impl<'a> Certificate<'a> {
     pub(super) fn is_for_signing(&self) -> bool {
         let purposes = self.value(PURPOSES).and_then(|value| der::all(der::only(value, SEQUENCE)?));
         purposes.unwrap_or_default().iter().any(|id| id.tag == OID && id.content == CODE_SIGNING)
+    }
+
+    /// Whether it is for timestamps and nothing else, and everybody must know that (RFC 3161, 2.3).
+    pub(super) fn is_for_timestamps_alone(&self) -> bool {
+        let mut found = self.extensions.iter().filter(|extension| extension.id == PURPOSES);
+        let (Some(purposes), None) = (found.next(), found.next()) else { return false };
+        let listed = der::parts(purposes.value, SEQUENCE).unwrap_or_default();
+        purposes.critical && matches!(listed.as_slice(), [id] if id.tag == OID && id.content == TIME_STAMPING)
+    }
+
+    /// Whether it is the one that its issuer's name and its number stand for, as they stand in the certificate.
+    pub(super) fn is_called(&self, issuer: &[u8], number: &[u8]) -> bool {
+        self.field(0) == Some(number) && self.field(2) == Some(issuer)
+    }
+
+    /// Number, algorithm, issuer, validity, subject, key: one of these by its place.
+    fn field(&self, at: usize) -> Option<&'a [u8]> {
+        let versions = usize::from(self.fields.first().is_some_and(|field| field.tag == 0xa0));
+        Some(self.fields.get(versions + at)?.whole)
     }
 
     /// Who it is for, by its one name, and who has told so.
@@ -132,15 +170,19 @@ impl<'a> Certificate<'a> {
 
 fn extension(element: Element<'_>) -> Option<Extension<'_>> {
     let parts = der::all(element.content)?;
-    // Between them it may say whether it is critical.
     let (id, value) = (parts.first()?, parts.last()?);
-    let known = element.tag == SEQUENCE && id.tag == OID && value.tag == OCTETS && parts.len() <= 3;
-    known.then_some(Extension { id: id.content, value: value.content, whole: element.whole })
+    let critical = match parts.as_slice() {
+        [_, _] => false,
+        [_, critical, _] if critical.tag == BOOLEAN => critical.content == [0xff],
+        _ => return None,
+    };
+    let known = element.tag == SEQUENCE && id.tag == OID && value.tag == OCTETS;
+    known.then_some(Extension { id: id.content, critical, value: value.content, whole: element.whole })
 }
 
 /// Whether a certificate was good at a time (seconds since 1970): issued through this chain, whose last certificate is
-/// trusted.
-pub(super) fn is_issued_by(certificate: &[u8], chain: &[Vec<u8>], time: u64) -> bool {
+/// trusted. `purpose` is what the others must not say that they are not for.
+pub(super) fn is_issued_by(certificate: &[u8], chain: &[Vec<u8>], time: u64, purpose: &'static [u8]) -> bool {
     let Some((root, between)) = chain.split_last() else { return false };
     let root = CertificateDer::from(root.as_slice());
     let between: Vec<CertificateDer<'_>> =
@@ -149,10 +191,8 @@ pub(super) fn is_issued_by(certificate: &[u8], chain: &[Vec<u8>], time: u64) -> 
     let Ok(anchor) = anchor_from_trusted_cert(&root) else { return false };
     let Ok(certificate) = EndEntityCert::try_from(&certificate) else { return false };
     let time = UnixTime::since_unix_epoch(std::time::Duration::from_secs(time));
-    let algorithms: [&dyn rustls::pki_types::SignatureVerificationAlgorithm; 5] =
-        [ECDSA_P256_SHA256, ECDSA_P256_SHA384, ECDSA_P384_SHA256, ECDSA_P384_SHA384, ED25519];
     // Those between need not say what they are for.
-    let usage = KeyUsage::required_if_present(CODE_SIGNING);
+    let usage = KeyUsage::required_if_present(purpose);
     let anchors = [anchor];
-    certificate.verify_for_usage(&algorithms, &anchors, &between, time, usage, None, None).is_ok()
+    certificate.verify_for_usage(&ALGORITHMS, &anchors, &between, time, usage, None, None).is_ok()
 }

@@ -9,10 +9,14 @@ pub(super) struct Element<'a> {
     pub(super) whole: &'a [u8],
 }
 
+pub(super) const BOOLEAN: u8 = 0x01;
+pub(super) const INTEGER: u8 = 0x02;
 pub(super) const OCTETS: u8 = 0x04;
 pub(super) const OID: u8 = 0x06;
 pub(super) const UTF8: u8 = 0x0c;
+pub(super) const TIME: u8 = 0x18;
 pub(super) const SEQUENCE: u8 = 0x30;
+pub(super) const SET: u8 = 0x31;
 
 /// The first element of some bytes, and what follows it.
 pub(super) fn first(bytes: &[u8]) -> Option<(Element<'_>, &[u8])> {
@@ -50,6 +54,11 @@ pub(super) fn only(bytes: &[u8], tag: u8) -> Option<&[u8]> {
         (element, []) if element.tag == tag => Some(element.content),
         _ => None,
     }
+}
+
+/// The elements of the one element of some bytes, which has this tag.
+pub(super) fn parts(bytes: &[u8], tag: u8) -> Option<Vec<Element<'_>>> {
+    all(only(bytes, tag)?)
 }
 
 /// The bytes of an element.

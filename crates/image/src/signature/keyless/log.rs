@@ -66,6 +66,8 @@ pub(in crate::signature) fn from_hex(text: &str) -> Option<Vec<u8>> {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::signature) struct LogEntry {
+    /// What is 0 is left out, here and in proofs.
+    #[serde(default)]
     pub(in crate::signature) log_index: Number,
     pub(in crate::signature) log_id: LogId,
     #[serde(default)]
@@ -93,9 +95,12 @@ pub(in crate::signature) struct Promise {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::signature) struct Proof {
+    #[serde(default)]
     log_index: Number,
     root_hash: String,
     tree_size: Number,
+    /// None for the one leaf of a tree.
+    #[serde(default)]
     hashes: Vec<String>,
     checkpoint: Checkpoint,
 }
@@ -121,18 +126,31 @@ impl TryFrom<serde_json::Value> for Number {
     }
 }
 
+/// What a log has signed of an entry.
+pub(super) enum Kept<'r> {
+    /// When it has taken it in (Rekor's first version).
+    At(u64),
+    /// That it is in its tree, which is no word of when (the second version).
+    Somewhen(&'r Log),
+}
+
 impl LogEntry {
     /// What was written down.
     pub(super) fn body(&self) -> Option<Vec<u8>> {
         BASE64_STANDARD.decode(&self.canonicalized_body).ok()
     }
 
-    /// When the log has taken it in, which the log has signed; none where it has not. A proof that is there must hold as well.
-    pub(super) fn time(&self, root: &TrustRoot) -> Option<u64> {
+    /// What a trusted log has signed of it; none where none has. A proof that is there must hold.
+    pub(super) fn kept<'r>(&self, root: &'r TrustRoot) -> Option<Kept<'r>> {
         let id = BASE64_STANDARD.decode(&self.log_id.key_id).ok()?;
+        let Some(promise) = &self.inclusion_promise else {
+            let (proof, body) = (self.inclusion_proof.as_ref()?, self.body()?);
+            let by =
+                |log: &&Log| log.id == id && proof.log_index == self.log_index && proof.holds(log, &body);
+            return root.signature_logs.iter().find(by).map(Kept::Somewhen);
+        };
         let time = self.integrated_time.0;
         let promised = self.promise_text(&id)?;
-        let promise = self.inclusion_promise.as_ref()?;
         let signature = BASE64_STANDARD.decode(&promise.signed_entry_timestamp).ok()?;
         let by = |log: &&Log| {
             log.id == id && log.valid.has(time) && log.key.has_signed(promised.as_bytes(), &signature)
@@ -140,7 +158,7 @@ impl LogEntry {
         let log = root.signature_logs.iter().find(by)?;
         match &self.inclusion_proof {
             Some(proof) if !proof.holds(log, &self.body()?) => None,
-            _ => Some(time),
+            _ => Some(Kept::At(time)),
         }
     }
 
@@ -196,7 +214,10 @@ impl Checkpoint {
     /// A signed note (C2SP, signed-note and tlog-checkpoint): who, how many leaves, the root; an empty line; signatures.
     fn holds(&self, log: &Log, size: u64, root: &[u8]) -> bool {
         let Some((text, signatures)) = self.envelope.split_once("\n\n") else { return false };
-        let mut lines = text.lines().skip(1);
+        let mut lines = text.lines();
+        let origin = lines.next().unwrap_or_default();
+        // The first version names its tree beside itself; the second is called like its address, and nothing else.
+        let named = origin.contains(" - ") || log.host.as_deref() == Some(origin);
         let same_size = lines.next().is_some_and(|line| line.parse() == Ok(size));
         let same_root =
             lines.next().is_some_and(|line| BASE64_STANDARD.decode(line).is_ok_and(|it| it == root));
@@ -208,6 +229,6 @@ impl Checkpoint {
             let signature = bytes.as_deref().and_then(|bytes| bytes.get(4..));
             signature.is_some_and(|signature| log.key.has_signed(signed.as_bytes(), signature))
         };
-        same_size && same_root && signatures.lines().any(by_it)
+        named && same_size && same_root && signatures.lines().any(by_it)
     }
 }

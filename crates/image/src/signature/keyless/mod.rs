@@ -2,24 +2,25 @@
 //! is thrown away afterwards signs; logs that anybody can read have the certificate and the signature.
 //!
 //! What must hold, all without the network, by a [`TrustRoot`] that was brought here before: the certificate's key made the
-//! signature; a log of signatures has signed that it took exactly this one in, and when; a trusted authority issued the certificate
+//! signature; a log of signatures has signed that it took exactly this one in; the log itself (Rekor's first version) or an authority
+//! for timestamps (RFC 3161; Rekor's second version has no time of its own) has signed when; a trusted authority issued the certificate
 //! for signing, valid at that time; a log of certificates has promised to show it; and it says who it is for, and who told so.
-//! Not understood, so that they prove nothing: Rekor's second version, whose entries have no time of the log's own; timestamps of
-//! other authorities (RFC 3161); certificates with keys other than ECDSA on P-256 and Ed25519.
+//! Not understood, so that they prove nothing: certificates with keys other than ECDSA on P-256 and Ed25519.
 
 mod certificate;
 mod der;
 mod entry;
 mod log;
 mod root;
+mod timestamp;
 
 use std::fmt;
 
 use thiserror::Error;
 
 use super::PublicKey;
-use crate::digest_of;
-use certificate::Certificate;
+use certificate::{CODE_SIGNING, Certificate};
+use log::Kept;
 pub(super) use log::{LogEntry, LogId, Number, Promise, from_hex};
 pub use root::{TrustRoot, TrustRootError};
 
@@ -45,8 +46,10 @@ pub(super) enum Unproven {
     Certificate,
     #[error("the certificate's key has not made it")]
     Signature,
-    #[error("no trusted log has signed that it took it in, and when")]
+    #[error("no trusted log has signed that it took it in")]
     NotLogged,
+    #[error("no trusted log or authority has signed when it was made")]
+    NotTimed,
     #[error("what the log took in is something else")]
     OtherEntry,
     #[error("no trusted authority has issued its certificate for signing, and for that time")]
@@ -66,6 +69,8 @@ pub(super) struct Claim<'a> {
     pub(super) logged: &'a [u8],
     pub(super) signature: &'a [u8],
     pub(super) entry: &'a LogEntry,
+    /// What authorities say of when it was made (TimeStampResp of RFC 3161).
+    pub(super) timestamps: &'a [Vec<u8>],
 }
 
 impl TrustRoot {
@@ -76,14 +81,22 @@ impl TrustRoot {
         if !key.has_signed(claim.signed, claim.signature) {
             return Err(Unproven::Signature);
         }
-        let time = claim.entry.time(self).ok_or(Unproven::NotLogged)?;
+        let kept = claim.entry.kept(self).ok_or(Unproven::NotLogged)?;
         let body = claim.entry.body().ok_or(Unproven::NotLogged)?;
-        let logged = digest_of(claim.logged);
-        if !entry::is_about(&body, logged.hex(), claim.signature, claim.certificate) {
+        if !entry::is_about(&body, claim) {
             return Err(Unproven::OtherEntry);
         }
+        let time = match kept {
+            Kept::At(time) => time,
+            Kept::Somewhen(log) => {
+                let timestamps = claim.timestamps.iter();
+                let mut times = timestamps.filter_map(|it| timestamp::time(self, it, claim.signature));
+                times.find(|time| log.valid.has(*time)).ok_or(Unproven::NotTimed)?
+            }
+        };
         let mut issued = self.authorities.iter().filter(|authority| {
-            authority.valid.has(time) && certificate::is_issued_by(claim.certificate, &authority.chain, time)
+            authority.valid.has(time)
+                && certificate::is_issued_by(claim.certificate, &authority.chain, time, CODE_SIGNING)
         });
         let authority = issued.next().filter(|_| certificate.is_for_signing()).ok_or(Unproven::NotIssued)?;
         let issuer = authority.chain.first().ok_or(Unproven::NotIssued)?;

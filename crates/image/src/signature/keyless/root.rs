@@ -41,12 +41,15 @@ pub enum TrustRootError {
     },
 }
 
-/// Authorities that issue certificates to those who sign, logs of these certificates, and logs of signatures.
+/// Authorities that issue certificates to those who sign, logs of these certificates, logs of signatures, and authorities that say when
+/// a signature was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustRoot {
     pub(super) authorities: Vec<Authority>,
     pub(super) certificate_logs: Vec<Log>,
     pub(super) signature_logs: Vec<Log>,
+    /// None are needed where logs tell times.
+    pub(super) time_authorities: Vec<Authority>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +63,8 @@ pub(super) struct Authority {
 pub(super) struct Log {
     pub(super) id: Vec<u8>,
     pub(super) key: PublicKey,
+    /// The host of its address, which is the name that a log of signatures has in its second version.
+    pub(super) host: Option<String>,
     pub(super) valid: Span,
 }
 
@@ -87,11 +92,15 @@ struct Wire {
     certificate_authorities: Vec<WireAuthority>,
     #[serde(default)]
     ctlogs: Vec<WireLog>,
+    #[serde(default)]
+    timestamp_authorities: Vec<WireAuthority>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireLog {
+    #[serde(default)]
+    base_url: String,
     public_key: WireKey,
     log_id: WireId,
 }
@@ -139,10 +148,10 @@ struct WireSpan {
 impl fmt::Display for TrustRoot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (authorities, certificates) = (self.authorities.len(), self.certificate_logs.len());
-        let signatures = self.signature_logs.len();
+        let (signatures, times) = (self.signature_logs.len(), self.time_authorities.len());
         write!(
             f,
-            "certificate authorities: {authorities}, logs of certificates: {certificates}, logs of signatures: {signatures}"
+            "certificate authorities: {authorities}, logs of certificates: {certificates}, logs of signatures: {signatures}, timestamp authorities: {times}"
         )
     }
 }
@@ -160,12 +169,14 @@ impl TrustRoot {
         let authorities =
             wire.certificate_authorities.iter().map(authority).collect::<Result<Vec<_>, _>>()?;
         let (certificate_logs, signature_logs) = (logs(&wire.ctlogs)?, logs(&wire.tlogs)?);
+        let time_authorities =
+            wire.timestamp_authorities.iter().map(authority).collect::<Result<Vec<_>, _>>()?;
         let lacks = |what| Err(TrustRootError::Lacks { what });
         match (authorities.is_empty(), certificate_logs.is_empty(), signature_logs.is_empty()) {
             (true, ..) => lacks("certificate authority"),
             (_, true, _) => lacks("log of certificates"),
             (.., true) => lacks("log of signatures"),
-            _ => Ok(Self { authorities, certificate_logs, signature_logs }),
+            _ => Ok(Self { authorities, certificate_logs, signature_logs, time_authorities }),
         }
     }
 }
@@ -205,7 +216,15 @@ fn logs(wire: &[WireLog]) -> Result<Vec<Log>, TrustRootError> {
         let id = decoded(&log.log_id.key_id, "the id of a log")?;
         let key = PublicKey::from_der(&decoded(&log.public_key.raw_bytes, "the key of a log")?);
         let valid = span(&log.public_key.valid_for)?;
-        logs.extend(key.ok().map(|key| Log { id, key, valid }));
+        let host = host(&log.base_url).map(str::to_owned);
+        logs.extend(key.ok().map(|key| Log { id, key, host, valid }));
     }
     Ok(logs)
+}
+
+/// The host of an address, without its port.
+fn host(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    let host = rest.split(['/', ':']).next()?;
+    (!host.is_empty()).then_some(host)
 }

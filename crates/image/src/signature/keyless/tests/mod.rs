@@ -5,9 +5,11 @@ use serde_json::{Value, json};
 use super::super::bundle::Bundle;
 use super::super::simple;
 use super::*;
-use crate::{Descriptor, MediaType};
+use crate::{Descriptor, MediaType, digest_of};
 
-#[path = "../../../../../bin/cofferdam/tests/sigstore/mod.rs"]
+mod second;
+
+#[path = "../../../../../../bin/cofferdam/tests/sigstore/mod.rs"]
 mod sigstore;
 
 use sigstore::{SIGNED, Sigstore, Wish, base64};
@@ -38,6 +40,7 @@ fn judged(
         logged: b"text",
         signature: &made.signature,
         entry: &entry,
+        timestamps: &made.timestamps,
     })
 }
 
@@ -114,6 +117,7 @@ fn no_changed_certificate_counts() {
             logged: b"text",
             signature: &made.signature,
             entry: &entry,
+            timestamps: &[],
         })
     };
     assert!(judge(&made.certificate).is_ok());
@@ -148,6 +152,7 @@ fn an_authority_or_a_log_counts_only_in_its_time() {
             logged: b"text",
             signature: &made.signature,
             entry: &entry,
+            timestamps: &[],
         });
         assert_eq!(judged, Err(why), "{at}");
     }
@@ -164,6 +169,13 @@ fn bundles_and_annotations_name_who_signed() {
     let mut bundle = sigstore.bundle(&wish, digest.as_str(), SIGNED);
     assert_eq!(identity(&bundle, &digest), Some(releaser()));
     assert_eq!(identity(&bundle, &other), None);
+    assert_eq!(
+        identity(
+            &sigstore.bundle(&Wish { second: true, ..Wish::of(MAIL) }, digest.as_str(), SIGNED),
+            &digest
+        ),
+        Some(releaser())
+    );
     let attestation = sigstore.bundle(&wish, digest.as_str(), "https://slsa.dev/provenance/v1");
     assert_eq!(identity(&attestation, &digest), None);
     // As it was before version 0.3.
