@@ -2,6 +2,7 @@
 
 use std::num::NonZero;
 use std::sync::Mutex;
+use std::thread::Scope;
 use std::time::{Duration, Instant};
 
 use cofferdam_names::Digest;
@@ -26,10 +27,9 @@ impl Lease {
         if missing.is_empty() {
             return Ok(());
         }
-        let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(missing.len());
+        let wanted = missing.len();
         // The largest first: the last to be begun should be short.
         missing.sort_by_key(|(blob, _)| blob.size);
-        let before = threads_now();
         let queue = Mutex::new(missing);
         let next = || queue.lock().ok().and_then(|mut queue| queue.pop());
         let work = || -> Result<(), LayerError> {
@@ -40,21 +40,29 @@ impl Lease {
             }
             result
         };
-        let result = std::thread::scope(|scope| {
-            let handles: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        with_threads(|scope, threads| {
+            let handles: Vec<_> = (1..threads.min(wanted)).map(|_| scope.spawn(work)).collect();
             let mut result = work();
             for handle in handles {
                 result = result.and(handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
             }
             result
-        });
-        // A thread that has been joined is still the kernel's for a moment.
-        let deadline = Instant::now() + Duration::from_secs(1);
-        while threads_now() > before && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_micros(50));
-        }
-        result
+        })
     }
+}
+
+/// Does work with threads that it starts itself; it is told how many processors there are. When it comes back, none of them is
+/// left: the process may be cloned.
+pub(crate) fn with_threads<'e, R>(work: impl for<'s> FnOnce(&'s Scope<'s, 'e>, usize) -> R) -> R {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let before = threads_now();
+    let result = std::thread::scope(|scope| work(scope, processors));
+    // A thread that has been joined is still the kernel's for a moment.
+    let deadline = Instant::now() + Duration::from_secs(1);
+    while threads_now() > before && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_micros(50));
+    }
+    result
 }
 
 /// How many threads this process has.

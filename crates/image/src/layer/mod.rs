@@ -23,6 +23,7 @@ use cofferdam_names::Digest;
 
 use crate::{Store, StoreError};
 
+pub(crate) use all::with_threads;
 pub use error::LayerError;
 pub use image::open_layer;
 pub use record::Record;

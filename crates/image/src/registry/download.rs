@@ -12,8 +12,8 @@ use super::session::Session;
 use super::{RegistryError, error};
 use crate::{Descriptor, Ingest, Lease, StoreError};
 
-/// Read, hashed and written at a time.
-const BUFFER: usize = 128 << 10;
+/// Hashed and written at a time, and at a multiple of it in the file: the page cache takes that in one piece.
+const BUFFER: usize = 256 << 10;
 
 /// So much of a blob is progress: the counting of failed tries begins anew.
 const PROGRESS: u64 = 64 << 10;
@@ -166,16 +166,23 @@ impl Download<'_> {
     ) -> io::Result<()> {
         let mut buffer = vec![0; BUFFER];
         loop {
-            let count = answer.body.read(&mut buffer)?;
-            if count == 0 {
+            let room = BUFFER - usize::try_from(ingest.offset() % BUFFER as u64).unwrap_or(0);
+            let (mut filled, mut last) = (0, Ok(1));
+            while filled < room && matches!(last, Ok(1..)) {
+                last = answer.body.read(buffer.get_mut(filled..room).unwrap_or_default());
+                filled += last.as_ref().map_or(0, |count| *count);
+                if self.stopped() {
+                    return Err(io::Error::other("another part of the image failed"));
+                }
+                let there = ingest.offset() + filled as u64;
+                self.progress.blob(&blob.digest, blob.size, BlobState::Moving(there));
+            }
+            // Before a line that broke is told of: the next try carries on from there.
+            ingest.write_all(buffer.get(..filled).unwrap_or_default())?;
+            flow.reached(ingest.offset());
+            if last? == 0 {
                 break;
             }
-            if self.stopped() {
-                return Err(io::Error::other("another part of the image failed"));
-            }
-            ingest.write_all(buffer.get(..count).unwrap_or_default())?;
-            flow.reached(ingest.offset());
-            self.progress.blob(&blob.digest, blob.size, BlobState::Moving(ingest.offset()));
         }
         if ingest.offset() == blob.size { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }

@@ -1,11 +1,13 @@
 //! Takes the files of an archive in, in whatever order they come: blobs go straight into the store, lists are kept.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::Sender;
 
 use cofferdam_names::Digest;
 
+use super::early::{Early, Order};
 use super::{BLOBS, DOCKER_MANIFEST, INDEX, LAYOUT};
 use crate::tree::writer::inner_path;
 use crate::tree::{Attributes, TreeSink, invalid};
@@ -17,6 +19,9 @@ const MOST_FILES: usize = 20_000;
 /// The most bytes of all files of an archive together.
 const MOST_BYTES: u64 = 256 << 30;
 
+/// Read, hashed and written at a time.
+const PIECE: usize = 256 << 10;
+
 /// What has been taken in.
 pub(super) struct Collector<'l> {
     lease: &'l Lease,
@@ -26,17 +31,20 @@ pub(super) struct Collector<'l> {
     files: BTreeMap<PathBuf, (Digest, u64)>,
     /// Links between them.
     links: BTreeMap<PathBuf, PathBuf>,
+    early: Early,
     count: usize,
     bytes: u64,
 }
 
 impl<'l> Collector<'l> {
-    pub(super) fn new(lease: &'l Lease) -> Self {
+    /// Layers that can be unpacked before the archive has come to its end go to `orders`.
+    pub(super) fn new(lease: &'l Lease, orders: Sender<Order>) -> Self {
         Self {
             lease,
             lists: BTreeMap::new(),
             files: BTreeMap::new(),
             links: BTreeMap::new(),
+            early: Early::new(orders),
             count: 0,
             bytes: 0,
         }
@@ -66,6 +74,18 @@ impl<'l> Collector<'l> {
         Ok(())
     }
 
+    /// Lets go of whoever waits for orders.
+    pub(super) fn order_no_more(&mut self) {
+        self.early = Early::default();
+    }
+
+    /// Has those layers unpacked of which it is known by now what they should be.
+    fn order_layers(&mut self) {
+        let mut early = std::mem::take(&mut self.early);
+        early.order(self.lease, |name| self.find(name));
+        self.early = early;
+    }
+
     /// Takes a blob in whose name is its digest.
     fn blob(&self, digest: &Digest, size: u64, content: &mut dyn Read) -> io::Result<()> {
         let media_type = "application/octet-stream".parse().map_err(io::Error::other)?;
@@ -73,10 +93,27 @@ impl<'l> Collector<'l> {
         if let Some(mut ingest) = self.lease.ingest(&descriptor).map_err(io::Error::other)? {
             // What an earlier try has left is nothing that could be carried on here.
             ingest.restart().map_err(io::Error::other)?;
-            io::copy(&mut content.take(size), &mut ingest)?;
+            copy(&mut content.take(size), &mut ingest)?;
             ingest.finish().map_err(io::Error::other)?;
         }
         Ok(())
+    }
+}
+
+/// In pieces as large as those that a layer is written in: [`io::copy`] takes small ones.
+fn copy(content: &mut dyn Read, target: &mut dyn Write) -> io::Result<()> {
+    let mut piece = vec![0; PIECE];
+    loop {
+        let mut filled = 0;
+        while let room = piece.get_mut(filled..).unwrap_or_default()
+            && !room.is_empty()
+        {
+            match content.read(room)? {
+                0 => return target.write_all(piece.get(..filled).unwrap_or_default()),
+                count => filled += count,
+            }
+        }
+        target.write_all(&piece)?;
     }
 }
 
@@ -100,7 +137,11 @@ impl TreeSink for Collector<'_> {
             }
             let mut bytes = Vec::new();
             content.take(size).read_to_end(&mut bytes)?;
+            if name == DOCKER_MANIFEST {
+                self.early.list(&bytes);
+            }
             self.lists.insert(name.to_owned(), bytes);
+            self.order_layers();
             return Ok(());
         }
         let found = match blob_digest(&path) {
@@ -111,12 +152,13 @@ impl TreeSink for Collector<'_> {
             // Beside the layers an old archive has files that nothing names (`VERSION`, `<id>/json`).
             None if path.extension().is_some_and(|end| end == "tar" || end == "json") => {
                 let mut draft = self.lease.draft().map_err(io::Error::other)?;
-                io::copy(&mut content.take(size), &mut draft)?;
+                copy(&mut content.take(size), &mut draft)?;
                 draft.finish().map_err(io::Error::other)?
             }
             None => return Ok(()),
         };
         self.files.insert(path, found);
+        self.order_layers();
         Ok(())
     }
 

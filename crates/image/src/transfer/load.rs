@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
 
 use cofferdam_names::{Digest, ImageReference};
 use cofferdam_wire_oci::{image as wire, parse};
 
 use super::collector::Collector;
+use super::early;
 use super::{DOCKER_MANIFEST, DockerImage, INDEX, TransferError, WHOLE_NAME};
+use crate::layer::with_threads;
 use crate::store::REF_NAME;
 use crate::tree::archive::{self, Names};
 use crate::tree::walk::Walk;
@@ -25,7 +29,8 @@ pub struct Loaded {
 }
 
 impl Lease {
-    /// Takes the images of an archive in: Docker's or OCI's, compressed or not.
+    /// Takes the images of an archive in: Docker's or OCI's, compressed or not. Layers may be unpacked meanwhile, where the archive
+    /// says early enough what they are; no thread that was started for that is left.
     ///
     /// # Errors
     /// It is no such archive, a blob is not what its digest says, or the store cannot be written. What was taken in by then is
@@ -49,8 +54,19 @@ impl Lease {
         &self,
         pass: impl FnOnce(&mut dyn TreeSink) -> io::Result<()>,
     ) -> Result<Vec<Loaded>, TransferError> {
-        let mut collector = Collector::new(self);
-        pass(&mut collector).map_err(TransferError::Read)?;
+        let (orders, queue) = channel();
+        let queue = Mutex::new(queue);
+        let collector = with_threads(|scope, threads| {
+            let mut collector = Collector::new(self, orders);
+            for _ in 0..threads {
+                scope.spawn(|| early::unpack(self, &queue));
+            }
+            let passed = pass(&mut collector);
+            // What the threads wait for.
+            collector.order_no_more();
+            passed.map(|()| collector)
+        });
+        let collector = collector.map_err(TransferError::Read)?;
         let docker = match collector.lists.get(DOCKER_MANIFEST) {
             Some(bytes) => document(DOCKER_MANIFEST, bytes)?,
             None => Vec::new(),

@@ -2,6 +2,7 @@
 //! there. An archive that is written is both at once, an OCI image layout and Docker's (`manifest.json`), over the same blobs.
 
 mod collector;
+mod early;
 mod load;
 mod save;
 

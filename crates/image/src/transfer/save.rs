@@ -1,5 +1,6 @@
 //! `image save`: images into an archive or a folder.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::path::Path;
@@ -20,12 +21,14 @@ impl Store {
     /// A blob is not here or is not what it should be, or the sink refuses.
     pub fn save(&self, images: &[StoredImage], sink: &mut dyn TreeSink) -> Result<(), TransferError> {
         let (mut manifests, mut docker, mut blobs) = (Vec::new(), Vec::new(), BTreeSet::new());
+        let mut configs = BTreeSet::new();
         for image in images {
             let saved = self.whole_or_own(&image.descriptor)?;
             let reached = self.reached_from(&saved)?;
             blobs.extend(reached.blobs);
             manifests.extend(entries(&saved, &image.names));
             if let Ok((_, manifest)) = self.manifest(&saved, &Platform::host()) {
+                configs.insert(manifest.config.digest.clone());
                 let path = |blob: &Descriptor| format!("{BLOBS}/{}", blob.digest.hex());
                 docker.push(DockerImage {
                     config: path(&manifest.config),
@@ -61,7 +64,11 @@ impl Store {
         for folder in ["blobs", BLOBS] {
             sink.folder(Path::new(folder), &plain(0o755)).map_err(TransferError::Write)?;
         }
-        blobs.iter().try_for_each(|digest| self.save_blob(digest, sink))
+        let size = |digest| self.blob_path(digest).metadata().map_or(0, |found| found.len());
+        let mut blobs: Vec<&Digest> = blobs.iter().collect();
+        // Whoever reads a configuration first can unpack layers as they come, and had better begin with the largest.
+        blobs.sort_by_cached_key(|digest| (!configs.contains(*digest), Reverse(size(digest))));
+        blobs.into_iter().try_for_each(|digest| self.save_blob(digest, sink))
     }
 
     fn save_blob(&self, digest: &Digest, sink: &mut dyn TreeSink) -> Result<(), TransferError> {

@@ -16,7 +16,7 @@ pub fn open<'r>(stream: &'r mut dyn Read) -> io::Result<Box<dyn Read + 'r>> {
     let mut head = Vec::new();
     Read::take(&mut *stream, 6).read_to_end(&mut head)?;
     let kind = kind_of(&head);
-    let whole = BufReader::with_capacity(1 << 16, io::Cursor::new(head).chain(stream));
+    let whole = BufReader::with_capacity(1 << 17, io::Cursor::new(head).chain(stream));
     Ok(match kind {
         Kind::Plain => Box::new(whole),
         Kind::Gzip => Box::new(MultiGzDecoder::new(whole)),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
-use super::background;
+use super::{background, content};
 use crate::bench::worker::World;
 use crate::command::{command, quietly};
 
@@ -18,11 +18,6 @@ pub(super) const SECOND: &str = "second";
 pub(super) const MANY: &str = "many";
 
 const LAYERS: usize = 3;
-/// Files of one layer, most of them small.
-const FILES: usize = 3000;
-const FOLDERS: usize = 60;
-/// Bytes of one layer's files, about.
-const LAYER_BYTES: usize = 66 << 20;
 
 const PORT: u16 = 5000;
 
@@ -31,6 +26,7 @@ pub(super) struct Ground {
     pub(super) world: World,
     disk: PathBuf,
     blobs: Vec<String>,
+    files: usize,
 }
 
 impl Ground {
@@ -49,7 +45,7 @@ impl Ground {
         let environment = BTreeMap::from([("CONTAINERS_CONF".to_owned(), settings.display().to_string())]);
         let setup = format!("mount -o loop {} {}", file.display(), disk.display());
         let world = World::open(&setup, &environment)?;
-        let mut ground = Self { world, disk, blobs: Vec::new() };
+        let mut ground = Self { world, disk, blobs: Vec::new(), files: 0 };
         ground.make_images(folder)?;
         ground.start_registry()?;
         for image in [FIRST, SECOND, MANY] {
@@ -91,6 +87,11 @@ impl Ground {
         &self.blobs
     }
 
+    /// How many files the first image has.
+    pub(super) fn files(&self) -> usize {
+        self.files
+    }
+
     pub(super) fn blob_path(&self, hex: &str) -> String {
         self.path(&format!("layout/blobs/sha256/{hex}"))
     }
@@ -101,13 +102,21 @@ impl Ground {
         Ok(printed.lines().filter_map(|line| line.parse::<u64>().ok()).sum())
     }
 
+    /// Bytes of the same, uncompressed.
+    pub(super) fn tar_bytes(&mut self) -> Result<u64> {
+        let paths: Vec<String> = self.blobs.iter().map(|hex| self.blob_path(hex)).collect();
+        let printed = self.world.script(&format!("cat {} | gzip -dc | wc -c", paths.join(" ")))?;
+        printed.trim().parse().context("count the bytes of the tars")
+    }
+
     /// Two images in one layout, by umoci: the files of each layer are inserted at once.
     fn make_images(&mut self, folder: &Path) -> Result<()> {
         let layout = self.path("layout");
         self.world.script(&format!("umoci init --layout {layout} && umoci new --image {layout}:{FIRST}"))?;
-        for layer in 0..LAYERS {
+        for (layer, chosen) in content::choose(LAYERS)?.iter().enumerate() {
             let files = folder.join(format!("layer-{layer}"));
-            write_layer(&files, layer)?;
+            content::copy(chosen, &files)?;
+            self.files += chosen.len();
             let at = files.display();
             self.world.script(&format!("umoci insert --image {layout}:{FIRST} {at} /part-{layer}"))?;
             fs::remove_dir_all(&files).with_context(|| format!("remove {at}"))?;
@@ -170,33 +179,4 @@ impl Ground {
         );
         self.world.script(&wait).context("start dockerd").map(drop)
     }
-}
-
-/// Thousands of small files and a few large ones, of words: what gzip makes of them is like what it makes of programs and texts.
-fn write_layer(folder: &Path, layer: usize) -> Result<()> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(layer as u64 + 1);
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    };
-    let words: Vec<[u8; 8]> = (0..4096).map(|_| next().to_le_bytes()).collect();
-    // A tenth of the files are forty times as large as the others.
-    let small = LAYER_BYTES / (FILES + FILES / 10 * 39);
-    for file in 0..FILES {
-        let parent = folder.join(format!("folder-{}", file % FOLDERS));
-        fs::create_dir_all(&parent).with_context(|| format!("make {}", parent.display()))?;
-        let size = if file % 10 == 0 { small * 40 } else { small };
-        let mut bytes = Vec::with_capacity(size + 16);
-        while bytes.len() < size {
-            let random = next();
-            let word = usize::try_from(random % 4096).unwrap_or(0);
-            let length = usize::try_from(random >> 60).unwrap_or(8).clamp(2, 8);
-            bytes.extend(words.get(word).and_then(|word| word.get(..length)).unwrap_or_default());
-        }
-        let path = parent.join(format!("file-{file}"));
-        fs::write(&path, bytes).with_context(|| format!("write {}", path.display()))?;
-    }
-    Ok(())
 }

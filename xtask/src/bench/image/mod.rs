@@ -4,6 +4,7 @@
 //! link to the outside: `docker-registry`, the engines and their states. The floors are what no pull can be without: the
 //! download, SHA-256 of the blobs, and gunzip of them on both cores.
 
+mod content;
 mod ground;
 
 use std::collections::BTreeMap;
@@ -44,7 +45,10 @@ const STARTS: usize = 10;
 /// What was measured; times in milliseconds.
 #[derive(Debug, Default, Serialize)]
 struct Results {
-    /// Bytes of the image's blobs.
+    /// Files of the image: those of this machine's packages.
+    files: usize,
+    /// Bytes of its layers' tars, and of its blobs.
+    tar_bytes: u64,
     blob_bytes: u64,
     times: BTreeMap<String, Spread>,
     /// KiB of our largest process in a pull.
@@ -87,7 +91,12 @@ pub(super) fn run(arguments: &[String]) -> Result<ExitCode> {
         }
     };
     let mut ground = Ground::lay(&folder)?;
-    let mut results = Results { blob_bytes: ground.blob_bytes()?, ..Results::default() };
+    let mut results = Results {
+        files: ground.files(),
+        tar_bytes: ground.tar_bytes()?,
+        blob_bytes: ground.blob_bytes()?,
+        ..Results::default()
+    };
     let docker = ground.start_docker().err().map(|error| format!("docker: {error:#}"));
     results.failures.extend(docker);
     measure(&mut ground, &ours, runs, &mut results);
@@ -289,10 +298,12 @@ fn print(results: &Results) {
         println!("{name:<36} {:>10.1} {:>9.1} {:>9.1}", spread.median, spread.p10, spread.p90);
     }
     println!(
-        "blobs: {:.1} MB; peak memory of our pull: {:.1} MiB",
-        mega(results.blob_bytes),
-        mega(results.peak_kib * 1024)
+        "the image: {} files of this machine's packages, {:.1} MiB of tars, {:.1} MiB of blobs",
+        results.files,
+        mega(results.tar_bytes),
+        mega(results.blob_bytes)
     );
+    println!("peak memory of our pull: {:.1} MiB", mega(results.peak_kib * 1024));
     let median = |name: &str| results.times.get(name).map(|spread| spread.median);
     let ours = median("pull: cofferdam");
     let least = |names: &[&str]| names.iter().filter_map(|name| median(name)).min_by(f64::total_cmp);
