@@ -1,5 +1,7 @@
 //! A process of a container: its first one, or one that `exec` adds.
 
+use std::path::PathBuf;
+
 use cofferdam_kernel::capability::CapSet;
 use cofferdam_kernel::rlimit::Resource;
 use cofferdam_names::ContainerPath;
@@ -168,4 +170,8 @@ pub struct Process {
     /// Whether it begins with all signals blocked, because it takes them from there itself (`--init`): the kernel drops a
     /// signal that comes before a first process handles it, but keeps one that is blocked (pid_namespaces(7)).
     pub signals_wait: bool,
+    /// The interpreter of the host that the kernel hands programs of another processor to (binfmt_misc, flag F). Such a process's own
+    /// program is this one file of the host's, and no other.
+    #[serde(default)]
+    pub interpreter: Option<PathBuf>,
 }

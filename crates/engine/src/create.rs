@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use cofferdam_confinement::{
     DeviceKind, Mount, MountIdMap, MountKind, PivotMethod, Plan, Propagation, Root, RootSource, WindowSize,
 };
-use cofferdam_image::Platform;
+
 use cofferdam_kernel::namespace::Namespace;
 use cofferdam_names::{ContainerId, ContainerName, Timestamp, ZoneName};
 use cofferdam_policy::{
@@ -28,7 +28,7 @@ use crate::joining::{joined_one, namespace_file, with_ids};
 use crate::live::Live;
 use crate::log_options::log_options;
 use crate::store::{NewContainer, RangeOf, Record, Slot};
-use crate::{Engine, facts, own_program, random_name, volume};
+use crate::{Engine, emulation, facts, own_program, random_name, volume};
 
 /// A container that has just been made.
 #[derive(Debug)]
@@ -178,7 +178,7 @@ impl Engine {
             let mounts = self.ready_image(request)?.mounts;
             ReadyImage { id: record.image_id.clone(), layers: lower.clone(), stack: None, mounts, config }
         } else {
-            self.ready_again(&record.image_id)?
+            self.ready_again(&record.image_id, &emulation::asked(request)?)?
         };
         let parts = Parts {
             zone: self.zone_for_this_host(&record.zone)?,
@@ -194,13 +194,16 @@ impl Engine {
     /// Makes the image ready to be a root.
     fn ready_image(&self, request: &ContainerRequest) -> Result<ReadyImage> {
         let images = self.paths.images();
+        let platform = emulation::asked(request)?;
         if request.is_host_image() {
+            emulation::check_own(&platform)?;
             make_private_folder(&images)?;
             return Ok(host::ready(&images, Path::new("/"))?);
         }
+        emulation::check(&platform)?;
         let store = self.image_store()?;
         let image = self.find_image(&store, &request.image)?;
-        self.ready_stored(&store, &image.descriptor)
+        self.ready_stored(&store, &image.descriptor, &platform)
     }
 
     fn image_is_there(&self, id: &str) -> Result<bool> {
@@ -222,6 +225,7 @@ impl Engine {
         let dir = self.paths.new_container(id, request.rm);
         let Accounts { passwd, group } = self.accounts(&parts.image)?;
         let context = PlanContext {
+            interpreter: emulation::interpreter(&emulation::asked(request)?),
             container: id.clone(),
             root: root(&dir, parts, request),
             ids,
@@ -235,7 +239,10 @@ impl Engine {
             init_program: if request.init { own_program::path() } else { None },
             origin: match &parts.writes {
                 Some(_) => ImageOrigin { unfinished: true, ..ImageOrigin::default() },
-                None => self.origin(&request.image, &parts.image.id, &Platform::host(), &parts.zone)?,
+                None => {
+                    let platform = emulation::asked(request)?;
+                    self.origin(&request.image, &parts.image.id, &platform, &parts.zone)?
+                }
             },
             bind_sources: parts.judged.clone().unwrap_or_else(|| bind_sources(request)),
             volumes: self.volume_sources(request, &parts.zone)?,

@@ -334,9 +334,16 @@ pub enum Error {
         #[source]
         source: Box<cofferdam_build::execute::BuildError>,
     },
-    /// The operation is not built yet.
-    #[error("cannot {0}: this version does not have it yet")]
-    NotBuilt(&'static str),
+    /// Its programs do not run on this machine.
+    #[error("cannot run programs of {asked} on this machine, which is {host}: {why}")]
+    OtherPlatform {
+        /// What was asked for.
+        asked: String,
+        /// What this machine is.
+        host: String,
+        /// What is missing.
+        why: &'static str,
+    },
 }
 
 /// A result of the engine.

@@ -14,6 +14,7 @@ mod counters;
 mod create;
 mod definition;
 mod detach;
+mod emulation;
 mod ending;
 mod engine;
 mod error;
@@ -71,6 +72,7 @@ pub use cofferdam_shim::{ContainerState, ExitClass, ExitStatus, SUBCOMMAND as SH
 pub use container::{ContainerDetails, ContainerSummary, ListFilters};
 pub use copy::{Copied, CopyOptions};
 pub use detach::DetachFilter;
+pub use emulation::runs as runs_programs_of;
 pub use engine::{Engine, Started};
 pub use error::{Error, Result};
 pub use event_reader::EventReader;

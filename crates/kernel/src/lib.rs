@@ -4,6 +4,7 @@
 //! that makes each block sound. It holds mechanism only: it knows system calls, `/proc` formats and the kernel's
 //! constants, and nothing of containers, zones or plans. Linux 5.19 or newer.
 
+pub mod binfmt;
 pub mod bpf;
 pub mod capability;
 pub mod children;

@@ -207,6 +207,8 @@ pub struct MountedImage {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlanContext {
+    /// What runs the image's programs, where they are another processor's.
+    pub interpreter: Option<PathBuf>,
     /// The new container's id.
     pub container: ContainerId,
     /// The ids set aside for it.

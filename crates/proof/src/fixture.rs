@@ -89,6 +89,7 @@ fn process() -> Process {
         io_priority: Some(IoPriority { class: IoClass::BestEffort, level: 3 }),
         cpu_affinity: None,
         signals_wait: false,
+        interpreter: None,
         seccomp: Some(Profile {
             default_action: Action::Errno(1),
             architectures: Vec::new(),

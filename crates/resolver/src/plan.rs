@@ -148,6 +148,7 @@ fn process() -> Result<Process, PlanError> {
         cpu_affinity: None,
         seccomp: Some(filter()?),
         signals_wait: false,
+        interpreter: None,
     })
 }
 

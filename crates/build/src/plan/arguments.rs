@@ -35,6 +35,7 @@ pub(super) struct Globals {
     pub(super) used: BTreeSet<String>,
     /// `--platform`
     pub(super) platform: Platform,
+    pub(super) runs_others: fn(&Platform) -> bool,
     /// `NAME=value` of the proxies that were given.
     pub(super) proxies: Vec<String>,
     /// `--network` and `--add-host`.
@@ -53,6 +54,7 @@ impl Globals {
             values: platforms(&options.platform),
             used: BTreeSet::new(),
             platform: options.platform.clone(),
+            runs_others: options.runs_others,
             proxies: proxies.collect(),
             network: options.network,
             hosts: options.hosts.clone(),

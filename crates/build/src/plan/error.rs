@@ -11,8 +11,9 @@ pub enum PlanError {
     #[error(transparent)]
     Dockerfile(#[from] DockerfileError),
     #[error(
-        "line {line}: RUN: cannot run programs of {asked}: this machine runs those of {host} only, and running others through \
-         binfmt_misc is not built; begin a stage that runs something with `FROM --platform=$BUILDPLATFORM`, and copy out of it"
+        "line {line}: RUN: cannot run programs of {asked}: this machine is {host}, and binfmt_misc (/proc/sys/fs/binfmt_misc) has no \
+         handler for them with the flag F; install one (Debian: qemu-user-static with binfmt-support), or begin a stage that runs something \
+         with `FROM --platform=$BUILDPLATFORM`, and copy out of it"
     )]
     Platform { line: usize, asked: String, host: String },
     #[error("line {line}: the configuration of image {image} is not known")]

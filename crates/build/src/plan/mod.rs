@@ -30,7 +30,7 @@ use arguments::Globals;
 pub(crate) use stage::SCRIPT_PATH;
 
 /// What a person asks of a build beside the Dockerfile.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct PlanOptions {
     /// `--build-arg`
     pub build_args: BTreeMap<String, String>,
@@ -38,6 +38,8 @@ pub struct PlanOptions {
     pub target: Option<String>,
     /// `--platform`; the host's without one.
     pub platform: Platform,
+    /// Whether programs of a platform that is not this machine's run here.
+    pub runs_others: fn(&Platform) -> bool,
     /// `--label`
     pub labels: BTreeMap<String, String>,
     /// `--network`: what a `RUN` has that says nothing of it, and the most that one gets.
@@ -52,6 +54,7 @@ impl Default for PlanOptions {
             build_args: BTreeMap::new(),
             target: None,
             platform: Platform::host(),
+            runs_others: |_| false,
             labels: BTreeMap::new(),
             network: StepNetwork::None,
             hosts: Vec::new(),

@@ -117,7 +117,8 @@ struct Planner<'a> {
 impl Planner<'_> {
     fn step(&mut self, located: &Located) -> Result<(), PlanError> {
         let (host, asked) = (Platform::host(), &self.config.platform);
-        if matches!(located.instruction, Instruction::Run(_)) && host.rank(asked).is_none() {
+        let foreign = || host.rank(asked).is_none() && !(self.globals.runs_others)(asked);
+        if matches!(located.instruction, Instruction::Run(_)) && foreign() {
             let (asked, host) = (asked.to_string(), host.to_string());
             return Err(PlanError::Platform { line: located.line, asked, host });
         }
@@ -369,6 +370,7 @@ impl Planner<'_> {
         let args =
             if run.script.is_some() { vec![SCRIPT_PATH.to_owned()] } else { self.with_shell(&run.command) };
         Ok(RunStep {
+            platform: self.config.platform.clone(),
             args,
             env,
             proxies: self.globals.proxies.clone(),

@@ -1,5 +1,6 @@
 //! What is done in a stage.
 
+use cofferdam_image::Platform;
 use cofferdam_names::Digest;
 use serde::{Deserialize, Serialize};
 
@@ -194,6 +195,9 @@ pub enum StepNetwork {
 /// `RUN`. What is serialized of it is part of its cache key: never a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RunStep {
+    /// For which platform its stage is.
+    #[serde(skip)]
+    pub platform: Platform,
     /// Program and arguments.
     pub args: Vec<String>,
     /// `NAME=value`: the image's, and the build arguments.

@@ -29,6 +29,7 @@ impl Run for CreateCommand {
         let (tty, interactive) = (self.client.tty, self.client.interactive);
         let mut request = self.container.into_request()?;
         (request.tty, request.interactive) = (tty, interactive);
+        request.platform.clone_from(&self.client.platform);
         let window = if tty { streams::window() } else { None };
         let engine = engine(globals)?;
         self.client.bring(&engine, globals, &request)?;

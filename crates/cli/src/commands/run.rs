@@ -35,9 +35,9 @@ pub(super) struct ClientFlags {
     /// When to fetch the image: always, missing, never
     #[arg(long, value_name = "WHEN", default_value = "missing", hide_default_value = true)]
     pull: String,
-    /// The image's platform, which must be this machine's
+    /// The image's platform; one that is not this machine's needs a handler in binfmt_misc with the flag F
     #[arg(long, value_name = "OS[/ARCHITECTURE]")]
-    platform: Option<String>,
+    pub(super) platform: Option<String>,
     /// Say nothing about fetching the image
     #[arg(short, long)]
     quiet: bool,
@@ -47,12 +47,6 @@ impl ClientFlags {
     /// Refuses what this machine or this version cannot do, before anything is made.
     pub(super) fn check(&self) -> Result<(), Report> {
         self.when()?;
-        if let Some(platform) = self.platform.as_deref().filter(|platform| !is_this_machine(platform)) {
-            return Err(Report::new(format!(
-                "cannot run an image for {platform}: this machine is linux/{}",
-                architecture()
-            )));
-        }
         if let Some(file) = self.cidfile.as_deref().filter(|file| file.exists()) {
             return Err(Report::new(format!("the container id file {} exists already", file.display()))
                 .hint("remove it, or name another file"));
@@ -117,12 +111,6 @@ pub(super) fn architecture() -> &'static str {
     }
 }
 
-fn is_this_machine(platform: &str) -> bool {
-    let mut parts = platform.split('/');
-    parts.next() == Some("linux")
-        && parts.next().is_none_or(|part| part == architecture() || part == std::env::consts::ARCH)
-}
-
 /// Flags of `run`.
 #[derive(Debug, Parser)]
 #[command(override_usage = "cofferdam run [OPTIONS] IMAGE [COMMAND] [ARG...]")]
@@ -158,6 +146,7 @@ impl RunCommand {
         }
         let mut request = self.container.into_request().map_err(engine_failed)?;
         (request.tty, request.interactive, request.detach) = (tty, interactive, self.detach);
+        request.platform.clone_from(&self.client.platform);
         let engine = engine(globals).map_err(engine_failed)?;
         self.client.bring(&engine, globals, &request)?;
         let options = RunOptions {

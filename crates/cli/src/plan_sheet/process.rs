@@ -28,6 +28,7 @@ pub(super) fn process(sheet: &mut Sheet, process: &Process) {
         cpu_affinity,
         seccomp,
         signals_wait,
+        interpreter,
     } = process;
     let User { uid, gid, additional_gids, umask } = user;
     sheet.section("Process");
@@ -44,6 +45,12 @@ pub(super) fn process(sheet: &mut Sheet, process: &Process) {
         window.map(|size| format!("{} rows, {} columns", size.rows, size.columns)),
     );
     sheet.line("signals", if *signals_wait { "wait until it takes them" } else { "are taken at once" });
+    sheet.optional(
+        "interpreter",
+        interpreter
+            .as_ref()
+            .map(|path| format!("{} of the host, for programs of another processor", path.display())),
+    );
     sheet.lines("environment", env.iter().cloned());
     sheet.section("Rights");
     capability_lines(sheet, capabilities);

@@ -99,6 +99,7 @@ impl<'e> StepRunner<'e> {
 /// What is needed to start a step: also what is told of it to another process.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct StepOrder {
+    platform: String,
     lower: Vec<PathBuf>,
     upper: PathBuf,
     work: PathBuf,
@@ -114,6 +115,7 @@ pub(super) struct StepOrder {
 impl StepOrder {
     pub(super) fn of(order: &RunOrder<'_>) -> Self {
         Self {
+            platform: order.step.platform.to_string(),
             lower: order.lower.to_vec(),
             upper: order.upper.to_owned(),
             work: order.work.to_owned(),
@@ -134,6 +136,7 @@ impl StepRunner<'_> {
         self.next += 1;
         let mut request = ContainerRequest::new(STEP_IMAGE);
         request.command = order.args;
+        request.platform = Some(order.platform);
         request.zone = Some(self.zone.clone());
         request.name = Some(self.session.container(id.0).parse()?);
         request.log_driver = Some("none".to_owned());

@@ -9,10 +9,10 @@ use cofferdam_confinement::{Plan, RootSource};
 use cofferdam_image::{HistoryEntry, LayerCompression, LayerOptions};
 use cofferdam_names::{ContainerId, Timestamp};
 
-use super::ready::checked;
-use crate::Engine;
+use super::ready::checked_for;
 use crate::error::{Error, Result};
 use crate::live::read_plan;
+use crate::{Engine, emulation};
 
 /// What is said of a committed image.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -55,7 +55,7 @@ impl Engine {
         let base =
             base.into_iter().find(|image| image.descriptor.digest.as_str() == definition.record.image_id);
         let base = base.ok_or_else(|| Error::NoImage { name: definition.record.image_id.clone() })?;
-        let known = checked(&store, &base.descriptor)?;
+        let known = checked_for(&store, &base.descriptor, &emulation::asked(&definition.request)?)?;
         let mut config = change_config(known.config, &options.changes)
             .map_err(|error| failed(std::io::Error::other(error)))?;
         let layer = lease.write_layer(

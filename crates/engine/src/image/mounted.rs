@@ -17,7 +17,7 @@ impl Engine {
                 let store = self.image_store()?;
                 let found = self.find_image(&store, image)?.descriptor;
                 // Here, before the definitions are locked: what has to be unpacked takes its time.
-                *id = Some(self.ready_stored(&store, &found)?.id);
+                *id = Some(self.ready_stored(&store, &found, &Platform::host())?.id);
             }
         }
         Ok(())
@@ -32,7 +32,7 @@ impl Engine {
         let mut images = BTreeMap::new();
         for (name, id) in request.mounted_images() {
             let Some(id) = id else { continue };
-            let ReadyImage { id, layers: lower, stack, .. } = self.ready_again(id)?;
+            let ReadyImage { id, layers: lower, stack, .. } = self.ready_again(id, &Platform::host())?;
             let origin = self.origin(name, &id, &Platform::host(), zone)?;
             images.insert(name.to_owned(), MountedImage { id, lower, stack, origin });
         }

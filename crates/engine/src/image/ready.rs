@@ -16,9 +16,14 @@ pub(crate) struct Checked {
 
 /// Reads what an image is for this machine. The chain is checked from the image's id down: index, manifest, configuration.
 pub(crate) fn checked(store: &Store, image: &Descriptor) -> Result<Checked> {
-    let known = read(store, image, &Platform::host())?;
+    checked_for(store, image, &Platform::host())
+}
+
+/// Reads what an image is for a platform.
+pub(crate) fn checked_for(store: &Store, image: &Descriptor, platform: &Platform) -> Result<Checked> {
+    let known = read(store, image, platform)?;
     // An index may lie about what it leads to.
-    if Platform::host().rank(&known.config.platform).is_none() {
+    if platform.rank(&known.config.platform).is_none() {
         let message = format!("it is made for {}", known.config.platform);
         return Err(Error::io("use", format!("image {}", image.digest), std::io::Error::other(message)));
     }
@@ -48,8 +53,13 @@ fn read(store: &Store, image: &Descriptor, platform: &Platform) -> Result<Checke
 
 impl Engine {
     /// Makes an image ready: what is not unpacked, or was before the machine last started, is unpacked from its blobs.
-    pub(crate) fn ready_stored(&self, store: &Store, image: &Descriptor) -> Result<ReadyImage> {
-        let Checked { manifest, config: file } = checked(store, image)?;
+    pub(crate) fn ready_stored(
+        &self,
+        store: &Store,
+        image: &Descriptor,
+        platform: &Platform,
+    ) -> Result<ReadyImage> {
+        let Checked { manifest, config: file } = checked_for(store, image, platform)?;
         let (layers, stack) = match store.stack(&file.diff_ids)? {
             Some(stack) => (stack.layers, Some(stack.image)),
             None => self.ready_layers(store, &manifest, &file)?,
@@ -89,11 +99,11 @@ impl Engine {
     }
 
     /// Makes the image of a container ready again, by its id.
-    pub(crate) fn ready_again(&self, id: &str) -> Result<ReadyImage> {
+    pub(crate) fn ready_again(&self, id: &str, platform: &Platform) -> Result<ReadyImage> {
         let store = self.image_store()?;
         let images = store.images()?;
         let found = images.into_iter().find(|image| image.descriptor.digest.as_str() == id);
         let image = found.ok_or_else(|| Error::NoImage { name: id.to_owned() })?;
-        self.ready_stored(&store, &image.descriptor)
+        self.ready_stored(&store, &image.descriptor, platform)
     }
 }

@@ -6,8 +6,8 @@ use cofferdam_image::{Descriptor, Platform, Store};
 use cofferdam_names::ImageReference;
 use cofferdam_policy::{ContainerRequest, Zone, check_pull};
 
-use crate::Engine;
 use crate::error::{Error, Result};
+use crate::{Engine, emulation};
 
 /// When an image is fetched for a new container (`--pull`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -90,8 +90,11 @@ impl Engine {
         if request.is_host_image() || when == PullWhen::Never {
             return Ok(None);
         }
+        let platform = emulation::asked(request)?;
+        // Before anything is fetched for nothing.
+        emulation::check(&platform)?;
         let zone = self.zone_of(&request.image, request.zone.as_ref())?;
-        self.bring(client, &request.image, &Platform::host(), &zone, when, progress)
+        self.bring(client, &request.image, &platform, &zone, when, progress)
     }
 
     /// The same for whatever a zone needs an image for.

@@ -14,6 +14,7 @@ use cofferdam_names::{ContainerId, ImageReference};
 use cofferdam_policy::HOST_IMAGE;
 use rustix::fs::{Mode, OFlags};
 
+use super::ready::described;
 use crate::Engine;
 use crate::error::{Error, Result};
 
@@ -148,7 +149,9 @@ impl Engine {
     pub(crate) fn merged(&self, word: &str) -> Result<Merged> {
         let store = self.image_store()?;
         let image = self.find_image(&store, word)?;
-        let ready = self.ready_stored(&store, &image.descriptor)?;
+        // Of one that does not run here the files are shown, too.
+        let platform = described(&store, &image.descriptor)?.config.platform;
+        let ready = self.ready_stored(&store, &image.descriptor, &platform)?;
         Merged::open(&ready.layers).map_err(|source| Error::io("open", format!("image {word}"), source))
     }
 

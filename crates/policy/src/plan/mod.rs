@@ -84,6 +84,7 @@ pub fn plan(zone: &Zone, request: &ContainerRequest, context: &PlanContext) -> R
         cpu_affinity: None,
         seccomp: Some(planner.filter(capabilities)?),
         signals_wait: false,
+        interpreter: context.interpreter.clone(),
     };
     let mut mounts = planner.mounts(maps, &namespaces)?;
     planner.add_init(&mut process, &mut mounts)?;

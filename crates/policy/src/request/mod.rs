@@ -63,6 +63,8 @@ impl InvalidOption {
 pub struct ContainerRequest {
     /// The image's name as typed; [`HOST_IMAGE`] for the host's own programs.
     pub image: String,
+    /// `--platform`: `OS[/ARCHITECTURE[/VARIANT]]`; absent for this machine's.
+    pub platform: Option<String>,
     /// Arguments after the image; empty to use the image's `CMD`.
     pub command: Vec<String>,
     /// `--entrypoint`: an empty text is kept as an empty list, which clears the image's.

@@ -82,6 +82,7 @@ pub fn context_on(host: HostFacts, request: &ContainerRequest) -> PlanContext {
         (path.to_owned(), BindSource { canonical, directory: true })
     };
     PlanContext {
+        interpreter: None,
         container: "0123456789abcdef".parse().unwrap(),
         ids: IdAllocation::Range(IdRange { first: 1_000_000, size: 65_536 }),
         root: root(),

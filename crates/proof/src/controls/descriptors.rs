@@ -7,6 +7,7 @@ use cofferdam_kernel::proc::Descriptor;
 use rustix::fs::FileType;
 
 use super::View;
+use super::program::is_interpreter;
 use crate::judge::Judge;
 use crate::observation::{Moment, Observation, Reading};
 
@@ -21,6 +22,12 @@ fn own_mounts(observation: &Observation) -> Reading<BTreeSet<u64>> {
 
 fn is_folder(descriptor: &Descriptor) -> bool {
     FileType::from_raw_mode(descriptor.mode) == FileType::Directory
+}
+
+/// Whether a descriptor is a file of the container's own.
+fn is_programs(descriptor: &Descriptor, mount: Option<u64>, own: &BTreeSet<u64>) -> bool {
+    FileType::from_raw_mode(descriptor.mode) == FileType::RegularFile
+        && mount.is_some_and(|mount| own.contains(&mount))
 }
 
 pub(super) fn compare(view: &View<'_>, judge: &mut Judge) {
@@ -38,13 +45,18 @@ pub(super) fn compare(view: &View<'_>, judge: &mut Judge) {
         (Ok(descriptors), Ok(mounts)) => (descriptors, mounts),
         (Err(why), _) | (_, Err(why)) => return judge.whole().planned(planned).unknown(why.to_string()),
     };
+    // To an interpreter the kernel may hand the program by the next number (binfmt_misc, flag O).
+    let exe = observation.files.as_ref().ok().and_then(|files| files.exe.as_ref().ok());
+    let interpreted = exe.is_some_and(|exe| is_interpreter(observation, exe));
     let mut bad = 0;
     for (descriptor, mount) in &descriptors {
         // What the caller hands over by number may be anything: that is what it asks for.
         let handed_over = (3..allowed).contains(&descriptor.number);
         let foreign =
             is_folder(descriptor) && !handed_over && mount.is_none_or(|mount| !mounts.contains(&mount));
-        let leaked = observation.moment == Moment::Start && descriptor.number >= allowed;
+        let leaked = observation.moment == Moment::Start
+            && descriptor.number >= allowed
+            && !(descriptor.number == allowed && interpreted && is_programs(descriptor, *mount, &mounts));
         if foreign || leaked {
             bad += 1;
             let why = if foreign { "a folder from outside of the container" } else { "left open over exec" };

@@ -75,6 +75,9 @@ pub(super) fn program(view: &View<'_>, judge: &mut Judge) {
     match read {
         Err(why) => item.unknown(why.to_string()),
         Ok((true, _, exe)) => item.holds(exe.link.display().to_string()),
+        Ok((false, _, exe)) if is_interpreter(observation, &exe) => {
+            item.holds_with(exe.link.display().to_string(), "the plan's interpreter of the host");
+        }
         Ok((false, runtime, exe)) if exe.file == runtime => {
             item.differs_because(exe.link.display().to_string(), "the host's runtime binary");
         }
@@ -86,6 +89,11 @@ pub(super) fn program(view: &View<'_>, judge: &mut Judge) {
             item.differs_because(exe.link.display().to_string(), "outside of the container's root");
         }
     }
+}
+
+/// Whether a program is the one file of the host's that the plan has for programs of another processor.
+pub(super) fn is_interpreter(observation: &Observation, exe: &OpenFile) -> bool {
+    observation.observer.interpreter.as_ref().is_some_and(|known| known.as_ref() == Ok(&exe.file))
 }
 
 fn is_nameless(exe: &OpenFile) -> bool {

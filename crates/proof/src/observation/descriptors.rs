@@ -25,7 +25,7 @@ pub struct OpenFile {
 /// All that a process holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenFiles {
-    /// Its descriptors, and for folders the mount through which they are held.
+    /// Its descriptors, and for folders and files beside the standard streams the mount through which they are held.
     pub descriptors: Reading<Vec<(Descriptor, Option<u64>)>>,
     /// Its program.
     pub exe: Reading<OpenFile>,
@@ -57,7 +57,13 @@ fn descriptors(process: &ProcDir, pid: Pid) -> Reading<Vec<(Descriptor, Option<u
 
 fn with_mounts(process: &ProcDir, found: Vec<Descriptor>) -> Reading<Vec<(Descriptor, Option<u64>)>> {
     let with_mount = |descriptor: Descriptor| {
-        if FileType::from_raw_mode(descriptor.mode) != FileType::Directory {
+        let judged = match FileType::from_raw_mode(descriptor.mode) {
+            FileType::Directory => true,
+            // A program that was handed to its interpreter.
+            FileType::RegularFile => descriptor.number > 2,
+            _ => false,
+        };
+        if !judged {
             return Ok((descriptor, None));
         }
         let mount = match process.descriptor_info(descriptor.number) {

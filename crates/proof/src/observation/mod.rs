@@ -192,6 +192,8 @@ pub struct Observer {
     pub groups: Reading<Vec<u32>>,
     /// Its program: the runtime itself.
     pub exe: Reading<FileId>,
+    /// The plan's interpreter for programs of another processor, where it has one.
+    pub interpreter: Option<Reading<FileId>>,
 }
 
 impl Observation {
@@ -214,6 +216,7 @@ impl Observation {
                 gid_map: unread(why),
                 groups: unread(why),
                 exe: unread(why),
+                interpreter: None,
             },
             namespaces: BTreeMap::new(),
             timens_offsets: unread(why),

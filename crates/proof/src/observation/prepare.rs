@@ -136,6 +136,7 @@ fn read_observer(own: &ProcDir, plan: &Plan) -> Observer {
         gid_map: if shared { reading(own.gid_map()) } else { Ok(Vec::new()) },
         groups: if denied { reading(own.status()).map(|status| status.groups) } else { Ok(Vec::new()) },
         exe: reading(own.target_id("exe")),
+        interpreter: plan.process.interpreter.as_deref().map(file_id),
     }
 }
 

@@ -211,6 +211,7 @@ fn process() -> Process {
         io_priority: None,
         cpu_affinity: None,
         signals_wait: false,
+        interpreter: None,
         seccomp: Some(profile()),
     }
 }

@@ -54,6 +54,7 @@ pub fn process(
         cpu_affinity: wire.exec_cpu_affinity.as_ref().map(|wire| cpu_affinity(field, wire)).transpose()?,
         seccomp,
         signals_wait: false,
+        interpreter: None,
     })
 }
 

@@ -45,7 +45,7 @@ pub(crate) struct BuildCommand {
     /// Set a label on the image
     #[arg(long, value_name = "KEY[=VALUE]")]
     label: Vec<String>,
-    /// For which platform stages are that say nothing else (default: this machine's); those of others copy, and run nothing
+    /// For which platform stages are that say nothing else (default: this machine's); those of others run what binfmt_misc lets run
     #[arg(long, value_name = "OS/ARCHITECTURE")]
     platform: Option<Platform>,
     /// The zone of the steps, whose rules for images also count for base images (default: build)
@@ -179,6 +179,7 @@ impl BuildCommand {
             build_args,
             target: Some(self.target.clone()).filter(|target| !target.is_empty()),
             platform: self.platform.clone().unwrap_or_else(Platform::host),
+            runs_others: cofferdam_engine::runs_programs_of,
             network,
             hosts: self.add_host.clone(),
             labels: self.label.iter().map(|label| key_value(label)).collect(),
