@@ -126,6 +126,33 @@ fn spoofed_sources_get_nowhere() {
 }
 
 #[test]
+fn a_host_outside_that_claims_a_containers_address_gets_nowhere() {
+    let Some(field) = Field::new("a_host_outside_that_claims_a_containers_address_gets_nowhere") else {
+        return;
+    };
+    // Nothing but our rules may keep it out: the kernel's own check of sources is off.
+    for link in ["all", "up1"] {
+        std::fs::write(format!("/proc/sys/net/ipv4/conf/{link}/rp_filter"), "0").unwrap();
+    }
+    let mac = |place: &Place, link: &str| {
+        place.inside(|| RouteSocket::open().unwrap().link_details(link).unwrap().unwrap().mac.unwrap())
+    };
+    let (own, hosts) = (mac(&field.hosts.internet, "up0"), mac(&field.hosts.host, "up1"));
+    let victim = Sniffer::at(&field.victim.place);
+    let mut sent = Vec::new();
+    // The victim's zone trusts its own: another one of it, and the victim itself.
+    for from in field.beside.addresses.into_iter().chain(field.victim.addresses) {
+        let to = field.victim.addresses[usize::from(from.is_ipv6())];
+        sent.push(ip(from, to, UDP, &[], &packets::udp(from, to, 80, b"claimed")));
+    }
+    let frames: Vec<Vec<u8>> = sent.iter().map(|packet| frame(hosts, own, packet)).collect();
+    field.sender.send(&field.hosts.internet, "up0", &frames);
+    let seen = field.settle(&victim);
+    let claimed: Vec<_> = seen.iter().filter(|frame| holds(frame, b"claimed")).collect();
+    assert!(claimed.is_empty(), "{claimed:02x?}");
+}
+
+#[test]
 fn raw_packets_go_where_the_zone_lets_them_and_nowhere_else() {
     let Some(field) = Field::new("raw_packets_go_where_the_zone_lets_them_and_nowhere_else") else { return };
     let places: [(&Place, [IpAddr; 2]); 4] = [

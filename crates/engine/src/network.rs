@@ -194,5 +194,6 @@ pub(crate) fn end_network(dir: &ContainerDir, id: &ContainerId) -> Result<()> {
     };
     let Some(network) = &plan.network else { return Ok(()) };
     cofferdam_network::disconnect(network)
+        .and_then(cofferdam_network::Remains::clear)
         .map_err(|source| Error::Network { id: id.clone(), source: source.into() })
 }

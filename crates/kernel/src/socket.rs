@@ -1,5 +1,5 @@
 //! Socket options that have no safe wrapper elsewhere (socket(7)).
-#![allow(unsafe_code, reason = "setsockopt(2) with a text has no safe wrapper")]
+#![allow(unsafe_code, reason = "setsockopt(2) with bytes has no safe wrapper")]
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
@@ -16,17 +16,20 @@ pub fn bind_to_link(socket: impl AsFd, link: &str) -> io::Result<()> {
     if link.is_empty() || link.len() >= LONGEST_NAME {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "a link's name has 1 to 15 letters"));
     }
-    let length = u32::try_from(link.len()).map_err(io::Error::other)?;
-    // SAFETY: the kernel reads `length` bytes, at most IFNAMSIZ, from the text, which lives through the call; it needs no NUL.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_fd().as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_BINDTODEVICE,
-            link.as_ptr().cast(),
-            length,
-        )
-    };
+    // It needs no NUL.
+    set_option(socket, (libc::SOL_SOCKET, libc::SO_BINDTODEVICE), link.as_bytes())
+}
+
+/// Sets an option, named by its level and number, whose value is nothing but these bytes.
+pub(crate) fn set_option(
+    socket: impl AsFd,
+    (level, option): (libc::c_int, libc::c_int),
+    value: &[u8],
+) -> io::Result<()> {
+    let length = libc::socklen_t::try_from(value.len()).map_err(io::Error::other)?;
+    // SAFETY: the kernel reads at most `length` bytes, which live through the call.
+    let result =
+        unsafe { libc::setsockopt(socket.as_fd().as_raw_fd(), level, option, value.as_ptr().cast(), length) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 

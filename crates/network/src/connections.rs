@@ -94,12 +94,11 @@ pub(crate) fn end(known: &[Known]) -> io::Result<()> {
 }
 
 /// Forgets all connections that an address began or was asked for.
-pub(crate) fn forget(addresses: impl IntoIterator<Item = IpAddr>) -> io::Result<()> {
-    let socket = Socket::open(Family::Netfilter)?;
+pub(crate) fn forget(socket: &Socket, addresses: impl IntoIterator<Item = IpAddr>) -> io::Result<()> {
     let addresses: Vec<IpAddr> = addresses.into_iter().collect();
     for address in &addresses {
         for way in [0, 1] {
-            match delete(&socket, request(*address, way)) {
+            match delete(socket, request(*address, way)) {
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
                     return forget_one_by_one(&addresses);
                 }

@@ -40,14 +40,11 @@ impl HostNetwork {
     /// The kernel does not answer, or the host uses every pool that there is.
     pub fn look() -> io::Result<Self> {
         let routes = RouteSocket::open()?;
-        let addresses = routes.addresses()?;
-        let ours = |v6: bool| {
-            let mut gateways = addresses.iter().filter(move |it| is_gateway(it));
-            gateways.find(|it| it.address.is_ipv6() == v6).map(|it| it.address)
-        };
+        let gateways = gateways(&routes)?;
+        let ours = |v6: bool| gateways.iter().find(|it| it.address.is_ipv6() == v6).map(|it| it.address);
         let pool4 = match ours(false) {
             Some(gateway) => pool_of(gateway),
-            None => free_pool(&routes, &addresses)?,
+            None => free_pool(&routes)?,
         };
         let pool6 = if has_ipv6() { Some(ours(true).map_or_else(own_pool6, pool_of)) } else { None };
         Ok(Self { pool4, pool6, mtu: uplink_mtu(&routes)? })
@@ -70,6 +67,11 @@ pub fn networks_of_host() -> io::Result<Vec<(IpAddr, u8)>> {
     Ok(RouteSocket::open()?.addresses()?.into_iter().map(|it| (it.address, it.prefix)).collect())
 }
 
+/// The gateways' addresses that the host has.
+fn gateways(routes: &RouteSocket) -> io::Result<Vec<LinkAddress>> {
+    Ok(routes.addresses_of(LOOPBACK)?.into_iter().filter(is_gateway).collect())
+}
+
 fn is_gateway(address: &LinkAddress) -> bool {
     address.link == LOOPBACK && matches!(address.maker, MAKER | MAKER_OF_ROUTER)
 }
@@ -88,7 +90,8 @@ fn pool_of(gateway: IpAddr) -> AddressRange {
     pool.unwrap_or_else(|| AddressRange::only(gateway))
 }
 
-fn free_pool(routes: &RouteSocket, addresses: &[LinkAddress]) -> io::Result<AddressRange> {
+fn free_pool(routes: &RouteSocket) -> io::Result<AddressRange> {
+    let addresses = routes.addresses()?;
     let used: Vec<AddressRange> = routes
         .routes()?
         .into_iter()
@@ -151,7 +154,7 @@ pub(crate) fn add_gateways(
 
 /// Takes the gateways' addresses from the host, whosever they were, and makes it no router again if it was none.
 pub(crate) fn remove_gateways(routes: &RouteSocket) -> io::Result<()> {
-    for gateway in routes.addresses()?.into_iter().filter(is_gateway) {
+    for gateway in gateways(routes)? {
         if gateway.maker == MAKER_OF_ROUTER {
             std::fs::write(forwarding_file(gateway.address.is_ipv6()), "0")?;
         }
@@ -167,7 +170,7 @@ fn forwarding_file(v6: bool) -> &'static str {
 
 /// For which families the host is a router only because of us, now or once it is made one.
 pub(crate) fn forwarding(routes: &RouteSocket) -> io::Result<Forwarding> {
-    let gateways: Vec<LinkAddress> = routes.addresses()?.into_iter().filter(is_gateway).collect();
+    let gateways = gateways(routes)?;
     let mut ours = [false; 2];
     for v6 in [false, true] {
         let known = gateways.iter().find(|it| it.address.is_ipv6() == v6);

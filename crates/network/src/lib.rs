@@ -5,6 +5,7 @@
 //! plan.
 
 mod connections;
+mod ending;
 mod host;
 mod judge;
 mod link;
@@ -21,6 +22,7 @@ mod trial;
 mod watch;
 mod watcher;
 
+pub use ending::{Remains, disconnect};
 pub use host::{HostNetwork, addresses, networks_of_host};
 pub use judge::{Flow, Judgement, Side, judge};
 pub use listener::is_listened_at;
@@ -29,8 +31,7 @@ pub use observe::{Part, observe, observe_rules};
 pub use renewal::{Ground, renew};
 pub use rules::{LOG_GROUP, TABLE, Tag};
 pub use table::{
-    ConnectError, Connected, Current, change_segments, connect, disconnect, is_in_place, mend, repair,
-    restore,
+    ConnectError, Connected, Current, change_segments, connect, is_in_place, mend, repair, restore,
 };
 pub use trial::{Trial, Tried, begin};
 pub use watch::{Seen, Watch};

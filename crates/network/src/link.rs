@@ -5,7 +5,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use cofferdam_confinement::network::Network;
+use cofferdam_confinement::network::{Address, Network};
 use cofferdam_kernel::namespace::{Namespace, join};
 use cofferdam_kernel::rtnetlink::{Change, Ipv4Setting, NewVeth, Route, RouteSocket};
 use cofferdam_runtime::step::{Step, StepError};
@@ -67,7 +67,7 @@ pub(crate) fn make(network: &Network, ends: &Ends<'_>) -> Result<(), StepError> 
     Step::Link.run(name, || match ends.host.make(Change::new_veth(&veth)) {
         // What an earlier start of this container has left, or what the kernel has not taken away yet.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            remove(&ends.host, name)?;
+            remove(&ends.host, Which::Name(name))?;
             ends.host.make(Change::new_veth(&veth))
         }
         other => other,
@@ -126,22 +126,48 @@ fn host_changes(network: &Network, link: u32) -> Vec<Change> {
     let pairs = network.addresses.iter();
     pairs
         .flat_map(|pair| {
-            let route = Route {
-                to: (pair.address, bits(pair.address)),
-                gateway: None,
-                link,
-                source: Some(pair.gateway),
-                protocol: MAKER,
-            };
-            [Change::add_neighbour(link, pair.address, network.link.mac.0), Change::add_route(&route)]
+            let neighbour = Change::add_neighbour(link, pair.address, network.link.mac.0);
+            [neighbour, Change::add_route(&host_route(pair, link))]
         })
         .collect()
 }
 
-/// Removes a link with all that belongs to it; one that is not there is fine.
-pub(crate) fn remove(host: &RouteSocket, name: &str) -> io::Result<()> {
-    match host.make(Change::delete_link(name)) {
-        Err(error) if error.raw_os_error() == Some(19) => Ok(()),
-        other => other,
+/// The host's way to one of the container's addresses.
+fn host_route(pair: &Address, link: u32) -> Route {
+    let to = (pair.address, bits(pair.address));
+    Route { to, gateway: None, link, source: Some(pair.gateway), protocol: MAKER }
+}
+
+/// Takes the host's routes to the container away, so that its addresses can be another one's; the link's number, if it is still there.
+pub(crate) fn cut_off(network: &Network, host: &RouteSocket) -> io::Result<Option<u32>> {
+    let Some(link) = host.link(&network.link.host_name)? else { return Ok(None) };
+    for pair in &network.addresses {
+        // `ESRCH`, `ENODEV`: it has gone with the link, or was not made yet.
+        but_for(&[3, 19], host.make(Change::remove_route(&host_route(pair, link.index))))?;
     }
+    Ok(Some(link.index))
+}
+
+/// By what a link is found.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Which<'a> {
+    Name(&'a str),
+    /// Never that of the container's next link, which has the same name.
+    Number(u32),
+}
+
+/// Removes a link with all that belongs to it; one that is not there is fine.
+pub(crate) fn remove(host: &RouteSocket, which: Which<'_>) -> io::Result<()> {
+    let change = match which {
+        Which::Name(name) => Change::delete_link(name),
+        Which::Number(index) => Change::delete_link_of(index),
+    };
+    but_for(&[19], host.make(change))
+}
+
+/// A result in which these failures are none.
+fn but_for(fine: &[i32], result: io::Result<()>) -> io::Result<()> {
+    result.or_else(|error| {
+        if error.raw_os_error().is_some_and(|code| fine.contains(&code)) { Ok(()) } else { Err(error) }
+    })
 }

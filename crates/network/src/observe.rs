@@ -204,9 +204,14 @@ fn inside(network: &Network, socket: &RouteSocket) -> Vec<Part> {
         });
         Ok(sorted(all))
     });
+    // One by one: the list of all is looked for among those of every namespace.
     let neighbours = found(&|link| {
-        let all = socket.permanent_neighbours()?.into_iter().filter(|neighbour| neighbour.link == link);
-        Ok(sorted(all.map(|it| format!("{} is {}", it.address, hex(&it.mac)))))
+        let mut all = Vec::new();
+        for pair in &network.addresses {
+            let mac = socket.permanent_neighbour(link, pair.gateway)?;
+            all.extend(mac.map(|mac| format!("{} is {}", pair.gateway, hex(&mac))));
+        }
+        Ok(sorted(all.into_iter()))
     });
     let pairs = || network.addresses.iter();
     let planned_routes = pairs().map(|pair| {

@@ -1,4 +1,4 @@
-//! Connects a container: the rules first, then its link; and takes both away again.
+//! Connects a container: the rules first, then its link.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -10,6 +10,7 @@ use cofferdam_kernel::rtnetlink::RouteSocket;
 use cofferdam_runtime::step::{Step, StepError};
 use thiserror::Error;
 
+use crate::ending::{Remains, disconnect};
 use crate::listener;
 use crate::lock::Lock;
 use crate::nft::{Data, Element, Operation, Tables};
@@ -65,7 +66,7 @@ impl Drop for Connected {
     fn drop(&mut self) {
         if let Some(network) = self.network.take() {
             // What stays is taken away by the next clean-up, which finds the container's plan.
-            let _ = disconnect(&network);
+            let _ = disconnect(&network).and_then(Remains::clear);
         }
     }
 }
@@ -103,8 +104,11 @@ fn set_rules(network: &Network, routes: &RouteSocket, current: Current<'_>) -> R
     let mut operations = Step::PacketRules.run("base", || base_operations(&tables, routes))?;
     let there = if operations.is_empty() { zone_note(&tables, &zone)? } else { None };
     let gateways: Vec<IpAddr> = network.addresses.iter().map(|pair| pair.gateway).collect();
-    if there.as_ref() != Some(&zone.note) && !Step::PacketRules.is_left_out("zone") {
-        operations.extend(zone.operations(there.is_some()));
+    if there.as_ref() != Some(&zone.note) {
+        // Left out, its segments can still be made: it is the gate that is to miss the rest.
+        let left_out = Step::PacketRules.is_left_out("zone");
+        let all = if left_out { vec![zone.way_to_segments()] } else { zone.operations(there.is_some()) };
+        operations.extend(all);
     }
     if let Some((port, holder)) = Step::PacketRules.run("ports", || holder_of(network, &tables, routes))? {
         return Err(ConnectError::PortTaken { port, holder });
@@ -131,7 +135,7 @@ fn set_rules(network: &Network, routes: &RouteSocket, current: Current<'_>) -> R
             .apply(format_args!("forwarding {family}"), || host::become_router(gateway.is_ipv6()))?;
     }
     // What led to an earlier container with one of the addresses, and was under way when that one's end was seen to, leads nowhere.
-    forget_connections(network).map_err(ConnectError::from)
+    forget_connections(network, &tables).map_err(ConnectError::from)
 }
 
 /// What makes the chains of a container's segments that are not there yet. They stay as long as the table does.
@@ -145,9 +149,9 @@ fn segment_operations(network: &Network, tables: &Tables) -> Result<Vec<Operatio
     Ok(all)
 }
 
-fn forget_connections(network: &Network) -> Result<(), StepError> {
+pub(crate) fn forget_connections(network: &Network, tables: &Tables) -> Result<(), StepError> {
     Step::PacketRules.run("connections of its addresses", || {
-        connections::forget(network.addresses.iter().map(|pair| pair.address))
+        connections::forget(tables.socket(), network.addresses.iter().map(|pair| pair.address))
     })
 }
 
@@ -212,7 +216,7 @@ pub(crate) fn zone_note_of(tables: &Tables, zone: &ZoneObjects) -> io::Result<Op
 }
 
 /// Those of the elements that the table has with just this value.
-fn present(tables: &Tables, elements: &[Element]) -> Result<Vec<Element>, StepError> {
+pub(crate) fn present(tables: &Tables, elements: &[Element]) -> Result<Vec<Element>, StepError> {
     let mut found = Vec::new();
     for element in elements {
         let data = Step::PacketRules
@@ -369,34 +373,4 @@ pub fn change_segments(old: &Network, new: &Network, networks: &[Network]) -> Re
     }
     let own: Vec<IpAddr> = new.addresses.iter().map(|pair| pair.address).collect();
     renewal::end_forbidden(networks, |address| own.contains(&address)).map(drop)
-}
-
-/// Takes a container's link and its elements away; what is not there is fine. With the last container the table goes.
-///
-/// # Errors
-/// The kernel refuses; calling again goes on from there.
-pub fn disconnect(network: &Network) -> Result<(), StepError> {
-    let routes = Step::Link.run("remove", RouteSocket::open)?;
-    Step::Link.run(format_args!("remove {}", network.link.host_name), || {
-        link::remove(&routes, &network.link.host_name)
-    })?;
-    let tables = Step::PacketRules.run("open", || Tables::open(TABLE))?;
-    let _lock = Step::PacketRules.run("lock", Lock::take)?;
-    if Step::PacketRules.run("of the table", || tables.note())?.is_none() {
-        forget_connections(network)?;
-        return Step::HostNetwork.run("remove gateways", || host::remove_gateways(&routes));
-    }
-    let gone = present(&tables, &rules::elements(network))?;
-    let operations: Vec<_> = gone.into_iter().map(Operation::DeleteElement).collect();
-    let failed = |(operation, error): (Option<Operation>, io::Error)| {
-        Step::PacketRules.failed(operation.map_or_else(String::new, |it| it.to_string()), error)
-    };
-    tables.transact(&operations).map_err(failed)?;
-    // Behind the ways of published ports: as long as these are there, each packet may make a connection.
-    forget_connections(network)?;
-    if Step::PacketRules.run("of any container", || Tables::is_empty(TABLE, rules::ALL))? {
-        tables.transact(&[Operation::DeleteTable]).map_err(failed)?;
-        Step::HostNetwork.run("remove gateways", || host::remove_gateways(&routes))?;
-    }
-    Ok(())
 }

@@ -8,6 +8,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use crate::socket::set_option;
 pub use listen::{CONNECTIONS_NEW, Listener, PACKET_RULES};
 pub use message::{
     ACK, APPEND, Attributes, CREATE, DUMP, EXCLUSIVE, REPLACE, Received, Request, attribute, attributes,
@@ -173,8 +174,26 @@ impl Socket {
         Ok(found)
     }
 
-    /// Whether the kernel's answer to a dump has a message that is wanted; the rest of it is not waited for.
-    pub fn any(self, request: &Request, wanted: impl Fn(&Received<'_>) -> bool) -> io::Result<bool> {
+    /// The same for a dump of which the request's header says what is wanted of it (`NETLINK_GET_STRICT_CHK`, netlink(7)).
+    pub fn ask_strictly<T>(
+        &self,
+        request: &Request,
+        parse: impl FnMut(&Received<'_>) -> Option<T>,
+    ) -> io::Result<Vec<T>> {
+        self.set_strict(true)?;
+        let found = self.ask(request, parse);
+        self.set_strict(false)?;
+        found
+    }
+
+    fn set_strict(&self, yes: bool) -> io::Result<()> {
+        let option = (libc::SOL_NETLINK, libc::NETLINK_GET_STRICT_CHK);
+        set_option(&self.socket, option, &i32::from(yes).to_ne_bytes())
+    }
+
+    /// Whether the kernel's answer to a dump has a message that is wanted; the rest of it is not waited for, and comes before the
+    /// answers to what is asked afterwards, which does not take it for these.
+    pub fn any(&self, request: &Request, wanted: impl Fn(&Received<'_>) -> bool) -> io::Result<bool> {
         let sequence = self.next();
         let mut bytes = Vec::new();
         request.write(sequence, &mut bytes)?;

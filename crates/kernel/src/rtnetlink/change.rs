@@ -6,7 +6,8 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use super::{
     ADDRESS_PART, GLOBAL, IFA_FLAGS, IFA_LOCAL, IFA_PROTO, IFF_UP, IFLA_ADDRESS, IFLA_AF_SPEC, IFLA_GROUP,
     IFLA_IFNAME, IFLA_LINKINFO, IFLA_MTU, IFLA_NET_NS_FD, NO_DAD, PERMANENT, RTM_DELADDR, RTM_DELLINK,
-    RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNEIGH, RTM_NEWROUTE, RTM_SETLINK, bytes_of, family_of, link_part,
+    RTM_DELROUTE, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNEIGH, RTM_NEWROUTE, RTM_SETLINK, bytes_of, family_of,
+    link_part,
 };
 use crate::netlink::{CREATE, EXCLUSIVE, REPLACE, Request};
 
@@ -104,6 +105,12 @@ impl Change {
         }))
     }
 
+    /// Removes the link of a number, which no other one is given soon; of a pair, both ends.
+    #[must_use]
+    pub fn delete_link_of(index: u32) -> Self {
+        Self(Request::new(RTM_DELLINK, 0, &link_part(index, 0, 0)))
+    }
+
     /// Removes a link; of a pair, both ends.
     #[must_use]
     pub fn delete_link(name: &str) -> Self {
@@ -168,13 +175,23 @@ impl Change {
     /// Adds a route, which must not be there.
     #[must_use]
     pub fn add_route(route: &Route) -> Self {
+        Self::route(RTM_NEWROUTE, CREATE | EXCLUSIVE, route)
+    }
+
+    /// Takes a route away.
+    #[must_use]
+    pub fn remove_route(route: &Route) -> Self {
+        Self::route(RTM_DELROUTE, 0, route)
+    }
+
+    fn route(kind: u16, flags: u16, route: &Route) -> Self {
         let (first, prefix) = route.to;
         let scope = if route.gateway.is_some() { GLOBAL } else { LINK_SCOPE };
         let mut part = [family_of(first), prefix, 0, 0, MAIN, route.protocol, scope, UNICAST, 0, 0, 0, 0];
         if route.gateway.is_some() {
             part[8..].copy_from_slice(&ONLINK.to_ne_bytes());
         }
-        Self(Request::new(RTM_NEWROUTE, CREATE | EXCLUSIVE, &part).with(|attributes| {
+        Self(Request::new(kind, flags, &part).with(|attributes| {
             if prefix > 0 {
                 attributes.put(RTA_DST, &bytes_of(first));
             }

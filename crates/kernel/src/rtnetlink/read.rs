@@ -84,18 +84,24 @@ impl RouteSocket {
 
     /// The addresses of all links.
     pub fn addresses(&self) -> io::Result<Vec<LinkAddress>> {
-        self.0.ask(&Request::new(RTM_GETADDR, DUMP, &[0; ADDRESS_PART]), |message| {
-            let &[family, prefix, ..] = message.body.first_chunk::<8>()?;
-            let after = message.after(ADDRESS_PART);
-            // On a point-to-point link the first is the other end's.
-            let value = attribute(after, IFA_LOCAL).or_else(|| attribute(after, IFA_ADDRESS))?;
-            let address = address_of(family, value)?;
-            {
-                let maker = attribute(after, IFA_PROTO).and_then(|maker| maker.first().copied()).unwrap_or(0);
-                let link = u32_at(message.body, 4)?;
-                (message.kind == RTM_NEWADDR).then_some(LinkAddress { link, address, prefix, maker })
-            }
-        })
+        self.0.ask(&Request::new(RTM_GETADDR, DUMP, &[0; ADDRESS_PART]), parse_link_address)
+    }
+
+    /// Those of one link, without a look at all others.
+    pub fn addresses_of(&self, link: u32) -> io::Result<Vec<LinkAddress>> {
+        let mut all = Vec::new();
+        for family in [2, 10] {
+            let mut part = [0; ADDRESS_PART];
+            part[0] = family;
+            part[4..].copy_from_slice(&link.to_ne_bytes());
+            let request = Request::new(RTM_GETADDR, DUMP, &part);
+            // Where the kernel does not filter (before 4.20), this does.
+            let found = self.0.ask_strictly(&request, |message| {
+                parse_link_address(message).filter(|address| address.link == link)
+            });
+            all.extend(found?);
+        }
+        Ok(all)
     }
 
     /// All routes of the main table that lead somewhere.
@@ -125,20 +131,47 @@ impl RouteSocket {
         }
     }
 
-    /// The neighbours whose hardware addresses are set for good.
-    pub fn permanent_neighbours(&self) -> io::Result<Vec<Neighbour>> {
-        self.0.ask(&Request::new(RTM_GETNEIGH, DUMP, &[0; NEIGHBOUR_PART]), |message| {
-            let &[family, _, _, _, _, _, _, _, low, high, _, _] =
-                message.body.first_chunk::<NEIGHBOUR_PART>()?;
-            let after = message.after(NEIGHBOUR_PART);
-            let permanent = u16::from_ne_bytes([low, high]) & NUD_PERMANENT != 0;
-            (message.kind == RTM_NEWNEIGH && permanent).then_some(Neighbour {
-                link: u32_at(message.body, 4)?,
-                address: address_of(family, attribute(after, NDA_DST)?)?,
-                mac: attribute(after, NDA_LLADDR)?.try_into().ok()?,
-            })
-        })
+    /// The hardware address of a neighbour that is set for good, if it is there.
+    pub fn permanent_neighbour(&self, link: u32, address: IpAddr) -> io::Result<Option<[u8; 6]>> {
+        let mut part = [0; NEIGHBOUR_PART];
+        part[0] = family_of(address);
+        part[4..8].copy_from_slice(&link.to_ne_bytes());
+        let request = Request::new(RTM_GETNEIGH, 0, &part).with(|attributes| {
+            attributes.put(NDA_DST, &bytes_of(address));
+        });
+        match self.0.ask(&request, parse_neighbour) {
+            Ok(found) => Ok(found.into_iter().next().map(|neighbour| neighbour.mac)),
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
+
+    /// The neighbours whose hardware addresses are set for good. The kernel looks through those of all namespaces.
+    pub fn permanent_neighbours(&self) -> io::Result<Vec<Neighbour>> {
+        self.0.ask(&Request::new(RTM_GETNEIGH, DUMP, &[0; NEIGHBOUR_PART]), parse_neighbour)
+    }
+}
+
+fn parse_neighbour(message: &Received<'_>) -> Option<Neighbour> {
+    let &[family, _, _, _, _, _, _, _, low, high, _, _] = message.body.first_chunk::<NEIGHBOUR_PART>()?;
+    let after = message.after(NEIGHBOUR_PART);
+    let permanent = u16::from_ne_bytes([low, high]) & NUD_PERMANENT != 0;
+    (message.kind == RTM_NEWNEIGH && permanent).then_some(Neighbour {
+        link: u32_at(message.body, 4)?,
+        address: address_of(family, attribute(after, NDA_DST)?)?,
+        mac: attribute(after, NDA_LLADDR)?.try_into().ok()?,
+    })
+}
+
+fn parse_link_address(message: &Received<'_>) -> Option<LinkAddress> {
+    let &[family, prefix, ..] = message.body.first_chunk::<8>()?;
+    let after = message.after(ADDRESS_PART);
+    // On a point-to-point link the first is the other end's.
+    let value = attribute(after, IFA_LOCAL).or_else(|| attribute(after, IFA_ADDRESS))?;
+    let address = address_of(family, value)?;
+    let maker = attribute(after, IFA_PROTO).and_then(|maker| maker.first().copied()).unwrap_or(0);
+    let link = u32_at(message.body, 4)?;
+    (message.kind == RTM_NEWADDR).then_some(LinkAddress { link, address, prefix, maker })
 }
 
 fn parse_details(message: &Received<'_>) -> Option<LinkDetails> {

@@ -28,6 +28,11 @@ impl Tables {
         Ok(Self { socket: Socket::open(Family::Netfilter)?, table })
     }
 
+    /// The socket, for other parts of nfnetlink. Closing one waits until the kernel has given back what any transaction took away.
+    pub(crate) fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
     /// Does all of it or nothing. A failure names the operation that failed.
     pub(crate) fn transact(&self, operations: &[Operation]) -> Result<(), (Option<Operation>, io::Error)> {
         let requests = operations.iter().zip(1..).map(|(operation, id)| operation.request(self.table, id));
@@ -87,12 +92,12 @@ impl Tables {
     }
 
     /// Whether a set has no element; true without the set.
-    pub(crate) fn is_empty(table: &str, set: &str) -> io::Result<bool> {
-        let request = Message::GetElement.about(DUMP, table).with(|attributes| {
+    pub(crate) fn is_empty(&self, set: &str) -> io::Result<bool> {
+        let request = Message::GetElement.about(DUMP, self.table).with(|attributes| {
             attributes.text(2, set);
         });
         // A dump of an empty set has one message, without elements; that of a large one is left after its first.
-        let any = Socket::open(Family::Netfilter)?.any(&request, |message| {
+        let any = self.socket.any(&request, |message| {
             attribute(message.after(PART), 3).is_some_and(|elements| !elements.is_empty())
         });
         any.map(|any| !any).or_else(|error| absent(error).map(|none: Option<bool>| none.unwrap_or(true)))

@@ -7,7 +7,7 @@ use super::{ranges, set};
 use crate::nft::{Chain, Expr, Hook, Meta, Operation, Register, Rule, Set, SetKind, Verdict};
 
 /// Grows with each change of what this module makes.
-const LAYOUT: u8 = 4;
+const LAYOUT: u8 = 5;
 
 /// Whether the host is a router only for our links, for IPv4 and for IPv6: then packets that are neither from nor to one are
 /// dropped, as they would be without us. Where it was one before they are its owner's.
@@ -37,11 +37,14 @@ const PORT: (u32, u32) = (13, 2);
 const ADDRESS: [(u32, u32); 2] = [(7, 4), (8, 16)];
 
 /// The chains: name and place in a packet's way (`NF_INET_*`, priority).
-const HOOKS: [(&str, u32, i32, &str); 7] = [
+const HOOKS: [(&str, u32, i32, &str); 8] = [
     // Before connections are looked up, so that a made-up source cannot be taken for another's connection.
     ("spoofed", 0, -300, "filter"),
     ("input", 1, 0, "filter"),
+    // What a zone's containers may send, and behind it whom they may reach: a packet must get through both. As one chain that leads
+    // on into the other, the kernel would look through all zones' second halves for each zone's first half, at each new zone.
     ("forward", 2, 0, "filter"),
+    ("arrive", 2, 1, "filter"),
     // Where a published port has led to its container already: at the hook before, such a packet still leaves by `lo`.
     ("output", 4, 0, "filter"),
     ("publish", 0, -100, "nat"),
@@ -49,21 +52,11 @@ const HOOKS: [(&str, u32, i32, &str); 7] = [
     ("leave", 4, 100, "nat"),
 ];
 /// Those that are not the beginning of a way.
-const FURTHER: [&str; 3] = ["from_link", "to_link", "arrive"];
+const FURTHER: [&str; 1] = ["from_link"];
 
 /// All chains that are always there.
-pub(crate) const CHAINS: [&str; 10] = [
-    "spoofed",
-    "input",
-    "forward",
-    "output",
-    "publish",
-    "publish_local",
-    "leave",
-    "from_link",
-    "to_link",
-    "arrive",
-];
+pub(crate) const CHAINS: [&str; 9] =
+    ["spoofed", "input", "forward", "arrive", "output", "publish", "publish_local", "leave", "from_link"];
 
 /// Makes the table.
 pub(crate) fn base(forwarding: Forwarding) -> Vec<Operation> {
@@ -113,6 +106,7 @@ pub(crate) fn rules(forwarding: Forwarding) -> Vec<Rule> {
     spoofed(&mut |comment, expressions| all.push(rule("spoofed", comment, expressions)));
     input(&mut |comment, expressions| all.push(rule("input", comment, expressions)));
     forward(forwarding, &mut |chain, comment, expressions| all.push(rule(chain, comment, expressions)));
+    arrive(&mut |comment, expressions| all.push(rule("arrive", comment, expressions)));
     output(&mut |comment, expressions| all.push(rule("output", comment, expressions)));
     for chain in ["publish", "publish_local"] {
         publish(&mut |comment, expressions| all.push(rule(chain, comment, expressions)));
@@ -159,21 +153,28 @@ fn input(add: &mut impl FnMut(&str, Vec<Expr>)) {
 }
 
 fn forward(forwarding: Forwarding, add: &mut impl FnMut(&str, &str, Vec<Expr>)) {
-    let goto = |chain: &str| Verdict::Goto(chain.to_owned());
-    add("forward", "by a link", Conditions::new().by_link(true).then(goto("from_link")));
-    add("forward", "to a link", Conditions::new().leaving_by_link(true).then(goto("to_link")));
+    let from_link = Verdict::Goto("from_link".to_owned());
+    add("forward", "by a link", Conditions::new().by_link(true).then(from_link));
+    add("forward", "judged where it arrives", Conditions::new().leaving_by_link(true).then(Verdict::Accept));
     for v6 in [false, true].into_iter().filter(|v6| forwarding.0[usize::from(*v6)]) {
         add("forward", "this host is no router but for its links", dropped(Conditions::of(v6)));
     }
-    for chain in ["from_link", "to_link"] {
-        add(chain, "known connections", Conditions::new().known_connection().then(Verdict::Accept));
-        add(chain, "no connection at all", dropped(Conditions::new().invalid()));
-    }
+    known_or_new(&mut |comment, expressions| add("from_link", comment, expressions));
     add("from_link", "what the zone may send", Conditions::new().verdict_of(Meta::InGroup, set::OUT));
     add("from_link", "no zone", dropped(Conditions::new()));
-    add("to_link", "from outside", Conditions::new().then(goto("arrive")));
-    add("arrive", "who may reach the zone", Conditions::new().verdict_of(Meta::OutGroup, set::IN));
-    add("arrive", "no zone", dropped(Conditions::new()));
+}
+
+fn arrive(add: &mut impl FnMut(&str, Vec<Expr>)) {
+    add("not to a link", Conditions::new().leaving_by_link(false).then(Verdict::Accept));
+    known_or_new(add);
+    add("who may reach the zone", Conditions::new().verdict_of(Meta::OutGroup, set::IN));
+    add("no zone", dropped(Conditions::new()));
+}
+
+/// Only a connection's first packet goes on from here.
+fn known_or_new(add: &mut impl FnMut(&str, Vec<Expr>)) {
+    add("known connections", Conditions::new().known_connection().then(Verdict::Accept));
+    add("no connection at all", dropped(Conditions::new().invalid()));
 }
 
 fn output(add: &mut impl FnMut(&str, Vec<Expr>)) {

@@ -66,11 +66,10 @@ impl Segment {
         vec![rule(false), rule(true)]
     }
 
-    /// Makes the chain, which is not there, and the way into it.
+    /// Makes the chain, which is not there, and the way into it from its zone's, which is.
     pub(crate) fn operations(&self) -> Vec<Operation> {
-        let chain = |name: &String| Operation::AddChain(Chain { name: name.clone(), hook: None });
-        let chains = [&self.trust, &self.chain].map(chain);
+        let chain = Operation::AddChain(Chain { name: self.chain.clone(), hook: None });
         let rules = self.rules().into_iter().chain([self.way()]);
-        chains.into_iter().chain(rules.map(Operation::AddRule)).collect()
+        [chain].into_iter().chain(rules.map(Operation::AddRule)).collect()
     }
 }

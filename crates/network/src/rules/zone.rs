@@ -27,7 +27,7 @@ pub(crate) struct ZoneObjects {
 }
 
 /// Grows with each change of what this module makes.
-const LAYOUT: u8 = 2;
+const LAYOUT: u8 = 3;
 
 /// The objects of a zone.
 pub(crate) fn zone(realm: &str, name: &ZoneName, rules: &ZoneRules) -> ZoneObjects {
@@ -38,8 +38,9 @@ pub(crate) fn zone(realm: &str, name: &ZoneName, rules: &ZoneRules) -> ZoneObjec
     maker.deny();
     maker.limits();
     maker.limit_of_the_zone();
-    maker.trust();
+    maker.trust(OUT);
     maker.egress();
+    maker.trust(IN);
     maker.ingress();
     maker.towards_host();
     maker.of_host();
@@ -52,6 +53,10 @@ pub(crate) fn zone(realm: &str, name: &ZoneName, rules: &ZoneRules) -> ZoneObjec
     let entries = entries.collect();
     let trust = trust_chain(realm, name);
     ZoneObjects { note: note(&made, &sets), sets, rules: made, entries, chains, trust, tag }
+}
+
+fn chain(name: &str) -> Operation {
+    Operation::AddChain(Chain { name: name.to_owned(), hook: None })
 }
 
 /// A digest of everything that the chains do.
@@ -68,8 +73,8 @@ impl ZoneObjects {
     pub(crate) fn operations(&self, there: bool) -> Vec<Operation> {
         let mut all = Vec::new();
         if !there {
-            let chain = |name: &String| Chain { name: name.clone(), hook: None };
-            all.extend(self.chains.iter().chain([&self.trust]).map(|name| Operation::AddChain(chain(name))));
+            all.extend(self.chains.iter().map(|name| chain(name)));
+            all.push(self.way_to_segments());
         }
         all.extend(self.sets.iter().cloned().map(Operation::AddSet));
         if there {
@@ -82,6 +87,11 @@ impl ZoneObjects {
         all.extend(self.entries.iter().cloned().map(Operation::ShareElement));
         all.push(Operation::AddElement(Element { data: Data::Value(self.note.clone()), ..self.note_key() }));
         all
+    }
+
+    /// Makes the chain that its segments are put into.
+    pub(crate) fn way_to_segments(&self) -> Operation {
+        chain(&self.trust)
     }
 
     /// Where the table keeps what the zone's rules were made from.
@@ -176,16 +186,16 @@ impl Maker<'_> {
         }
     }
 
-    /// Containers of the zone that share a segment: each segment has a chain, and a segment that comes changes no rule here.
-    fn trust(&mut self) {
+    /// Containers of the zone that share a segment, on both halves of a packet's way: each segment has a chain, and a segment that comes
+    /// changes no rule here. A segment's chain asks for addresses alone, which only a link of the zone's own cannot make up.
+    fn trust(&mut self, chain: usize) {
         if self.rules.trust {
             let way = Verdict::Jump(trust_chain(self.realm, self.name));
-            self.add(OUT, "trust within segments", Conditions::new().then(way));
+            self.add(chain, "trust within segments", Conditions::new().by_zone(self.tag).then(way));
         }
     }
 
     fn egress(&mut self) {
-        let arrive = Verdict::Goto("arrive".to_owned());
         let (realm, own) = (self.realm, self.name);
         for rule in &self.rules.egress {
             let (zone, label) = match &rule.target {
@@ -193,7 +203,8 @@ impl Maker<'_> {
                 Target::Label(label) => (own, Some(label)),
                 _ => continue,
             };
-            self.each(OUT, rule, &arrive, |v6| {
+            // Its zone is asked next, in the chain `arrive`.
+            self.each(OUT, rule, &Verdict::Accept, |v6| {
                 let theirs = Conditions::of(v6).leaving_to_zone(Tag::zone(realm, zone));
                 Some(match label {
                     None => theirs,

@@ -5,7 +5,7 @@ mod place;
 mod world;
 
 use cofferdam_confinement::network::{Network, Protocol, PublishedPort, Segment};
-use cofferdam_network::{ConnectError, Connected, connect, disconnect, observe};
+use cofferdam_network::{ConnectError, Connected, Remains, connect, disconnect, observe};
 use place::{NEVER, Place, SOON};
 use world::{network, rules};
 
@@ -308,7 +308,7 @@ fn a_container_that_is_gone_leaves_nothing_twice() {
     let again = Place::new();
     host.connect(&plan, &again).unwrap().keep();
     for _ in 0..2 {
-        host.place.inside(|| disconnect(&plan)).unwrap();
+        host.place.inside(|| disconnect(&plan).and_then(Remains::clear)).unwrap();
         assert_eq!(host.left(), Vec::<String>::new());
     }
 }
@@ -371,7 +371,7 @@ fn an_outsiders_connections_do_not_reach_the_next_container_with_the_address() {
     let next = host.container(network("web", 16, rules(true, &[], &["any"])));
     assert_eq!(known_connections(&host, "10.207.0.16"), 0, "the next one begins with none");
     drop(next);
-    host.place.inside(|| disconnect(&plan)).unwrap();
+    host.place.inside(|| disconnect(&plan).and_then(Remains::clear)).unwrap();
 }
 
 /// `--publish 53:53/udp` leads outsiders to the container, and takes no question of other containers to their name servers.

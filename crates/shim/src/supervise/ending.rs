@@ -226,13 +226,17 @@ impl<K: Keeper> Supervisor<'_, K> {
             return true;
         }
         let ended = self.read_plan().and_then(|plan| match &plan.network {
-            Some(network) => Ok(cofferdam_network::disconnect(network)?),
-            None => Ok(()),
+            Some(network) => Ok(Some(cofferdam_network::disconnect(network)?)),
+            None => Ok(None),
         });
-        if let Err(failure) = &ended {
-            self.status.error = Some(failure.chain());
+        match ended {
+            Ok(remains) => self.remains = remains,
+            Err(failure) => {
+                self.status.error = Some(failure.chain());
+                return false;
+            }
         }
-        ended.is_ok()
+        true
     }
 
     /// Kills every process that is left in the container's group; none if it has none that could be found.

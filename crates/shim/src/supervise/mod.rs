@@ -13,7 +13,7 @@ use cofferdam_confinement::network::{Network, ZoneRules};
 use cofferdam_kernel::children;
 use cofferdam_kernel::signal::{self, Signal, SignalFd, SignalSet};
 use cofferdam_names::Timestamp;
-use cofferdam_network::RulesWatcher;
+use cofferdam_network::{Remains, RulesWatcher};
 use cofferdam_runtime::start::OwnedGroup;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Pid;
@@ -104,6 +104,8 @@ pub(crate) struct Supervisor<'k, K> {
     pub(crate) clients: Vec<Client>,
     pub(crate) log: Option<LogWriter>,
     output: Output,
+    /// What its last run has left of its network, until nobody waits any more.
+    remains: Option<Remains>,
     /// Told when somebody takes away packet rules of ours, while the container has a link.
     firewall: Option<RulesWatcher>,
     /// Input that the container has not taken yet.
@@ -121,6 +123,11 @@ pub(crate) struct Supervisor<'k, K> {
     /// When the shim executes itself anew; none once it has.
     pub(crate) handover_at: Option<Instant>,
     keeper: &'k K,
+}
+
+/// Takes away what a run has left of its network. What stays goes with the container's namespace, or with its next start.
+fn clear(remains: Option<Remains>) {
+    let _ = remains.map(Remains::clear);
 }
 
 /// What woke the shim.
@@ -180,6 +187,7 @@ impl<'k, K: Keeper> Supervisor<'k, K> {
             restart_at: None,
             gave_up: false,
             handover_at: None,
+            remains: None,
             keeper,
         }
     }
@@ -224,8 +232,17 @@ impl<'k, K: Keeper> Supervisor<'k, K> {
             self.clients.retain(|client| !client.gone);
             if let Some(ended) = self.reap()? {
                 match self.end(ended)? {
-                    ending::Next::Restart(at) => self.restart_at = Some(at),
-                    ending::Next::Gone => return Ok(()),
+                    ending::Next::Restart(at) => {
+                        self.restart_at = Some(at);
+                        clear(self.remains.take());
+                    }
+                    ending::Next::Gone => {
+                        let remains = self.remains.take();
+                        // The lock and all clients: from here on nobody waits for this process.
+                        drop(self);
+                        clear(remains);
+                        return Ok(());
+                    }
                 }
             }
             if self.on_deadlines()? {

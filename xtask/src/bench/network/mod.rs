@@ -151,18 +151,21 @@ fn print(results: &Results) {
         }
     }
     if let Some(first) = results.costs.first() {
-        println!("\nbeside       connect ms  read back ms   together ms   removed ms");
+        println!("\nbeside   its zone   connect ms  read back ms   together ms   removed ms   link gone ms");
         for cost in &results.costs {
             println!(
-                "{:>6} {:>16.2} {:>13.2} {:>13.2} {:>12.2}",
+                "{:>6} {:>10} {:>12.2} {:>13.2} {:>13.2} {:>12.2} {:>14.2}",
                 cost.containers,
+                format!("{:?}", cost.zone).to_lowercase(),
                 cost.connect_ms.median,
                 cost.read_back_ms.median,
                 cost.added_ms.median,
-                cost.removed_ms.median
+                cost.removed_ms.median,
+                cost.gone_ms.median
             );
         }
-        let worst = results.costs.iter().map(|cost| cost.added_ms.median).fold(0.0, f64::max);
+        let known = || results.costs.iter().filter(|cost| cost.zone == first.zone);
+        let worst = known().map(|cost| cost.added_ms.median).fold(0.0, f64::max);
         println!(
             "together at most {worst:.2} ms (goal {ADDED_MS}), grows by {:.2} (goal {GROWTH})",
             worst / first.added_ms.median

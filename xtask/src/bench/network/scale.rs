@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::AsFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use cofferdam_confinement::network::{Address, Link, MacAddress, Network, ZoneRules};
 use cofferdam_kernel::link::bring_loopback_up;
 use cofferdam_kernel::namespace::{Namespace, join, unshare};
-use cofferdam_network::{connect, disconnect, observe};
+use cofferdam_network::{Remains, connect, disconnect, observe};
 use serde::Serialize;
 
 use crate::bench::statistics::Spread;
@@ -21,17 +21,24 @@ const RULES: usize = 20;
 /// Containers that are added and removed at each size.
 const TRIES: usize = 40;
 
+/// How long the kernel is left alone before each.
+const SETTLE: Duration = Duration::from_millis(100);
+
 /// Milliseconds beside so many containers.
 #[derive(Debug, Serialize)]
 pub(super) struct Cost {
     pub(super) containers: usize,
+    pub(super) zone: Zone,
     /// Rules first, then the link.
     pub(super) connect_ms: Spread,
     /// The gate's reading back.
     pub(super) read_back_ms: Spread,
     /// Both together, as a start pays them.
     pub(super) added_ms: Spread,
+    /// Until the rules are gone and no packet comes or goes: what a command waits for.
     pub(super) removed_ms: Spread,
+    /// Until the kernel has given back the link too, which the container's supervisor sees to afterwards.
+    pub(super) gone_ms: Spread,
 }
 
 fn place() -> Result<File> {
@@ -40,12 +47,11 @@ fn place() -> Result<File> {
     File::open("/proc/thread-self/ns/net").context("open it")
 }
 
-fn plan(number: usize) -> Result<Network> {
-    let zone = number % ZONES;
+fn plan(number: usize, zone: usize) -> Result<Network> {
     let rules = (0..RULES).map(|rule| {
         let text = match rule % 4 {
             0 => format!("zone:z{} tcp/{}", (zone + rule) % ZONES, 1000 + rule),
-            1 => format!("10.{zone}.{rule}.0/24 tcp/443 udp/443"),
+            1 => format!("10.{}.{rule}.0/24 tcp/443 udp/443", zone % 200),
             2 => format!("zone:z{} label:role=r{rule}", (zone + rule) % ZONES),
             _ => format!("203.0.{rule}.0/24"),
         };
@@ -91,26 +97,50 @@ pub(super) fn measure(sizes: &[usize]) -> Result<Vec<Cost>> {
     let host = place()?;
     let back = || join(Namespace::Network, host.as_fd()).context("come back to the host");
     let (mut held, mut costs) = (Vec::new(), Vec::new());
+    let hold = |number: usize| {
+        let inside = place()?;
+        back()?;
+        connect(&plan(number, number % ZONES)?, inside.as_fd(), &|| Ok(None))?.keep();
+        anyhow::Ok(inside)
+    };
     for &size in sizes {
-        while held.len() < size {
-            let plan = plan(held.len())?;
-            let inside = place()?;
-            back()?;
-            connect(&plan, inside.as_fd(), &|| Ok(None)).context("connect a container")?.keep();
-            held.push(inside);
+        while held.len() < size.max(ZONES) {
+            held.push(hold(held.len()).context("connect a container")?);
         }
-        costs.push(beside(size, &back)?);
+        // The rules of a zone stay when its last container goes: beside few containers there are as many rules.
+        for number in size..held.len() {
+            let plan = plan(number, number % ZONES)?;
+            disconnect(&plan).and_then(Remains::clear).context("disconnect a container")?;
+        }
+        held.truncate(size);
+        costs.push(beside(size, Zone::Known, &back)?);
+        costs.push(beside(size, Zone::New, &back)?);
         println!("   {size} containers: measured");
     }
     Ok(costs)
 }
 
-fn beside(size: usize, back: &dyn Fn() -> Result<()>) -> Result<Cost> {
-    let mut all = [const { Vec::new() }; 4];
+/// Whether the rules of the container's zone are there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(super) enum Zone {
+    Known,
+    /// Its first container brings them.
+    New,
+}
+
+fn beside(size: usize, zone: Zone, back: &dyn Fn() -> Result<()>) -> Result<Cost> {
+    let mut all = [const { Vec::new() }; 5];
     for number in 0..TRIES {
-        let plan = plan(size + number)?;
+        let place_of_zone = match zone {
+            Zone::Known => number % ZONES,
+            // Of its own number of containers and tries: no other run has made it.
+            Zone::New => ZONES + size * TRIES + number,
+        };
+        let plan = plan(size + number, place_of_zone)?;
         let inside = place()?;
         back()?;
+        // The kernel takes the namespace before apart in the background, under the lock that links need.
+        std::thread::sleep(SETTLE);
         let start = Instant::now();
         connect(&plan, inside.as_fd(), &|| Ok(None)).context("connect a container")?.keep();
         let connected = start.elapsed();
@@ -118,18 +148,22 @@ fn beside(size: usize, back: &dyn Fn() -> Result<()>) -> Result<Cost> {
         let added = start.elapsed();
         ensure!(parts.iter().all(cofferdam_network::Part::holds), "a container is not connected as planned");
         let start = Instant::now();
-        disconnect(&plan).context("disconnect a container")?;
+        let remains = disconnect(&plan).context("disconnect a container")?;
         let removed = start.elapsed();
-        for (times, time) in all.iter_mut().zip([connected, added - connected, added, removed]) {
+        remains.clear().context("remove the link")?;
+        let gone = start.elapsed();
+        for (times, time) in all.iter_mut().zip([connected, added - connected, added, removed, gone]) {
             times.push(time.as_secs_f64() * 1000.0);
         }
     }
     let spread = |times: &Vec<f64>| Spread::of(times).context("no runs");
     Ok(Cost {
         containers: size,
+        zone,
         connect_ms: spread(&all[0])?,
         read_back_ms: spread(&all[1])?,
         added_ms: spread(&all[2])?,
         removed_ms: spread(&all[3])?,
+        gone_ms: spread(&all[4])?,
     })
 }
