@@ -29,4 +29,4 @@ pub use process::{
     Capabilities, CpuAffinity, IoClass, IoPriority, Process, Rlimit, Scheduler, SchedulerPolicy, User,
     WindowSize,
 };
-pub use root::{PivotMethod, Root, RootSource};
+pub use root::{PivotMethod, Root, RootSource, StackedLayers};

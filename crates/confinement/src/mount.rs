@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use cofferdam_names::ContainerPath;
 use serde::{Deserialize, Serialize};
 
-use crate::IdMapping;
+use crate::{IdMapping, StackedLayers};
 
 /// How mount events travel (mount_namespaces(7), "Shared subtrees").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,7 +169,7 @@ pub enum MountKind {
         lower: Vec<PathBuf>,
         /// One image that shows all of them.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        stack: Option<PathBuf>,
+        stack: Option<StackedLayers>,
         /// The file or folder in it that is mounted, relative; links are followed inside the image.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         subpath: Option<PathBuf>,

@@ -20,9 +20,9 @@ pub enum RootSource {
     Overlay {
         /// Topmost first: folders, and files whose names end with `.erofs`, which are images to be mounted.
         lower: Vec<PathBuf>,
-        /// An image that shows all of `lower` as one tree, and is mounted in their place: they are its devices, in this order.
+        /// What is mounted in their place.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        stack: Option<PathBuf>,
+        stack: Option<StackedLayers>,
         /// The container's own writes.
         upper: PathBuf,
         /// Overlay's work folder, beside `upper`.
@@ -37,6 +37,16 @@ pub enum RootSource {
         /// `user.overlay.` attributes: for an overlay mounted inside a user namespace.
         userxattr: bool,
     },
+}
+
+/// Layers as one image, which shows all of them as one tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct StackedLayers {
+    /// The image.
+    pub image: PathBuf,
+    /// Its devices, in this order: those layers whose files' content it does not hold itself.
+    pub devices: Vec<PathBuf>,
 }
 
 /// How the container is locked into its root.

@@ -63,7 +63,7 @@ impl Mounted {
 
     fn stack(stack: &Stack) -> Self {
         // fsconfig(2) takes 255 bytes: by descriptor, as the runtime does it.
-        let files: Vec<_> = stack.layers.iter().map(|path| std::fs::File::open(path).unwrap()).collect();
+        let files: Vec<_> = stack.devices.iter().map(|path| std::fs::File::open(path).unwrap()).collect();
         let device = |file: &std::fs::File| format!("device=/proc/self/fd/{}", file.as_raw_fd());
         let options: Vec<String> = files.iter().map(device).collect();
         Self::new("erofs", stack.image.to_str().unwrap(), &options)
@@ -220,6 +220,10 @@ fn some_layer(numbers: &mut Numbers) -> Vec<u8> {
     let mut tar = Tar::default();
     let name = |numbers: &mut Numbers| ["a", "b", "c"][usize::try_from(numbers.below(3)).unwrap()];
     let mut files = Vec::new();
+    // Half of them are too large to be copied into a stack.
+    if numbers.below(2) == 0 {
+        tar = tar.file(&format!("large-{}", numbers.below(1000)), &"large".repeat(60_000));
+    }
     for _ in 0..numbers.below(12) {
         let mut path = name(numbers).to_owned();
         for _ in 0..numbers.below(3) {
@@ -257,7 +261,7 @@ fn some_layer(numbers: &mut Numbers) -> Vec<u8> {
 fn any_layers_show_the_same_as_a_stack() {
     let Some((_folder, store)) = store("any_layers_show_the_same_as_a_stack") else { return };
     let mut numbers = Numbers(7);
-    let mut compared = 0;
+    let (mut compared, mut devices, mut layers_of_all) = (0, 0, 0);
     for _ in 0..60 {
         let count = 3 + numbers.below(4);
         let lease = store.lease().unwrap();
@@ -270,9 +274,44 @@ fn any_layers_show_the_same_as_a_stack() {
         if store.snapshot(&diff_ids).is_ok_and(|layers| layers.len() >= 3) {
             compare(&store, &diff_ids);
             compared += 1;
+            let stack = store.stack(&diff_ids).unwrap().unwrap();
+            devices += stack.devices.len();
+            layers_of_all += stack.layers.len();
         }
     }
     assert!(compared > 30, "{compared}");
+    assert!((layers_of_all / 4..layers_of_all * 3 / 4).contains(&devices), "{devices} of {layers_of_all}");
+}
+
+#[test]
+fn layers_that_hold_little_are_no_devices_of_their_stack() {
+    let Some((_folder, store)) = store("layers_that_hold_little_are_no_devices_of_their_stack") else {
+        return;
+    };
+    let large = "large".repeat(200_000);
+    let tars = [
+        Tar::default()
+            .file("small", "1")
+            .file("a/hidden", &large)
+            .file("b", "several names")
+            .hard_link("c", "b"),
+        Tar::default().file("large", &large).file("a/.wh.hidden", ""),
+        Tar::default().file("empty", "").file("d", &"x".repeat(70_000)),
+        Tar::default().folder("folder").file(".wh.c", ""),
+    ];
+    let diff_ids = tars.map(|tar| add(&store, &tar.end()));
+    let found = compare(&store, &diff_ids);
+    assert!(found.contains_key(Path::new("b")) && !found.contains_key(Path::new("a/hidden")));
+    let stack = store.stack(&diff_ids).unwrap().unwrap();
+    // What is hidden does not count, what shows does.
+    assert_eq!(stack.devices, [stack.layers[2].clone()], "the second from below");
+    // Small ones are copied up to a limit.
+    let some = |number: usize| Tar::default().file(&format!("f{number}"), &"y".repeat(250_000));
+    let diff_ids: Vec<Digest> = (0..80).map(|number| add(&store, &some(number).end())).collect();
+    compare(&store, &diff_ids);
+    let stack = store.stack(&diff_ids).unwrap().unwrap();
+    assert_eq!(stack.devices, stack.layers[67..], "the lowest 13 of 80");
+    assert!(store.verify_all().unwrap().problems.is_empty());
 }
 
 #[test]

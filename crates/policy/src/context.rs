@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use cofferdam_confinement::network::{AddressRange, Protocol};
 use cofferdam_confinement::resources::NumberList;
-use cofferdam_confinement::{DeviceKind, IdMaps, Mount, Root, WindowSize};
+use cofferdam_confinement::{DeviceKind, IdMaps, Mount, Root, StackedLayers, WindowSize};
 use cofferdam_kernel::capability::CapSet;
 use cofferdam_kernel::namespace::Namespace;
 use cofferdam_names::{ContainerId, ZoneName};
@@ -198,7 +198,7 @@ pub struct MountedImage {
     /// Its layers, topmost first.
     pub lower: Vec<PathBuf>,
     /// One image that shows all of them.
-    pub stack: Option<PathBuf>,
+    pub stack: Option<StackedLayers>,
     /// Where it is from, and who signed it.
     pub origin: ImageOrigin,
 }

@@ -14,7 +14,7 @@ pub(super) fn root(sheet: &mut Sheet, root: &Root) {
         RootSource::Overlay { lower, stack, upper, work, mountpoint, id_mapped, volatile, userxattr } => {
             sheet.lines("read-only layers", lower.iter().map(|layer| layer.display().to_string()));
             if let Some(stack) = stack {
-                sheet.line("shown as one by", stack.display());
+                sheet.line("shown as one by", stack.image.display());
             }
             sheet.line("writes go to", upper.display());
             sheet.line("work folder", work.display());

@@ -18,7 +18,7 @@ pub(crate) mod trust;
 
 use std::path::PathBuf;
 
-use cofferdam_confinement::Mount;
+use cofferdam_confinement::{Mount, StackedLayers};
 use cofferdam_image::{Store, StoredImage};
 use cofferdam_names::ImageReference;
 use cofferdam_policy::{HOST_IMAGE, ImageConfig};
@@ -35,7 +35,7 @@ pub(crate) struct ReadyImage {
     /// Read-only layers, topmost first.
     pub(crate) layers: Vec<PathBuf>,
     /// One image that shows all of them.
-    pub(crate) stack: Option<PathBuf>,
+    pub(crate) stack: Option<StackedLayers>,
     /// Mounts that belong to it.
     pub(crate) mounts: Vec<Mount>,
     /// What it says of its containers.

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use cofferdam_image::{Descriptor, Document, ImageConfigFile, Manifest, Platform, Store, StoreError};
+use cofferdam_confinement::StackedLayers;
+use cofferdam_image::{Descriptor, Document, ImageConfigFile, Manifest, Platform, Stack, Store, StoreError};
 
 use super::{ReadyImage, config};
 use crate::Engine;
@@ -61,7 +62,7 @@ impl Engine {
     ) -> Result<ReadyImage> {
         let Checked { manifest, config: file } = checked_for(store, image, platform)?;
         let (layers, stack) = match store.stack(&file.diff_ids)? {
-            Some(stack) => (stack.layers, Some(stack.image)),
+            Some(stack) => as_one(stack),
             None => self.ready_layers(store, &manifest, &file)?,
         };
         Ok(ReadyImage {
@@ -79,7 +80,7 @@ impl Engine {
         store: &Store,
         manifest: &Manifest,
         file: &ImageConfigFile,
-    ) -> Result<(Vec<PathBuf>, Option<PathBuf>)> {
+    ) -> Result<(Vec<PathBuf>, Option<StackedLayers>)> {
         let layers = match store.snapshot(&file.diff_ids) {
             Err(StoreError::NotUnpacked { .. }) => {
                 self.unpack(store, manifest, file)?;
@@ -90,7 +91,7 @@ impl Engine {
         // A store that cannot be written to, or a full one, costs time and nothing else.
         let stack = store.lease().ok().and_then(|lease| lease.make_stack(&file.diff_ids).ok().flatten());
         // Made anew meanwhile, a layer is another file: the list is the stack's own.
-        Ok(stack.map_or((layers, None), |stack| (stack.layers, Some(stack.image))))
+        Ok(stack.map_or((layers, None), as_one))
     }
 
     /// Unpacks the layers that are not.
@@ -106,4 +107,10 @@ impl Engine {
         let image = found.ok_or_else(|| Error::NoImage { name: id.to_owned() })?;
         self.ready_stored(&store, &image.descriptor, platform)
     }
+}
+
+/// A stack as a root has it.
+fn as_one(stack: Stack) -> (Vec<PathBuf>, Option<StackedLayers>) {
+    let Stack { image, layers, devices } = stack;
+    (layers, Some(StackedLayers { image, devices }))
 }

@@ -148,7 +148,7 @@ impl<'f> Tree<'f> {
         self.nodes.get(id as usize).ok_or_else(|| invalid("a node that is not there"))
     }
 
-    fn node_mut(&mut self, id: Id) -> io::Result<&mut Node> {
+    pub(super) fn node_mut(&mut self, id: Id) -> io::Result<&mut Node> {
         self.nodes.get_mut(id as usize).ok_or_else(|| invalid("a node that is not there"))
     }
 

@@ -1,7 +1,7 @@
 //! The layers of an image as one image of names ([`erofs::write_stack`]): a container mounts it once, instead of each layer.
 //!
 //! `layers/<hex>/` holds `stack.erofs` and what it was made of, under the digest of the layers' own digests. It shows what an overlay
-//! of the layers shows, and holds nothing of their content: their images are its devices.
+//! of the layers shows. Content stays in the layers' images, which are its devices; only of layers that hold little it is copied.
 
 use std::fs::File;
 use std::io;
@@ -21,7 +21,7 @@ use super::{IMAGE, LayerError, LayerForm, RECORD, remove};
 use crate::{Lease, Store, StoreError, digest_of, erofs};
 
 /// The version of records, and of the images that they are of.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// From how many layers on one image is made of them: fewer are mounted as fast one by one.
 const FROM: usize = 3;
@@ -34,8 +34,10 @@ const STACK: &str = "stack.erofs";
 pub struct Stack {
     /// The image of names.
     pub image: PathBuf,
-    /// The layers, topmost first: its devices, in this order.
+    /// The layers, topmost first.
     pub layers: Vec<PathBuf>,
+    /// Those that are its devices, in this order: of the others it holds the files' content itself.
+    pub devices: Vec<PathBuf>,
 }
 
 /// What a stack was made of.
@@ -54,6 +56,8 @@ struct Record {
 struct Part {
     diff_id: Digest,
     identity: Identity,
+    /// Whether it is a device of the stack.
+    device: bool,
 }
 
 /// The name of a stack of these layers, the lowest first.
@@ -86,15 +90,18 @@ impl Store {
         if !known || !same(&image, record.identity) {
             return Ok(None);
         }
-        let mut layers = Vec::with_capacity(record.layers.len());
-        for Part { diff_id, identity } in record.layers {
+        let (mut layers, mut devices) = (Vec::with_capacity(record.layers.len()), Vec::new());
+        for Part { diff_id, identity, device } in record.layers {
             let layer = self.layer_folder(&diff_id).join(IMAGE);
             if !diff_ids.contains(&diff_id) || !same(&layer, identity) {
                 return Ok(None);
             }
+            if device {
+                devices.push(layer.clone());
+            }
             layers.push(layer);
         }
-        Ok(Some(Stack { image, layers }))
+        Ok(Some(Stack { image, layers, devices }))
     }
 
     /// Whether a stack that is ready is what its layers make.
@@ -142,8 +149,10 @@ impl Lease {
         let draft = store.layers().join(format!(".new-{}", id.hex()));
         remove(&draft)?;
         let failed = |source| LayerError::Unpack { diff_id: id.clone(), source };
-        let made = fill(&draft, &layers)
-            .and_then(|made| if made { record(&draft, &layers).map(|()| made) } else { Ok(made) });
+        let made = fill(&draft, &layers).and_then(|devices| match devices {
+            Some(devices) => record(&draft, &layers, &devices).map(|()| true),
+            None => Ok(false),
+        });
         if !made.as_ref().is_ok_and(|made| *made) {
             remove(&draft)?;
             return made.map(|_| None).map_err(failed);
@@ -155,21 +164,23 @@ impl Lease {
     }
 }
 
-/// Writes a stack into a new folder. False if there can be none.
-fn fill(draft: &Path, layers: &[PathBuf]) -> io::Result<bool> {
+/// Writes a stack into a new folder; answers which of the layers are its devices. None if there can be none.
+fn fill(draft: &Path, layers: &[PathBuf]) -> io::Result<Option<Vec<usize>>> {
     std::fs::DirBuilder::new().mode(0o700).create(draft)?;
     let path = draft.join(STACK);
     let file = File::options().write(true).create_new(true).mode(0o600).open(&path)?;
-    Ok(erofs::write_stack(layers, &file)? && open_stack(&path, layers).is_ok())
+    let Some(devices) = erofs::write_stack(layers, &file)? else { return Ok(None) };
+    let paths: Vec<&Path> = devices.iter().filter_map(|at| layers.get(*at)).map(PathBuf::as_path).collect();
+    Ok(open_stack(&path, &paths).is_ok().then_some(devices))
 }
 
-fn record(draft: &Path, layers: &[PathBuf]) -> io::Result<()> {
-    let part = |layer: &PathBuf| {
+fn record(draft: &Path, layers: &[PathBuf], devices: &[usize]) -> io::Result<()> {
+    let part = |(at, layer): (usize, &PathBuf)| {
         let name = layer.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
         let diff_id = format!("sha256:{name}").parse().map_err(io::Error::other)?;
-        Ok(Part { diff_id, identity: Identity::of(layer)? })
+        Ok(Part { diff_id, identity: Identity::of(layer)?, device: devices.contains(&at) })
     };
-    let layers = layers.iter().map(part).collect::<io::Result<_>>()?;
+    let layers = layers.iter().enumerate().map(part).collect::<io::Result<_>>()?;
     let identity = Identity::of(&draft.join(STACK))?;
     let record = Record { version: VERSION, boot: this_boot()?, identity, layers };
     std::fs::write(draft.join(RECORD), serde_json::to_vec(&record)?)
@@ -179,12 +190,12 @@ fn record(draft: &Path, layers: &[PathBuf]) -> io::Result<()> {
 ///
 /// # Errors
 /// A file cannot be opened, or the kernel does not mount it.
-fn open_stack(image: &Path, layers: &[PathBuf]) -> io::Result<OwnedFd> {
+fn open_stack(image: &Path, devices: &[&Path]) -> io::Result<OwnedFd> {
     let open = |path: &Path| File::options().read(true).open(path);
     let image = open(image)?;
-    let layers = layers.iter().map(|layer| open(layer)).collect::<io::Result<Vec<File>>>()?;
+    let devices = devices.iter().map(|device| open(device)).collect::<io::Result<Vec<File>>>()?;
     let options: Vec<String> =
-        layers.iter().map(|layer| format!("device=/proc/self/fd/{}", layer.as_raw_fd())).collect();
+        devices.iter().map(|device| format!("device=/proc/self/fd/{}", device.as_raw_fd())).collect();
     let source = format!("/proc/self/fd/{}", image.as_raw_fd());
     new_filesystem("erofs", &source, options.iter().map(String::as_str), Attributes::NONE)
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use cofferdam_confinement::StackedLayers;
 use cofferdam_kernel::clone::{CloneRequest, Cloned, clone3, exit_now};
 use cofferdam_kernel::mount::{
     Attribute, Attributes, Depth, PropagationType, attach, clone_tree, new_filesystem, set_id_map,
@@ -27,7 +28,7 @@ pub(super) struct Overlay<'p> {
     /// From the topmost down.
     pub(super) lower: &'p [PathBuf],
     /// One image that shows all of them.
-    pub(super) stack: Option<&'p Path>,
+    pub(super) stack: Option<&'p StackedLayers>,
     /// The folder that takes what is written, and the one beside it; none for what is only read.
     pub(super) writes: Option<(&'p Path, &'p Path)>,
     /// A folder of the container's own on the host.
@@ -70,9 +71,9 @@ impl Overlay<'_> {
     }
 
     fn layers(&self) -> Result<Vec<OwnedFd>, StepError> {
-        if let Some(stack) = self.stack {
-            return Step::Root.run(stack.display(), || {
-                let layer = mount_image(stack, self.lower)?;
+        if let Some(StackedLayers { image, devices }) = self.stack {
+            return Step::Root.run(image.display(), || {
+                let layer = mount_image(image, devices)?;
                 if let Some(userns) = self.userns {
                     set_id_map(&layer, Depth::One, userns)?;
                 }

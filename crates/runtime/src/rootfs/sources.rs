@@ -194,7 +194,7 @@ pub(super) fn root(plan: &Plan, maker: Maker<'_>) -> Result<OwnedFd, StepError> 
             }
             let (volatile, userxattr) = (*volatile, *userxattr);
             let userns = id_map.map(|(userns, _)| userns);
-            let stack = stack.as_deref();
+            let stack = stack.as_ref();
             let writes = Some((upper.as_path(), work.as_path()));
             Overlay { lower, stack, writes, mountpoint, volatile, userxattr, userns }.mount()
         }
@@ -254,7 +254,7 @@ fn image(plan: &Plan, mount: &Mount, maker: Maker<'_>) -> Result<OwnedFd, StepEr
     if *id_mapped && userns.is_none() {
         return Err(refused("an id-mapped mount needs a user namespace of the container's own"));
     }
-    let (stack, userxattr) = (stack.as_deref(), *userxattr);
+    let (stack, userxattr) = (stack.as_ref(), *userxattr);
     let layers = Overlay { lower, stack, writes: None, mountpoint, volatile: false, userxattr, userns };
     let whole = layers.mount_to_read()?;
     let fd = match subpath {
