@@ -11,7 +11,7 @@ use super::LayerError;
 use crate::{Descriptor, ImageConfigFile, Lease, Manifest};
 
 impl Lease {
-    /// Unpacks those layers of an image that are not yet, as many at once as there are processors. When it comes back, none of
+    /// Unpacks those layers of an image that are not yet, some at once. When it comes back, none of
     /// the threads that it started is left: the process may be cloned.
     ///
     /// # Errors
@@ -51,12 +51,13 @@ impl Lease {
     }
 }
 
-/// Does work with threads that it starts itself; it is told how many processors there are. When it comes back, none of them is
-/// left: the process may be cloned.
+/// Does work with threads that it starts itself; it is told how many layers are well unpacked at once. When it comes back, none of
+/// them is left: the process may be cloned.
 pub(crate) fn with_threads<'e, R>(work: impl for<'s> FnOnce(&'s Scope<'s, 'e>, usize) -> R) -> R {
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
     let before = threads_now();
-    let result = std::thread::scope(|scope| work(scope, processors));
+    // More than processors: what decompresses the last layer has one of them alone, and the others should not be idle before.
+    let result = std::thread::scope(|scope| work(scope, processors + 2));
     // A thread that has been joined is still the kernel's for a moment.
     let deadline = Instant::now() + Duration::from_secs(1);
     while threads_now() > before && Instant::now() < deadline {
