@@ -274,3 +274,64 @@ fn results_of_steps_go_to_other_machines() {
     }
     assert_eq!(scene.home.remains(), [""; 0]);
 }
+
+/// BuildKit's caches, in both of its forms and as a folder, and an image: what they are is told, and the build is done.
+#[test]
+fn a_cache_of_buildkits_is_told_of_and_the_build_goes_on() {
+    let Some(scene) = Scene::new("a_cache_of_buildkits_is_told_of_and_the_build_goes_on") else { return };
+    scene.home.ok(&["pull", "-q", &scene.base]);
+    let config = r#"{"layers":[],"records":[]}"#;
+    let blob = cofferdam_image::digest_of(config.as_bytes());
+    let (head, _) = ask(&scene.registry, "POST /v2/box/blobs/uploads/", "", "");
+    let place = head.lines().find_map(|line| line.strip_prefix("Location: ")).unwrap();
+    let place = place.split_once("//").map_or(place, |(_, rest)| &rest[rest.find('/').unwrap()..]);
+    let line = format!("PUT {place}&digest={blob}");
+    let (head, body) = ask(&scene.registry, &line, "Content-Type: application/octet-stream\r\n", config);
+    assert!(head.contains("201"), "{head} {body}");
+    let described = serde_json::json!({
+        "mediaType": "application/vnd.buildkit.cacheconfig.v0",
+        "digest": blob,
+        "size": config.len(),
+    });
+    let index_type = "application/vnd.oci.image.index.v1+json";
+    let manifest_type = "application/vnd.oci.image.manifest.v1+json";
+    let index = serde_json::json!({ "schemaVersion": 2, "mediaType": index_type, "manifests": [described] });
+    let manifest = serde_json::json!({
+        "schemaVersion": 2, "mediaType": manifest_type, "config": described, "layers": [],
+    });
+    for (tag, kind, text) in [("index", index_type, &index), ("manifest", manifest_type, &manifest)] {
+        let line = format!("PUT /v2/box/manifests/{tag}");
+        let (head, body) =
+            ask(&scene.registry, &line, &format!("Content-Type: {kind}\r\n"), &text.to_string());
+        assert!(head.contains("201"), "{tag}: {head} {body}");
+    }
+    let folder = scene.project.path().join("cache");
+    let blobs = folder.join("blobs/sha256");
+    std::fs::create_dir_all(&blobs).unwrap();
+    let text = index.to_string();
+    let digest = cofferdam_image::digest_of(text.as_bytes());
+    std::fs::write(blobs.join(digest.hex()), &text).unwrap();
+    let top = serde_json::json!({
+        "schemaVersion": 2,
+        "manifests": [{ "mediaType": index_type, "digest": digest, "size": text.len() }],
+    });
+    std::fs::write(folder.join("index.json"), top.to_string()).unwrap();
+    let name = |tag: &str| scene.registry.name(&format!("box:{tag}"));
+    for (place, what) in [
+        (name("index"), "it is BuildKit's"),
+        (format!("type=registry,ref={}", name("manifest")), "it is BuildKit's"),
+        (format!("type=local,src={}", folder.display()), "it is BuildKit's"),
+        (scene.base.clone(), "it is no cache, but an image"),
+        (name("nothing"), "is not used"),
+    ] {
+        let ran = scene.build(&format!("FROM {}\nRUN true\n", scene.base), &["--cache-from", &place]);
+        assert_eq!(ran.code, 0, "{place}: {ran:?}");
+        assert!(ran.err.contains("note: the cache") && ran.err.contains(what), "{place}: {}", ran.err);
+    }
+    // What cannot be written ends a build, or does not, as was said.
+    let nowhere = "type=registry,ref=127.0.0.1:1/x:1";
+    let text = format!("FROM {}\nRUN true\n", scene.base);
+    assert_ne!(scene.build(&text, &["--cache-to", nowhere]).code, 0);
+    let ran = scene.build(&text, &["--cache-to", &format!("{nowhere},ignore-error=true")]);
+    assert!(ran.code == 0 && ran.err.contains("is not written"), "{ran:?}");
+}

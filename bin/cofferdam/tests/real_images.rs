@@ -262,25 +262,97 @@ fn images_of_other_programs_come_and_ours_go_with_the_same_digest() {
     assert_eq!(home.remains(), [""; 0]);
 }
 
-#[test]
-fn a_sparse_file_of_five_gigabytes_takes_no_room() {
-    let test = "a_sparse_file_of_five_gigabytes_takes_no_room";
-    let folder = tempfile::tempdir().unwrap();
-    let Some(root) = busybox_root(test, folder.path()).filter(|_| is_root(test)) else { return };
+/// An archive of an image with busybox and one file that is a hole, but for a word in its middle.
+fn sparse_image(test: &str, folder: &Path, size: u64) -> Option<std::path::PathBuf> {
+    let root = busybox_root(test, folder).filter(|_| is_root(test))?;
     let file = std::fs::File::create(root.join("sparse")).unwrap();
-    file.set_len(5 << 30).unwrap();
-    std::os::unix::fs::FileExt::write_all_at(&file, b"middle", 3 << 30).unwrap();
+    file.set_len(size).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"middle", size / 2).unwrap();
     // As GNU tar writes it: the holes are told of, and are not there.
-    let tar = folder.path().join("root.tar");
+    let tar = folder.join("root.tar");
     let sparse = ["--sparse", "--format=posix", "-C", root.to_str().unwrap(), "-cf"];
     ok(&[&["tar"], &sparse[..], &[tar.to_str().unwrap(), "."]].concat());
     let bytes = std::fs::read(&tar).unwrap();
     assert!(bytes.len() < 10 << 20, "{}", bytes.len());
-    let home = Home::new();
-    let archive = folder.path().join("image.tar");
+    let archive = folder.join("image.tar");
     std::fs::write(&archive, image_of(&bytes)).unwrap();
+    Some(archive)
+}
+
+/// The peers write all of a hole, so the file is small here unless `COFFERDAM_BIG_IMAGE` says how many bytes it is to have (README,
+/// "Heavier suites"). Skopeo unpacks nothing: it gets five gigabytes.
+#[test]
+fn a_sparse_file_goes_to_others_and_comes_back_with_the_same_digest() {
+    let Some(mut peers) = Peers::new() else { return };
+    let size = std::env::var("COFFERDAM_BIG_IMAGE").map_or(256 << 20, |size| size.parse().unwrap());
+    let folder = tempfile::Builder::new().prefix("cofferdam-sparse-").tempdir_in("/var/tmp").unwrap();
+    let began = std::time::Instant::now();
+    let told = |what: &str| println!("{what}: {:.1} s", began.elapsed().as_secs_f64());
+    let Some(archive) = sparse_image(TEST, folder.path(), size) else { return };
+    // Not part of the context.
+    std::fs::write(folder.path().join(".dockerignore"), "*\n!root\n").unwrap();
+    let name = peers.registry.name("sparse:1");
+    let loaded = digest(&peers.home.ok(&["load", "-i", archive.to_str().unwrap()]));
+    peers.home.ok(&["tag", &loaded, &name]);
+    let pushed = peers.ours_goes_to_all("sparse:1", true);
+    told("ours is at all peers");
+    let look = ["stat", "-c", "%s", "/sparse"];
+    let says = size.to_string();
+    // What they make of such a file themselves has all of its bytes in it.
+    std::fs::write(folder.path().join("Dockerfile"), "FROM scratch\nCOPY root /\nENV PATH=/bin\n").unwrap();
+    let context = folder.path().to_str().unwrap();
+    // Each has it several times: what it takes goes before the next begins.
+    if let Some(docker) = peers.docker.take() {
+        let image = peers.registry.name("sparse-by-docker:1");
+        let run = [&["run", "--rm", "--network", "none", &name][..], &look].concat();
+        assert_eq!(docker.ok(&run), says);
+        docker.ok(&["build", "-q", "-t", &image, context]);
+        peers.theirs_comes_to_us("sparse-by-docker:1", &docker.ok(&["push", &image]), &look, &says);
+        told("docker's is here");
+    }
+    if peers.podman.is_some() {
+        let image = peers.registry.name("sparse-by-podman:1");
+        let file = folder.path().join("digest");
+        let to = format!("--digestfile={}", file.display());
+        peers.podman(&["build", "-q", "-t", &image, context]);
+        peers.podman(&["push", "-q", "--tls-verify=false", &to, &image]);
+        let pushed = std::fs::read_to_string(file).unwrap();
+        peers.theirs_comes_to_us("sparse-by-podman:1", &pushed, &look, &says);
+        told("podman's is here");
+    }
+    if peers.skopeo {
+        let mut from = (name, pushed);
+        if size < 5 << 30 {
+            let whole = folder.path().join("whole");
+            std::fs::create_dir(&whole).unwrap();
+            let archive = sparse_image(TEST, &whole, 5 << 30).unwrap();
+            let loaded = digest(&peers.home.ok(&["load", "-i", archive.to_str().unwrap()]));
+            from.0 = peers.registry.name("sparse-whole:1");
+            peers.home.ok(&["tag", &loaded, &from.0]);
+            from.1 = digest(&peers.home.ok(&["push", &from.0]));
+        }
+        let layout = format!("oci:{}:x", folder.path().join("layout").display());
+        peers.skopeo_copy(&["--preserve-digests", &format!("docker://{}", from.0), &layout]);
+        peers.skopeo_copy(&["--preserve-digests", &layout, &peers.at("sparse-by-skopeo:1")]);
+        assert_eq!(peers.skopeo_digest("sparse-by-skopeo:1"), from.1);
+        peers.home.ok(&["rmi", "-f", &from.1]);
+        let says = size.max(5 << 30).to_string();
+        peers.theirs_comes_to_us("sparse-by-skopeo:1", &from.1, &look, &says);
+        told("skopeo's is here");
+    }
+    // A hole is none that is written: whatever came, of all the images here there is little on the disk.
+    let taken = cofferdam_image::tree::usage::on_disk(&peers.home.path().join("state/images")).unwrap();
+    assert!(taken < 256 << 20, "{taken}");
+}
+
+#[test]
+fn a_sparse_file_of_five_gigabytes_takes_no_room() {
+    let test = "a_sparse_file_of_five_gigabytes_takes_no_room";
+    let folder = tempfile::tempdir().unwrap();
+    let Some(archive) = sparse_image(test, folder.path(), 5 << 30) else { return };
+    let home = Home::new();
     let loaded = digest(&home.ok(&["load", "-i", archive.to_str().unwrap()]));
-    let look = "stat -c %s /sparse; dd if=/sparse bs=1M skip=3072 count=1 2>/dev/null | busybox head -c 6";
+    let look = "stat -c %s /sparse; dd if=/sparse bs=1M skip=2560 count=1 2>/dev/null | busybox head -c 6";
     let look = look.replace("dd if", "busybox dd if");
     let ran = home.run(&["run", "--rm", &loaded, "sh", "-c", &look]);
     assert_eq!(ran.out, "5368709120\nmiddle", "{ran:?}");

@@ -22,6 +22,9 @@ use crate::error::{Error, Result};
 /// The type of a cache's configuration.
 const CONFIG: &str = "application/vnd.cofferdam.build-cache.v1+json";
 
+/// The type of BuildKit's.
+const BUILDKIT: &str = "application/vnd.buildkit.cacheconfig.v0";
+
 /// Where a cache is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CachePlace {
@@ -38,6 +41,8 @@ pub struct CacheExport {
     pub place: CachePlace,
     /// Those of all stages, not only of what is in the image.
     pub all: bool,
+    /// Whether the build goes on if they cannot be written.
+    pub optional: bool,
 }
 
 impl std::fmt::Display for CachePlace {
@@ -119,6 +124,8 @@ fn from_registry(
     reach: &BuildReach<'_>,
 ) -> Result<usize> {
     let client: Client = (reach.client)()?;
+    // Of what is none nothing more is fetched: it may be an image.
+    check_kind(&client.document(name)?)?;
     let (_, manifest) = client.fetch(lease, name, &PullOptions::default(), &Silent)?;
     take(&manifest, lease, cache, &mut |_| Ok(()))
 }
@@ -134,7 +141,9 @@ fn from_folder(folder: &Path, lease: &Lease, cache: &BuildCache) -> Result<usize
     let manifest = found.manifests.first().ok_or_else(|| unusable("its index is empty"))?;
     let mut bring = |blob: &Descriptor| bring(folder, blob, lease);
     bring(manifest)?;
-    if let Document::Manifest(found) = lease.store().document(manifest)? {
+    let document = lease.store().document(manifest)?;
+    check_kind(&document)?;
+    if let Document::Manifest(found) = document {
         bring(&found.config)?;
     }
     take(manifest, lease, cache, &mut bring)
@@ -151,6 +160,24 @@ fn bring(folder: &Path, blob: &Descriptor, lease: &Lease) -> Result<()> {
     Ok(ingest.finish()?)
 }
 
+/// Whether it is a cache that this program has written. BuildKit lists its own in an index beside the layers, or in a manifest.
+fn check_kind(document: &Document) -> Result<()> {
+    let (config, listed) = match document {
+        Document::Manifest(manifest) => (Some(&manifest.config), [].as_slice()),
+        Document::Index(index) => (None, index.manifests.as_slice()),
+    };
+    if config.is_some_and(|config| config.media_type.as_str() == CONFIG) {
+        return Ok(());
+    }
+    let is_buildkits = |part: &Descriptor| part.media_type.as_str() == BUILDKIT;
+    if config.is_some_and(is_buildkits) || listed.iter().any(is_buildkits) {
+        return Err(unusable(
+            "it is BuildKit's, whose keys stand for steps of its own (docs/build.md); --cache-to writes one of this program's",
+        ));
+    }
+    Err(unusable("it is no cache, but an image or something else; --cache-to writes a cache beside it"))
+}
+
 /// Takes what a manifest of a cache lists and is not here. How many results that were.
 fn take(
     manifest: &Descriptor,
@@ -161,9 +188,6 @@ fn take(
     let Document::Manifest(found) = lease.store().document(manifest)? else {
         return Err(unusable("it is no manifest"));
     };
-    if found.config.media_type.as_str() != CONFIG {
-        return Err(unusable("it is no cache of cofferdam's"));
-    }
     let listing = lease.store().read_small(&found.config)?;
     let listing: Listing = serde_json::from_slice(&listing).map_err(unusable)?;
     let mut count = 0;
@@ -185,11 +209,22 @@ fn take(
 
 /// Writes results to a place.
 pub(super) fn export(
-    export: &CacheExport,
+    place: &CacheExport,
     entries: &[CacheEntry],
     lease: &Lease,
     reach: &BuildReach<'_>,
+    progress: &mut dyn Progress,
 ) -> Result<()> {
+    match write(place, entries, lease, reach) {
+        Err(error) if place.optional => {
+            progress.note(&format!("the cache {} is not written: {}", place.place, chain(&error)));
+            Ok(())
+        }
+        written => written,
+    }
+}
+
+fn write(export: &CacheExport, entries: &[CacheEntry], lease: &Lease, reach: &BuildReach<'_>) -> Result<()> {
     let mut layers: BTreeMap<_, Descriptor> = BTreeMap::new();
     for layer in entries.iter().filter_map(|entry| entry.layer.as_ref()) {
         layers.insert(layer.blob.clone(), layer_descriptor(layer)?);

@@ -171,7 +171,7 @@ impl Engine {
         let entries = std::mem::take(&mut made.stage.entries);
         let built = self.put_out(&request, &recipe, &shop, made)?;
         for place in &request.cache_to {
-            exchange::export(place, &entries, &lease, reach)?;
+            exchange::export(place, &entries, &lease, reach, progress)?;
         }
         // A cache that cannot be cut now is cut after the next build.
         let _ = cache.prune(None, CACHE_BYTES);

@@ -65,6 +65,24 @@ pub(super) fn pull_scope(repository: &str) -> Vec<String> {
     vec![format!("repository:{repository}:pull")]
 }
 
+impl Client {
+    /// What a name leads to, as a document: it is only looked at.
+    ///
+    /// # Errors
+    /// The registry cannot be used, or gives something else than was asked for.
+    pub fn document(&self, name: &ImageReference) -> Result<Document, RegistryError> {
+        let sources = self.sources(name.registry(), name.repository())?;
+        let mut failed = None;
+        for source in &sources {
+            match source.document(name.repository(), By::of(name)) {
+                Ok(fetched) => return Ok(fetched.document),
+                Err(error) => failed = Some(error),
+            }
+        }
+        Err(failed.unwrap_or_else(|| RegistryError::answer(name.registry(), "there is no manifest")))
+    }
+}
+
 impl Session {
     /// A manifest or an index, checked against what it was asked by.
     pub(super) fn document(&self, repository: &str, by: By<'_>) -> Result<Fetched, RegistryError> {
