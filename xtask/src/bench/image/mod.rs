@@ -42,6 +42,9 @@ const RUNS: usize = 5;
 /// How many containers are started in a row in each round; without a network, which image `host` has none of by itself.
 const STARTS: usize = 10;
 
+/// How often processor time is measured.
+const PROCESSOR_RUNS: usize = 3;
+
 /// What was measured; times in milliseconds.
 #[derive(Debug, Default, Serialize)]
 struct Results {
@@ -51,6 +54,8 @@ struct Results {
     tar_bytes: u64,
     blob_bytes: u64,
     times: BTreeMap<String, Spread>,
+    /// Milliseconds on processors, in the program and in the kernel for it: of the floors and of our pull and load.
+    processor: BTreeMap<String, f64>,
     /// KiB of our largest process in a pull.
     peak_kib: u64,
     failures: Vec<String>,
@@ -101,6 +106,7 @@ pub(super) fn run(arguments: &[String]) -> Result<ExitCode> {
     results.failures.extend(docker);
     measure(&mut ground, &ours, runs, &mut results);
     results.peak_kib = peak(&mut ground, &ours)?;
+    results.processor = processor(&mut ground, &ours)?;
     let output = workspace.target.join("bench/image.json");
     if let Some(folder) = output.parent() {
         std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
@@ -292,6 +298,30 @@ fn peak(ground: &mut Ground, ours: &str) -> Result<u64> {
     ground.world.script(&text)?.trim().parse().context("read the peak of memory")
 }
 
+/// What stands behind the limits: with so many processors nothing takes less time than its share of this sum.
+fn processor(ground: &mut Ground, ours: &str) -> Result<BTreeMap<String, f64>> {
+    let measured = ["floor: ", "pull: cofferdam", "load: cofferdam"];
+    let cases = cases(ground, ours);
+    let mut processor = BTreeMap::new();
+    for case in cases.iter().filter(|case| measured.iter().any(|begin| case.name.starts_with(begin))) {
+        let quoted: Vec<String> =
+            case.argv.iter().map(|word| format!("'{}'", word.replace('\'', r"'\''"))).collect();
+        let timed = format!("TIMEFORMAT='%U %S'; time {} >/dev/null 2>/dev/null", quoted.join(" "));
+        let mut spent = Vec::new();
+        for _ in 0..PROCESSOR_RUNS {
+            ground.world.script(&case.before)?;
+            let printed = ground.world.script(&format!("{{ {timed}; }} 2>&1"))?;
+            let parts: Option<Vec<f64>> = printed.split_whitespace().map(|part| part.parse().ok()).collect();
+            let parts = parts.filter(|parts| parts.len() == 2);
+            spent.push(parts.with_context(|| format!("read {printed:?}"))?.iter().sum::<f64>() * 1000.0);
+        }
+        if let Some(spread) = Spread::of(&spent) {
+            processor.insert(case.name.clone(), spread.median);
+        }
+    }
+    Ok(processor)
+}
+
 fn print(results: &Results) {
     println!("\n{:<36} {:>10} {:>9} {:>9}", "", "median ms", "p10", "p90");
     for (name, spread) in &results.times {
@@ -304,6 +334,9 @@ fn print(results: &Results) {
         mega(results.blob_bytes)
     );
     println!("peak memory of our pull: {:.1} MiB", mega(results.peak_kib * 1024));
+    for (name, spent) in &results.processor {
+        println!("on processors: {name:<36} {spent:>6.0} ms");
+    }
     let median = |name: &str| results.times.get(name).map(|spread| spread.median);
     let ours = median("pull: cofferdam");
     let least = |names: &[&str]| names.iter().filter_map(|name| median(name)).min_by(f64::total_cmp);
