@@ -484,3 +484,62 @@ fn a_zone_lets_run_what_is_from_its_sources_and_by_digest() {
         );
     }
 }
+
+/// A proxy that leads wherever somebody asks to go to one registry; whom it was asked for.
+fn proxy(registry: u16) -> (u16, std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
+    use std::io::{BufRead, BufReader, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (port, asked) = (listener.local_addr().unwrap().port(), std::sync::Arc::default());
+    let list: std::sync::Arc<std::sync::Mutex<Vec<String>>> = std::sync::Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let (mut client, list) = (client.unwrap(), std::sync::Arc::clone(&list));
+            std::thread::spawn(move || {
+                let mut lines = BufReader::new(client.try_clone().unwrap());
+                let (mut head, mut line) = (Vec::new(), String::new());
+                while lines.read_line(&mut line).is_ok_and(|count| count > 2) {
+                    head.push(std::mem::take(&mut line));
+                }
+                let Some(first) = head.first().cloned() else { return };
+                list.lock().unwrap().push(first.trim().to_owned());
+                let mut server = std::net::TcpStream::connect(("127.0.0.1", registry)).unwrap();
+                if first.starts_with("CONNECT ") {
+                    client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+                } else {
+                    // In its absolute form, which the registry gets without the host.
+                    head[0] = first.replacen("http://registry.test", "", 1);
+                    server.write_all(format!("{}\r\n", head.concat()).as_bytes()).unwrap();
+                }
+                let (mut back, mut to) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+                std::thread::spawn(move || std::io::copy(&mut back, &mut to));
+                let _ = std::io::copy(&mut lines, &mut server);
+            });
+        }
+    });
+    (port, asked)
+}
+
+#[test]
+fn a_proxy_of_the_environment_leads_to_a_registry() {
+    let Some((home, registry, name)) = with_busybox("a_proxy_of_the_environment_leads_to_a_registry") else {
+        return;
+    };
+    let (port, asked) = proxy(registry.port);
+    let settings =
+        "connect_timeout = \"2s\"\nretries = 1\n[registry.\"registry.test\"]\ntransport = \"http\"\n";
+    std::fs::write(home.path().join("registries.toml"), settings).unwrap();
+    let pull = |direct: &str| {
+        let mut command = home.command();
+        command.args(["pull", "registry.test/box:1"]).env("HTTP_PROXY", format!("http://127.0.0.1:{port}"));
+        Ran::of(command.env("NO_PROXY", direct))
+    };
+    // Nobody else knows a registry of this name.
+    let refused = pull("other.test,.test");
+    assert_ne!(refused.code, 0, "{refused:?}");
+    assert!(asked.lock().unwrap().is_empty());
+    let pulled = pull("other.test");
+    assert_eq!(pulled.code, 0, "{pulled:?}");
+    let asked = asked.lock().unwrap().clone();
+    assert!(!asked.is_empty() && asked.iter().all(|line| line.contains("registry.test")), "{asked:?}");
+    assert_eq!(digest(&pulled.out), digest(&home.ok(&["pull", &name])));
+}

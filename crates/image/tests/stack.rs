@@ -145,6 +145,23 @@ fn compare(store: &Store, diff_ids: &[Digest]) -> BTreeMap<PathBuf, String> {
     found
 }
 
+/// CVE-2016-5195, CVE-2022-0847, CVE-2026-31431: whoever writes to pages of files that are only read writes for all that share them.
+/// Containers share none of a layer that is an image: each mount has inodes, and so pages, of its own.
+#[test]
+fn cve_2016_5195_2022_0847_2026_31431_mounts_of_a_layer_share_no_files() {
+    let Some((_folder, store)) = store("mounts_of_a_layer_share_no_files") else { return };
+    let tar = Tar::default().file("file", "content").end();
+    let diff_id = digest_of(&tar);
+    let lease = store.lease().unwrap();
+    let layer = lease.unpack(&diff_id, &mut tar.as_slice(), Limits::default()).unwrap().layer();
+    let mounts = [(); 3].map(|()| cofferdam_image::open_layer(&layer.files).unwrap());
+    let devices: std::collections::BTreeSet<u64> = mounts
+        .iter()
+        .map(|mount| std::fs::metadata(format!("/proc/self/fd/{}/file", mount.as_raw_fd())).unwrap().dev())
+        .collect();
+    assert_eq!(devices.len(), mounts.len(), "each mount is a file system of its own");
+}
+
 #[test]
 fn a_stack_shows_what_an_overlay_shows() {
     let Some((_folder, store)) = store("a_stack_shows_what_an_overlay_shows") else { return };

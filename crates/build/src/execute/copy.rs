@@ -16,6 +16,7 @@ use rustix::fs::{FileType, OFlags};
 
 use super::cache::Outcome;
 use super::fetch::Fetched;
+use super::mode::ModeChange;
 use super::prepare::StepFolder;
 use super::sink::{Change, ContentDigest, Placed};
 use super::{
@@ -282,7 +283,7 @@ impl Job<'_> {
         Ok(digest.0.finish())
     }
 
-    fn change<'c>(&'c self, owner: Option<(u32, u32)>, mode: Option<u32>) -> Change<'c> {
+    fn change<'c>(&'c self, owner: Option<(u32, u32)>, mode: Option<ModeChange>) -> Change<'c> {
         let context = self.copy.from == TreeRef::Context;
         Change {
             ignore: &self.ignore,
@@ -298,7 +299,7 @@ impl Job<'_> {
     /// Writes everything below the root of the stage.
     fn write(&self, root: &OwnedFd) -> Result<(), BuildError> {
         let owner = self.copy.chown.as_deref().map(|text| accounts::owner(root, text)).transpose()?;
-        let mode = self.copy.chmod.as_deref().map(octal).transpose()?;
+        let mode = self.copy.chmod.as_deref().map(ModeChange::parse).transpose()?;
         let change = self.change(owner, mode);
         for ((source, paths), fetched) in self.copy.sources.iter().zip(&self.selected).zip(&self.fetched) {
             match source {
@@ -363,7 +364,7 @@ impl Job<'_> {
         let attributes = Attributes {
             uid: owner.0,
             gid: owner.1,
-            mode: change.mode.unwrap_or(mode),
+            mode: change.mode.as_ref().map_or(mode, |change| change.of(mode, false)),
             modified: self.epoch,
             xattrs: Vec::new(),
         };
@@ -445,12 +446,6 @@ impl Job<'_> {
         let done = tars::unpack(file, &mut placed).and_then(|_| writer.finish());
         done.map(drop).map_err(BuildError::io("unpack", &self.copy.destination))
     }
-}
-
-fn octal(text: &str) -> Result<u32, BuildError> {
-    u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o7777).ok_or_else(|| {
-        BuildError::Refused(format!("--chmod={text}: it is an octal number (755); words (u+x) are not built"))
-    })
 }
 
 /// Passes one path of a tree on: a folder's content, or a file. A link that is named itself is followed. Whether it is a file.

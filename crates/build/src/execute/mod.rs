@@ -11,6 +11,7 @@ mod destination;
 mod error;
 mod fetch;
 mod inside;
+mod mode;
 mod order;
 mod prepare;
 mod root;

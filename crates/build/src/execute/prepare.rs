@@ -17,7 +17,7 @@ use super::order::{MountSource, ReadyMount, RunOrder};
 use super::stubs::Stubs;
 use super::{BuildCache, BuildError, Execution, Under};
 use crate::dockerfile::Sharing;
-use crate::plan::{RunStep, SecretUse, Step, StepMount, StepMountKind, TreeRef};
+use crate::plan::{CacheBase, RunStep, SecretUse, Step, StepMount, StepMountKind, TreeRef};
 
 /// Where ssh(1) looks for its agent.
 const AGENT_VARIABLE: &str = "SSH_AUTH_SOCK=";
@@ -159,10 +159,14 @@ impl<'a> Execution<'a, '_> {
         let said = serde_json::to_vec(run).map_err(|error| BuildError::Refused(error.to_string()))?;
         let mut trees = Vec::new();
         for mount in &run.mounts {
-            let StepMountKind::Bind { from, source, .. } = &mount.kind else { continue };
-            let digest = match self.tree_chain(from)? {
-                Some(chain) => chain,
-                None => self.context_digest(source)?,
+            let digest = match &mount.kind {
+                StepMountKind::Bind { from, source, .. } => match self.tree_chain(from)? {
+                    Some(chain) => chain,
+                    None => self.context_digest(source)?,
+                },
+                // What a cache holds by now counts for nothing; what it begins with does.
+                StepMountKind::Cache { base: Some(base), .. } => self.base_digest(base)?,
+                _ => continue,
             };
             trees.extend_from_slice(digest.as_str().as_bytes());
         }
@@ -197,8 +201,8 @@ impl<'a> Execution<'a, '_> {
                 let path = materialize(&tree, source, context, &place)?;
                 Some(MountSource::Path { path, readonly: *readonly })
             }
-            StepMountKind::Cache { id, sharing, mode, uid, gid, readonly } => {
-                let path = self.cache_folder(id, *sharing, prepared)?;
+            StepMountKind::Cache { id, base, sharing, mode, uid, gid, readonly } => {
+                let path = self.cache_folder(id, base.as_ref(), *sharing, prepared)?;
                 let owned = std::fs::set_permissions(&path, Permissions::from_mode(*mode))
                     .and_then(|()| give(&path, (*uid, *gid)));
                 owned.map_err(BuildError::io("prepare", path.clone()))?;
@@ -262,10 +266,15 @@ impl<'a> Execution<'a, '_> {
     fn cache_folder(
         &self,
         id: &str,
+        base: Option<&CacheBase>,
         sharing: Sharing,
         prepared: &mut Prepared,
     ) -> Result<PathBuf, BuildError> {
-        let name = BuildCache::key(&[b"mount", id.as_bytes()]);
+        // One that begins with other files is another cache.
+        let begun = base.map(|base| self.base_digest(base)).transpose()?;
+        let begun = begun.as_ref().map(|digest| digest.as_str().as_bytes());
+        let parts = [Some(b"mount".as_slice()), Some(id.as_bytes()), begun];
+        let name = BuildCache::key(&parts.into_iter().flatten().collect::<Vec<_>>());
         let folder = self.shop.cache.mounts()?;
         let lock = folder.join(format!("{}.lock", name.hex()));
         let failed = |error| BuildError::io("lock", lock.clone())(error);
@@ -282,17 +291,46 @@ impl<'a> Execution<'a, '_> {
         if !locked {
             // Somebody else has it: this step has one of its own, which goes with it.
             let own = prepared.folder.0.join(name.hex());
-            std::fs::create_dir(&own).map_err(BuildError::io("make", own.clone()))?;
+            self.begin_cache(&own, base)?;
             return Ok(own);
         }
         prepared.locks.push(file);
         let path = folder.join(name.hex());
-        match std::fs::create_dir(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-                Err(BuildError::io("make", path)(error))
+        if !path.exists() {
+            // Under another name first: half of what it begins with must not be taken for it.
+            let draft = prepared.folder.0.join(format!("new-{}", name.hex()));
+            self.begin_cache(&draft, base)?;
+            match std::fs::rename(&draft, &path) {
+                // Another build was faster.
+                Err(_) if path.exists() => {
+                    removal::remove(&draft).map_err(BuildError::io("remove", draft))?;
+                }
+                other => other.map_err(BuildError::io("make", path.clone()))?,
             }
-            _ => Ok(path),
         }
+        Ok(path)
+    }
+
+    fn begin_cache(&self, place: &Path, base: Option<&CacheBase>) -> Result<(), BuildError> {
+        let Some(CacheBase { from, source }) = base else {
+            return std::fs::create_dir(place).map_err(BuildError::io("make", place));
+        };
+        let tree = self.open_tree(from)?.ok_or_else(|| no_context(source))?;
+        let context = (*from == TreeRef::Context).then(|| self.shop.context.ignore());
+        let made = materialize(&tree, source, context, place)?;
+        if made == place {
+            return Ok(());
+        }
+        Err(BuildError::Refused(format!("a cache begins with a folder, and {source} is a file")))
+    }
+
+    /// What tells caches that begin with different files apart.
+    fn base_digest(&self, base: &CacheBase) -> Result<Digest, BuildError> {
+        let tree = match self.tree_chain(&base.from)? {
+            Some(chain) => chain,
+            None => self.context_digest(&base.source)?,
+        };
+        Ok(BuildCache::key(&[b"base", tree.as_str().as_bytes(), base.source.as_bytes()]))
     }
 
     /// Whether a step of this build that runs now has locked a file: to wait for it would be to wait for oneself.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use cofferdam_image::Hasher;
 use cofferdam_image::tree::{Attributes, TreeSink};
 
+use super::mode::ModeChange;
 use crate::IgnoreRules;
 
 /// What becomes of copied files.
@@ -18,11 +19,19 @@ pub(super) struct Change<'a> {
     /// Owner of all; none to keep the source's.
     pub(super) owner: Option<(u32, u32)>,
     /// Permission bits of all files and folders.
-    pub(super) mode: Option<u32>,
+    pub(super) mode: Option<ModeChange>,
     /// Time of all: that of a context's file is when it was checked out, which is nobody's concern.
     pub(super) time: Option<i64>,
     /// Whether extended attributes come along.
     pub(super) xattrs: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Folder,
+    File,
+    /// Its permission bits mean nothing.
+    Link,
 }
 
 /// Passes one source on.
@@ -51,13 +60,13 @@ impl Placed<'_> {
         if path.as_os_str().is_empty() { self.target.clone() } else { self.target.join(path) }
     }
 
-    fn changed(&self, attributes: &Attributes, file: bool) -> Attributes {
+    fn changed(&self, attributes: &Attributes, kind: Kind) -> Attributes {
         let mut changed = attributes.clone();
         if let Some((uid, gid)) = self.change.owner {
             (changed.uid, changed.gid) = (uid, gid);
         }
-        if let Some(mode) = self.change.mode.filter(|_| file) {
-            changed.mode = mode;
+        if let Some(mode) = self.change.mode.as_ref().filter(|_| kind != Kind::Link) {
+            changed.mode = mode.of(changed.mode, kind == Kind::Folder);
         }
         if let Some(time) = self.change.time {
             changed.modified = time;
@@ -82,7 +91,7 @@ impl TreeSink for Placed<'_> {
         if top && self.keep_top || !top && self.is_out(path) {
             return Ok(());
         }
-        let changed = self.changed(attributes, true);
+        let changed = self.changed(attributes, Kind::Folder);
         self.inner.folder(&self.place(path), &changed)
     }
 
@@ -96,7 +105,7 @@ impl TreeSink for Placed<'_> {
         if self.is_out(path) {
             return Ok(());
         }
-        let changed = self.changed(attributes, true);
+        let changed = self.changed(attributes, Kind::File);
         self.inner.file(&self.place(path), &changed, size, content)
     }
 
@@ -104,7 +113,7 @@ impl TreeSink for Placed<'_> {
         if self.is_out(path) {
             return Ok(());
         }
-        let changed = self.changed(attributes, false);
+        let changed = self.changed(attributes, Kind::Link);
         self.inner.link(&self.place(path), &changed, target)
     }
 

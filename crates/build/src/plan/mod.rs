@@ -21,8 +21,8 @@ pub use changes::change_config;
 pub use error::PlanError;
 pub use reachable::{ExternalImage, external_images};
 pub use steps::{
-    CopyStep, FileSource, RunStep, SecretUse, Step, StepKind, StepMount, StepMountKind, StepNetwork, TreeRef,
-    WorkdirStep,
+    CacheBase, CopyStep, FileSource, RunStep, SecretUse, Step, StepKind, StepMount, StepMountKind,
+    StepNetwork, TreeRef, WorkdirStep,
 };
 
 pub(crate) use address::file_name;

@@ -1,6 +1,6 @@
 //! `RUN --mount` with its defaults.
 
-use super::steps::{SecretUse, StepMount, StepMountKind, TreeRef};
+use super::steps::{CacheBase, SecretUse, StepMount, StepMountKind, TreeRef};
 use crate::dockerfile::{BuildMount, MountType, Problem};
 
 /// File systems that the container's own plan mounts after the build's: what lay below would be hidden.
@@ -29,16 +29,19 @@ pub(super) fn step_mount(
             readonly: mount.readonly.unwrap_or(true),
         },
         MountType::Cache => {
-            if mount.from.is_some() || source.is_some() {
-                return Err(Problem::NotBuilt {
-                    what: "a cache that begins with files (from, source)".into(),
-                    why: "it begins empty here; fill it in a RUN of its own",
-                });
+            if mount.from.is_none() && source.is_some() {
+                return Err(refuse(
+                    "source is a path in what from names, and a cache without from begins empty",
+                ));
             }
+            let base = mount.from.as_deref().map(|from| CacheBase {
+                from: tree(Some(from)),
+                source: source.unwrap_or_else(|| "/".to_owned()),
+            });
             let id = id.or_else(|| target.clone()).unwrap_or_default();
             let mode = mount.mode.unwrap_or(0o755);
             let readonly = mount.readonly.unwrap_or(false);
-            StepMountKind::Cache { id, sharing: mount.sharing, mode, uid, gid, readonly }
+            StepMountKind::Cache { id, base, sharing: mount.sharing, mode, uid, gid, readonly }
         }
         MountType::Tmpfs => StepMountKind::Tmpfs { size: mount.size },
         MountType::Secret => {

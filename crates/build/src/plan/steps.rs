@@ -52,6 +52,7 @@ impl Step {
         };
         let mounts = run.into_iter().flat_map(|run| &run.mounts).filter_map(|mount| match &mount.kind {
             StepMountKind::Bind { from, .. } => Some(from),
+            StepMountKind::Cache { base, .. } => base.as_ref().map(|base| &base.from),
             _ => None,
         });
         copy.into_iter().chain(mounts)
@@ -137,6 +138,15 @@ pub struct SecretUse {
     pub env: Option<String>,
 }
 
+/// What a cache begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheBase {
+    /// Of what.
+    pub from: TreeRef,
+    /// Which folder of it.
+    pub source: String,
+}
+
 /// What a mount of a step is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -150,6 +160,8 @@ pub enum StepMountKind {
     },
     Cache {
         id: String,
+        #[serde(skip)]
+        base: Option<CacheBase>,
         #[serde(skip)]
         sharing: Sharing,
         mode: u32,

@@ -190,7 +190,7 @@ fn mounts_have_their_defaults() {
         targets,
         [Some("/w/c"), Some("/run/secrets/k"), Some("/run/buildkit/ssh_agent.2"), Some("/w")]
     );
-    for bad in ["target=/", "type=tmpfs,target=/proc/x", "target=/dev", "type=cache,target=/x,from=base"] {
+    for bad in ["target=/", "type=tmpfs,target=/proc/x", "target=/dev", "type=cache,target=/x,source=/a"] {
         assert!(planned_with(&format!("FROM base\nRUN --mount={bad} x"), &[], None).is_err(), "{bad}");
     }
 }
