@@ -12,6 +12,7 @@ pub mod layers;
 pub mod packets;
 #[path = "../../../../crates/network/tests/kernel/place.rs"]
 pub mod place;
+pub mod project;
 pub mod question;
 pub mod remains;
 pub mod user;
