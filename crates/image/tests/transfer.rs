@@ -134,3 +134,36 @@ fn layers_that_are_others_than_the_configuration_says_are_left_to_whoever_needs_
     let left = std::fs::read_dir(store.folder().join("layers")).unwrap();
     assert_eq!(left.count(), 1, "nothing is left of what was wrong");
 }
+
+#[test]
+fn a_list_of_very_many_layers_is_no_more_work_than_its_files() {
+    let (archive, diff_ids) = saved();
+    let (_folder, store) = support::store();
+    let mut blobs = Vec::new();
+    for entry in tar::Archive::new(archive.as_slice()).entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let name = entry.path().unwrap().display().to_string();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        if name.starts_with("blobs/sha256/") && bytes.starts_with(b"\x1f\x8b") {
+            blobs.push((name, bytes));
+        }
+    }
+    // The same blob under a thousand digests, for a thousand images, and as many files that nobody names.
+    let wrong: Vec<Digest> = (0..1000).map(|number: u32| digest_of(&number.to_le_bytes())).collect();
+    let json = config(&wrong.iter().collect::<Vec<_>>());
+    let name = format!("blobs/sha256/{}", digest_of(&json).hex());
+    let image = serde_json::json!({"Config": name, "Layers": vec![blobs[0].0.as_str(); 1000]});
+    let list = serde_json::Value::from(vec![image; 40]).to_string();
+    let mut tar = support::Tar::default()
+        .entry(tar::EntryType::Regular, "manifest.json", "", list.as_bytes())
+        .entry(tar::EntryType::Regular, &name, "", &json);
+    for number in 0..10_000 {
+        tar = tar.file(&format!("other-{number}"), "");
+    }
+    let tar = tar.entry(tar::EntryType::Regular, &blobs[0].0, "", &blobs[0].1);
+    let _ = store.lease().unwrap().load(&mut tar.end().as_slice());
+    assert_eq!(unpacked(&store, &diff_ids), [false, false]);
+    let layers = store.folder().join("layers");
+    assert_eq!(std::fs::read_dir(layers).unwrap().count(), 0, "nothing of it is left");
+}

@@ -79,13 +79,6 @@ impl<'l> Collector<'l> {
         self.early = Early::default();
     }
 
-    /// Has those layers unpacked of which it is known by now what they should be.
-    fn order_layers(&mut self) {
-        let mut early = std::mem::take(&mut self.early);
-        early.order(self.lease, |name| self.find(name));
-        self.early = early;
-    }
-
     /// Takes a blob in whose name is its digest.
     fn blob(&self, digest: &Digest, size: u64, content: &mut dyn Read) -> io::Result<()> {
         let media_type = "application/octet-stream".parse().map_err(io::Error::other)?;
@@ -138,10 +131,9 @@ impl TreeSink for Collector<'_> {
             let mut bytes = Vec::new();
             content.take(size).read_to_end(&mut bytes)?;
             if name == DOCKER_MANIFEST {
-                self.early.list(&bytes);
+                self.early.list(self.lease, &bytes, &self.files);
             }
             self.lists.insert(name.to_owned(), bytes);
-            self.order_layers();
             return Ok(());
         }
         let found = match blob_digest(&path) {
@@ -157,8 +149,8 @@ impl TreeSink for Collector<'_> {
             }
             None => return Ok(()),
         };
-        self.files.insert(path, found);
-        self.order_layers();
+        self.files.insert(path.clone(), found);
+        self.early.came(self.lease, &path, &self.files);
         Ok(())
     }
 

@@ -3,6 +3,8 @@
 //! For that an archive has to say early what its layers are: `manifest.json` and a configuration before the layers, as in the archives
 //! that are written here. From others nothing is ordered before their end, and the layers are unpacked then.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Mutex, PoisonError};
 
@@ -10,18 +12,24 @@ use cofferdam_names::Digest;
 use cofferdam_wire_oci::parse;
 
 use super::DockerImage;
+use crate::tree::writer::inner_path;
 use crate::{Descriptor, ImageConfigFile, Lease, MAX_DOCUMENT, MediaType, Platform};
 
 /// A layer's blob, and the digest of what it expands to.
 pub(super) type Order = (Digest, Digest);
 
-/// What is known of an archive's layers so far.
+/// A file of the archive: its digest and size.
+type Came = (Digest, u64);
+
+/// What is known of an archive's layers so far. Archives are hostile: whatever they say, each configuration is read once, and each
+/// blob ordered once. Links between files are for the end.
 #[derive(Debug, Default)]
 pub(super) struct Early {
-    /// Images whose configuration has not come.
-    images: Vec<DockerImage>,
-    /// Layers that have not come: their names, and the digests of what they expand to.
-    layers: Vec<(String, Digest)>,
+    /// By the configurations that have not come: the layers of images.
+    images: BTreeMap<PathBuf, Vec<Vec<String>>>,
+    /// Layers that have not come, and what they expand to.
+    layers: BTreeMap<PathBuf, Digest>,
+    ordered: BTreeSet<Digest>,
     orders: Option<Sender<Order>>,
 }
 
@@ -31,28 +39,41 @@ impl Early {
     }
 
     /// Takes Docker's list in. What is wrong with it is told at the archive's end.
-    pub(super) fn list(&mut self, bytes: &[u8]) {
-        self.images = parse(bytes).unwrap_or_default();
-    }
-
-    /// Orders what has come.
-    pub(super) fn order(&mut self, lease: &Lease, find: impl Fn(&str) -> Option<(Digest, u64)>) {
-        for image in std::mem::take(&mut self.images) {
-            match find(&image.config) {
-                Some((digest, size)) => {
-                    let diff_ids = diff_ids(lease, digest, size);
-                    // Images share layers.
-                    let layers = image.layers.into_iter().zip(diff_ids);
-                    self.layers.extend(layers);
-                }
-                None => self.images.push(image),
+    pub(super) fn list(&mut self, lease: &Lease, bytes: &[u8], files: &BTreeMap<PathBuf, Came>) {
+        for image in parse::<Vec<DockerImage>>(bytes).unwrap_or_default() {
+            if let Ok(config) = inner_path(Path::new(&image.config)) {
+                self.images.entry(config).or_default().push(image.layers);
             }
         }
-        self.layers.retain(|(name, diff_id)| match (find(name), &self.orders) {
+        let there: Vec<PathBuf> =
+            self.images.keys().filter(|config| files.contains_key(*config)).cloned().collect();
+        there.iter().for_each(|config| self.came(lease, config, files));
+    }
+
+    /// A file has come.
+    pub(super) fn came(&mut self, lease: &Lease, path: &Path, files: &BTreeMap<PathBuf, Came>) {
+        let Some((digest, size)) = files.get(path) else { return };
+        if let Some(diff_id) = self.layers.remove(path) {
+            self.order(digest, diff_id);
+        }
+        let Some(images) = self.images.remove(path) else { return };
+        let diff_ids = diff_ids(lease, digest.clone(), *size);
+        for (layer, diff_id) in images.iter().flat_map(|layers| layers.iter().zip(&diff_ids)) {
+            let Ok(layer) = inner_path(Path::new(layer)) else { continue };
+            match files.get(&layer) {
+                Some((blob, _)) => self.order(blob, diff_id.clone()),
+                None => {
+                    self.layers.entry(layer).or_insert_with(|| diff_id.clone());
+                }
+            }
+        }
+    }
+
+    fn order(&mut self, blob: &Digest, diff_id: Digest) {
+        if let Some(orders) = self.orders.as_ref().filter(|_| self.ordered.insert(blob.clone())) {
             // Nobody takes orders any more when all has failed.
-            (Some((blob, _)), Some(orders)) => orders.send((blob, diff_id.clone())).is_err(),
-            _ => true,
-        });
+            let _ = orders.send((blob.clone(), diff_id));
+        }
     }
 }
 
