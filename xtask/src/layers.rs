@@ -20,6 +20,7 @@ const HOUSE: &[&str] = &[
     "microvm",
     "proof",
     "resolver",
+    "rootless",
     "image",
     "build",
     "shim",

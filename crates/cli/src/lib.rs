@@ -65,6 +65,11 @@ pub fn main() -> ExitCode {
     {
         return keeper(number, orders);
     }
+    if let [first, number, orders] = arguments.as_slice()
+        && first == cofferdam_engine::USERS_NETWORK_SUBCOMMAND
+    {
+        return users_network(number, orders);
+    }
     if arguments.first().is_some_and(|first| first == "oci") {
         return oci::run("cofferdam oci", arguments.into_iter().skip(1));
     }
@@ -83,6 +88,14 @@ fn keeper(number: &OsStr, orders: &OsStr) -> ExitCode {
     let number = number.to_str().and_then(|text| text.parse().ok());
     let ended =
         number.zip(orders.to_str()).map(|(number, orders)| cofferdam_engine::keep_resolvers(number, orders));
+    if matches!(ended, Some(Ok(()))) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The process that holds an ordinary user's network. Its end is seen by the shims that are connected to it.
+fn users_network(number: &OsStr, orders: &OsStr) -> ExitCode {
+    let number = number.to_str().and_then(|text| text.parse().ok());
+    let ended =
+        number.zip(orders.to_str()).map(|(number, orders)| cofferdam_engine::hold_network(number, orders));
     if matches!(ended, Some(Ok(()))) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

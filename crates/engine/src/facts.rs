@@ -1,7 +1,8 @@
 //! What this host is and has, gathered for a plan.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 
 use cofferdam_confinement::resources::NumberList;
 use cofferdam_kernel::capability::CapSet;
@@ -53,6 +54,8 @@ pub(crate) fn gather() -> Result<HostFacts> {
         online_mems: None,
         memory: u64::from(machine.mem_unit).saturating_mul(machine.totalram),
         tools: if rootless { tools() } else { BTreeSet::new() },
+        tun: rootless && File::options().read(true).write(true).open(cofferdam_rootless::TUN).is_ok(),
+        lowest_port: if rootless { lowest_port() } else { 0 },
     })
 }
 
@@ -99,9 +102,21 @@ fn own_oom_score() -> i32 {
 
 /// The programs that an ordinary user's start may need, where the search path has them.
 fn tools() -> BTreeSet<String> {
+    let all = ["newuidmap", "newgidmap", "pasta"];
+    all.into_iter().filter(|name| tool(name).is_some()).map(str::to_owned).collect()
+}
+
+/// A program's file, where the search path has it.
+pub(crate) fn tool(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let has = |name: &&str| std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
-    ["newuidmap", "newgidmap", "pasta"].into_iter().filter(has).map(str::to_owned).collect()
+    let mut found = std::env::split_paths(&path).map(|folder| folder.join(name));
+    found.find(|file| file.is_absolute() && file.is_file())
+}
+
+/// The lowest port at which programs without rights may listen (Documentation/networking/ip-sysctl.rst).
+fn lowest_port() -> u16 {
+    let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(1024)
 }
 
 /// The ids for a container of an ordinary user: its subordinate ranges where newuidmap(1) can map them, its own id

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use cofferdam_names::{ContainerId, ContainerName, ZoneName};
@@ -10,12 +12,15 @@ use cofferdam_policy::Zone;
 use cofferdam_policy::graph::{Graph, Party};
 use cofferdam_resolver::address::Near;
 use cofferdam_resolver::keeper::{self, Denial, InvalidRules, NamedChange, Place, World, ZonePolicy};
+use cofferdam_rootless as rootless;
 use cofferdam_shim::{Event, KeeperOrders};
 use rustix::process::Pid;
 
 use crate::engine::make_private_folder;
 use crate::error::{Error, Result};
 use crate::live::Live;
+use crate::paths::users_network_of;
+use crate::users_network;
 use crate::zone_renewal::rules_of;
 use crate::{Engine, ZoneStore, ZoneStoreError, own_program};
 
@@ -92,6 +97,8 @@ struct Host {
     realm: String,
     events: PathBuf,
     denials: PathBuf,
+    /// Where an ordinary user's network is joined to the host.
+    outside: Option<PathBuf>,
 }
 
 impl Host {
@@ -105,7 +112,24 @@ impl Host {
 
 impl World for Host {
     fn host_addresses(&mut self) -> io::Result<Near> {
-        cofferdam_network::networks_of_host().map(Near::of)
+        let mut all = cofferdam_network::networks_of_host()?;
+        if let Some(socket) = &self.outside {
+            // Beside those of the network that stands in for it, the host's own, with its neighbours'.
+            let shown = users_network::shown(socket)?;
+            all.extend(shown.ok_or(io::ErrorKind::NotConnected)?.host);
+        }
+        Ok(Near::of(all))
+    }
+
+    fn exchange(&mut self, server: SocketAddr, stream: bool) -> io::Result<OwnedFd> {
+        match &self.outside {
+            // The host's servers are asked as the host asks them: also one that listens on its loopback address.
+            Some(socket) => {
+                let host = rootless::Host::open(socket)?.ok_or(io::ErrorKind::NotConnected)?;
+                host.exchange(server, stream).map_err(io::Error::other)
+            }
+            None => keeper::connect_to(server, stream),
+        }
     }
 
     fn policy(&mut self, zone: &ZoneName) -> io::Result<Option<ZonePolicy>> {
@@ -167,7 +191,9 @@ pub fn keep_resolvers(number: i32, orders: &str) -> io::Result<()> {
     let orders: KeeperOrders = serde_json::from_str(orders)?;
     raise_open_files();
     let realm = orders.place.realm.clone();
-    keeper::run(listener, orders.place, &mut Host { realm, events: orders.events, denials: orders.denials })
+    let outside = (!rustix::process::geteuid().is_root()).then(|| users_network_of(Path::new(&realm)));
+    let mut host = Host { realm, events: orders.events, denials: orders.denials, outside };
+    keeper::run(listener, orders.place, &mut host)
 }
 
 /// Five descriptors for each of its containers: as many as the machine lets it have.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::path::Path;
 
 use cofferdam_confinement::network::{Network, Protocol, PublishedPort};
 use cofferdam_names::{ContainerId, ContainerName};
@@ -16,6 +17,7 @@ use crate::definition::understood;
 use crate::error::{Error, Result};
 use crate::live::read_plan;
 use crate::paths::Paths;
+use crate::users_network::in_network;
 
 impl Engine {
     /// What a plan needs to know of the network; none where the container is to have none.
@@ -29,11 +31,11 @@ impl Engine {
             None => parts.zone.network.mode.value == NetworkAccess::Zone,
             Some(mode) => matches!(mode, NetworkMode::Bridge | NetworkMode::Named(_)),
         };
-        if !wanted || parts.host.rootless {
+        // An ordinary user who lacks what it takes has no network: the plan says so where one is asked for.
+        if !wanted || parts.host.rootless && !(parts.host.tun && parts.host.tools.contains("pasta")) {
             return Ok(None);
         }
-        let HostNetwork { pool4, pool6, mtu } =
-            HostNetwork::look().map_err(|error| Error::io("look at", "the host's network", error))?;
+        let HostNetwork { pool4, pool6, mtu } = self.host_network()?;
         Ok(Some(NetworkContext {
             realm: self.paths.state().display().to_string(),
             pool4,
@@ -78,13 +80,18 @@ impl Engine {
     /// # Errors
     /// The kernel refuses; then all is as it was.
     pub fn repair_network(&self) -> Result<()> {
-        cofferdam_network::repair(|| self.networks_now()).map_err(not_repaired)?;
+        let repair = || cofferdam_network::repair(|| self.networks_now()).map_err(not_repaired);
+        in_network(self.paths.state(), repair)?;
         self.forget_names()
     }
 
     /// Makes our table again if somebody has flushed the host's rules while containers run: the start of another one must not
     /// leave them without.
     pub(crate) fn restore_network(&self) -> Result<()> {
+        in_network(self.paths.state(), || self.restore_network_here()).map(drop)
+    }
+
+    fn restore_network_here(&self) -> Result<()> {
         let there = cofferdam_network::is_in_place();
         if there.map_err(|error| Error::io("look at", "the packet rules", error))? {
             return Ok(());
@@ -193,7 +200,11 @@ pub(crate) fn end_network(dir: &ContainerDir, id: &ContainerId) -> Result<()> {
         Err(error) => return Err(error),
     };
     let Some(network) = &plan.network else { return Ok(()) };
-    cofferdam_network::disconnect(network)
-        .and_then(cofferdam_network::Remains::clear)
-        .map_err(|source| Error::Network { id: id.clone(), source: source.into() })
+    let disconnect = || {
+        cofferdam_network::disconnect(network)
+            .and_then(cofferdam_network::Remains::clear)
+            .map_err(|source| Error::Network { id: id.clone(), source: source.into() })
+    };
+    // An ordinary user's network that is not there has nothing left in it.
+    in_network(Path::new(&network.realm), disconnect).map(drop)
 }

@@ -90,6 +90,11 @@ impl Paths {
         self.run.join("resolver")
     }
 
+    /// The socket of the process that holds an ordinary user's network.
+    pub(crate) fn users_network(&self) -> PathBuf {
+        users_network_of(&self.state)
+    }
+
     pub(crate) fn images(&self) -> PathBuf {
         self.state.join("images")
     }
@@ -113,6 +118,11 @@ impl Paths {
     pub(crate) fn run_dir(&self, id: &ContainerId) -> RunDir {
         RunDir::new(self.run.join(id.as_str()))
     }
+}
+
+/// The same below a state folder. The state folder and not that for running things: whoever has a container's folder finds it.
+pub(crate) fn users_network_of(state: &Path) -> PathBuf {
+    state.join("rootless/host.sock")
 }
 
 #[cfg(test)]

@@ -59,6 +59,7 @@ impl Engine {
         let record = found.ok_or_else(|| Error::NoContainer { word: id.to_string() })?;
         let request = understood(&record)?;
         if let Some(slot) = record.slot
+            && rustix::process::geteuid().is_root()
             && !self.store.holds_range(slot)
         {
             return Err(Error::RangeLost { id: id.clone() });
@@ -104,6 +105,10 @@ impl Engine {
             joined,
             connected: plan.network.is_some(),
             resolver: plan.network.is_some().then(|| self.keeper_orders()).transpose()?,
+            rootless: match plan.network.as_ref().and_then(|network| network.outlet.as_ref()) {
+                Some(_) => Some(self.users_network()?),
+                None => None,
+            },
         };
         let attach_shim = attach.map(|attach| cofferdam_shim::Attach {
             stdin: attach.stdin,

@@ -9,6 +9,7 @@ use rustix::process::Pid;
 
 use crate::error::{Error, Result};
 use crate::live::Live;
+use crate::users_network::in_network;
 use crate::{Engine, ListFilters};
 
 impl Engine {
@@ -19,6 +20,19 @@ impl Engine {
     /// It does not run, or cannot be looked at.
     pub fn verify(&self, id: &ContainerId) -> Result<Vec<Receipt>> {
         self.settle(id)?;
+        let live = Live::find(&self.paths, id)?;
+        if live.plan.network.is_none() {
+            return self.verify_here(id);
+        }
+        // Its links and rules can be read only where they are.
+        let found = in_network(self.paths.state(), || self.verify_here(id))?;
+        found.ok_or_else(|| {
+            let why = "the process that holds it has ended: start a container with a link to have it again";
+            Error::io("look at", "this user's network", std::io::Error::other(why))
+        })
+    }
+
+    fn verify_here(&self, id: &ContainerId) -> Result<Vec<Receipt>> {
         let live = Live::find(&self.paths, id)?;
         let failed = |source: GateError| Error::Verify { id: id.clone(), source: source.into() };
         let key = HostKey::open_or_create(&self.paths.state().join("keys"))

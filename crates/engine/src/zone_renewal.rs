@@ -9,16 +9,19 @@ use cofferdam_names::{ContainerId, ContainerName, ZoneName};
 use cofferdam_policy::{BUILTIN_ZONES, NetworkAccess, Zone};
 use cofferdam_shim::{ContainerDir, Event};
 
+use serde::{Deserialize, Serialize};
+
 use crate::changing::change_plan;
 use crate::error::{Error, Result};
 use crate::live::read_plan;
+use crate::users_network::in_network;
 use crate::{ContainerSummary, Engine, ListFilters, ZoneStore, ZoneStoreError};
 
 /// How often a change begins anew because the zone was changed once more.
 const TRIES: usize = 10;
 
 /// What a changed zone did to what runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Renewed {
     /// Containers that have other packet rules now.
     pub containers: usize,
@@ -35,6 +38,10 @@ pub(crate) struct Linked {
 }
 
 impl Linked {
+    pub(crate) fn id(&self) -> &ContainerId {
+        &self.id
+    }
+
     pub(crate) fn network(&self) -> Option<&Network> {
         self.plan.network.as_ref()
     }
@@ -46,10 +53,11 @@ impl Engine {
     /// # Errors
     /// The kernel refuses: then the old rules are in force and planned. Or a plan cannot be read or written.
     pub fn renew_zone(&self, name: &ZoneName) -> Result<Renewed> {
-        // An ordinary user's containers have no link of the host's.
-        if !rustix::process::geteuid().is_root() {
-            return Ok(Renewed::default());
-        }
+        // Where an ordinary user has no network, there is nothing to be changed.
+        Ok(in_network(self.paths.state(), || self.renew_zone_here(name))?.unwrap_or_default())
+    }
+
+    fn renew_zone_here(&self, name: &ZoneName) -> Result<Renewed> {
         for _ in 0..TRIES {
             let zone = self.zones().load(name)?;
             if let Some(renewed) = self.renew_once(name, &rules_of(&zone))? {

@@ -66,6 +66,10 @@ impl Capability {
     pub const SYS_ADMIN: Self = Self(21);
     /// Administration of a network namespace.
     pub const NET_ADMIN: Self = Self(12);
+    /// Changing of groups, and mapping of them in user namespaces.
+    pub const SETGID: Self = Self(6);
+    /// Changing of users, and mapping of them.
+    pub const SETUID: Self = Self(7);
     /// Tracing of other processes.
     pub const SYS_PTRACE: Self = Self(19);
     /// Lowering of `oom_score_adj`, raising of hard limits.

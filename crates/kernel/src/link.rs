@@ -20,3 +20,31 @@ pub fn bring_loopback_up() -> io::Result<()> {
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
+
+/// Makes a TAP device (Documentation/networking/tuntap.rst) that stays when nobody has it open, in the caller's network namespace: Ethernet
+/// frames without a header before them.
+///
+/// # Errors
+/// `/dev/net/tun` cannot be opened, the name is taken or too long, or the caller has not CAP_NET_ADMIN there.
+pub fn make_lasting_tap(name: &str) -> io::Result<()> {
+    let tun = std::fs::File::options().read(true).write(true).open("/dev/net/tun")?;
+    // SAFETY: ifreq is plain numbers and a union of such, for which all zeroes is a value.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    if name.is_empty() || name.len() >= request.ifr_name.len() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    for (place, byte) in request.ifr_name.iter_mut().zip(name.bytes()) {
+        *place = byte.cast_signed();
+    }
+    let flags = libc::IFF_TAP | libc::IFF_NO_PI;
+    request.ifr_ifru.ifru_flags = libc::c_short::try_from(flags).map_err(io::Error::other)?;
+    // SAFETY: the descriptor is open, and the request is a live ifreq, which the call reads and writes.
+    if unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETIFF, &raw mut request) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor is open; the argument is a plain number.
+    if unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETPERSIST, 1) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}

@@ -189,6 +189,16 @@ pub fn set_mask(set: SignalSet) -> io::Result<SignalSet> {
     change_mask(libc::SIG_SETMASK, set)
 }
 
+/// Gives a signal its default action again, for a program that is about to be executed: one that is ignored stays so.
+///
+/// # Errors
+/// EINVAL: its action cannot be changed.
+pub fn restore_default(signal: Signal) -> io::Result<()> {
+    // SAFETY: the default action runs no code of ours.
+    let before = unsafe { libc::signal(signal.number(), libc::SIG_DFL) };
+    if before == libc::SIG_ERR { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// Sends a signal to the process of a pidfd (pidfd_send_signal(2)): no other process can be meant, whatever became of its
 /// number.
 ///

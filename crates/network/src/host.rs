@@ -15,12 +15,16 @@ use crate::rules::Forwarding;
 /// host was made a router.
 pub(crate) const MAKER: u8 = 0xcf;
 pub(crate) const MAKER_OF_ROUTER: u8 = 0xd0;
+/// For an address of the host's in the namespace that stands in for it.
+const MAKER_OF_MIRROR: u8 = 0xd1;
 /// The loopback link.
 const LOOPBACK: u32 = 1;
 /// Where IPv4 addresses may be from, the first that the host has no use for. Away from what Docker, Podman and homes use.
 const POOLS: [[u8; 2]; 6] = [[10, 207], [10, 219], [172, 31], [10, 171], [100, 111], [192, 168]];
 /// The public address whose route says where the internet is (never sent to).
 const SOMEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(1, 0, 0, 1));
+/// The same of IPv6.
+const SOMEWHERE6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0x4860, 0, 0, 0, 0, 0, 1));
 
 /// What the host has for its containers' links.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +74,38 @@ pub fn networks_of_host() -> io::Result<Vec<(IpAddr, u8)>> {
 /// The gateways' addresses that the host has.
 fn gateways(routes: &RouteSocket) -> io::Result<Vec<LinkAddress>> {
     Ok(routes.addresses_of(LOOPBACK)?.into_iter().filter(is_gateway).collect())
+}
+
+/// Whether an address is there so that the host's own is not reached.
+pub(crate) fn is_mirrored(address: &LinkAddress) -> bool {
+    address.link == LOOPBACK && address.maker == MAKER_OF_MIRROR
+}
+
+/// Gives the loopback link just these of others' addresses.
+pub(crate) fn mirror(routes: &RouteSocket, wanted: &[IpAddr]) -> io::Result<()> {
+    let all = routes.addresses()?;
+    let bits = |address: &IpAddr| if address.is_ipv4() { 32 } else { 128 };
+    let there: Vec<IpAddr> = all.iter().filter(|it| is_mirrored(it)).map(|it| it.address).collect();
+    let come = wanted.iter().filter(|address| !there.contains(address));
+    let gone = there.iter().filter(|address| !wanted.contains(address));
+    let come = come.map(|address| Change::add_address(LOOPBACK, *address, bits(address), MAKER_OF_MIRROR));
+    let gone = gone.map(|address| Change::remove_address(LOOPBACK, *address, bits(address)));
+    let changes: Vec<Change> = come.chain(gone).collect();
+    if changes.is_empty() {
+        return Ok(());
+    }
+    routes.make_all(changes).map_err(|(_, error)| error)
+}
+
+/// For which families there is a way to the internet.
+///
+/// # Errors
+/// The kernel does not answer.
+pub fn ways_out() -> io::Result<[bool; 2]> {
+    let routes = RouteSocket::open()?;
+    let is_way =
+        |to| Ok::<_, io::Error>(routes.route_to(to)?.is_some_and(|route| route.link != Some(LOOPBACK)));
+    Ok([is_way(SOMEWHERE)?, is_way(SOMEWHERE6)?])
 }
 
 fn is_gateway(address: &LinkAddress) -> bool {

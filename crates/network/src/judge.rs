@@ -249,6 +249,7 @@ mod tests {
                 log: false,
             },
             resolver: false,
+            outlet: None,
         }
     }
 

@@ -15,6 +15,7 @@ mod name_server;
 mod named;
 mod nft;
 mod observe;
+mod outlet;
 mod renewal;
 mod rules;
 mod table;
@@ -23,11 +24,15 @@ mod watch;
 mod watcher;
 
 pub use ending::{Remains, disconnect};
-pub use host::{HostNetwork, addresses, networks_of_host};
+pub use host::{HostNetwork, addresses, networks_of_host, ways_out};
 pub use judge::{Flow, Judgement, Side, judge};
 pub use listener::is_listened_at;
 pub use named::{NamedAddress, is_named, set_named};
 pub use observe::{Part, observe, observe_rules};
+pub use outlet::{
+    MAC as OUTLET_MAC, MTU as OUTLET_MTU, OTHER_MAC as OUTLET_OTHER_MAC, OutletLink, keep_from_host,
+    kept_from_host,
+};
 pub use renewal::{Ground, renew};
 pub use rules::{LOG_GROUP, TABLE, Tag};
 pub use table::{

@@ -5,9 +5,12 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 
 use cofferdam_kernel::file_lock;
+use rustix::fs::FlockOperation;
 
 /// The whole machine's, whatever the state folder is, because the table is.
 const PATH: &str = "/run/cofferdam-network.lock";
+/// An ordinary user's network is a namespace of the engine's own, which stands for itself.
+const NAMESPACE: &str = "/proc/self/ns/net";
 
 /// The lock, held.
 #[derive(Debug)]
@@ -15,10 +18,18 @@ pub(crate) struct Lock(#[expect(dead_code, reason = "it is what is locked")] Fil
 
 impl Lock {
     pub(crate) fn take() -> io::Result<Self> {
-        let mut options = File::options();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let file = options.custom_flags(libc_nofollow()).open(PATH)?;
-        file_lock::lock(&file)?;
+        let file = if rustix::process::geteuid().is_root() {
+            let mut options = File::options();
+            options.read(true).write(true).create(true).truncate(false).mode(0o600);
+            let file = options.custom_flags(libc_nofollow()).open(PATH)?;
+            file_lock::lock(&file)?;
+            file
+        } else {
+            let file = File::open(NAMESPACE)?;
+            // It cannot be opened to write, as the other kind of lock wants it.
+            rustix::io::retry_on_intr(|| rustix::fs::flock(&file, FlockOperation::LockExclusive))?;
+            file
+        };
         Ok(Self(file))
     }
 }

@@ -11,9 +11,9 @@ use cofferdam_kernel::rtnetlink::{LinkDetails, RouteSocket};
 
 use crate::host::is_router;
 use crate::link::Ends;
-use crate::name_server;
 use crate::nft::{Data, Element, Expr, Rule, Tables};
 use crate::rules::{self, CHAINS, TABLE, Tag};
+use crate::{name_server, outlet};
 
 /// One part of a container's network.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +27,11 @@ pub struct Part {
 }
 
 impl Part {
-    fn new(item: impl Into<String>, planned: impl Into<String>, found: io::Result<String>) -> Self {
+    pub(crate) fn new(
+        item: impl Into<String>,
+        planned: impl Into<String>,
+        found: io::Result<String>,
+    ) -> Self {
         Self { item: item.into(), planned: planned.into(), found: found.map_err(|error| error.to_string()) }
     }
 
@@ -47,6 +51,7 @@ pub fn observe(network: &Network, namespace: BorrowedFd<'_>) -> io::Result<Vec<P
     let mut parts = links(network, &ends);
     parts.extend(inside(network, &ends.inside));
     parts.extend(routes(network, &ends.host));
+    parts.extend(outlet::parts(network, &ends.host));
     parts.extend(name_servers(network));
     parts.extend(observe_rules(network)?);
     Ok(parts)

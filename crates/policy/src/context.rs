@@ -97,6 +97,12 @@ pub struct HostFacts {
     pub memory: u64,
     /// Optional tools that were found (`newuidmap`, `newgidmap`, `apparmor_parser`, ...).
     pub tools: BTreeSet<String>,
+    /// Whether the engine may open /dev/net/tun, as an ordinary user's network needs.
+    #[serde(default)]
+    pub tun: bool,
+    /// The lowest port that the engine may listen at (`net.ipv4.ip_unprivileged_port_start`).
+    #[serde(default)]
+    pub lowest_port: u16,
 }
 
 /// The ids set aside for the container.

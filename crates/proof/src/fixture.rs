@@ -318,6 +318,7 @@ fn network() -> cofferdam_confinement::network::Network {
             log: false,
         },
         resolver: false,
+        outlet: None,
     }
 }
 

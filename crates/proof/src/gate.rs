@@ -10,6 +10,7 @@ use cofferdam_kernel::proc::ProcFs;
 use cofferdam_runtime::cgroup::Group;
 use cofferdam_runtime::start::{Gated, Permit};
 use rustix::process::Pid;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::controls::compare_with;
@@ -22,7 +23,7 @@ use crate::observation::{
 use crate::receipt::Statement;
 
 /// A statement and its signed envelope.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Receipt {
     /// What was found.
     pub statement: Statement,

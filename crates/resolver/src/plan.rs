@@ -48,11 +48,23 @@ pub enum PlanError {
 pub fn plan(realm: &str, zone: &ZoneName, root: &Path, program: &Path) -> Result<Plan, PlanError> {
     let mark = mark(realm, zone);
     let name = format!("resolver-{zone}-{mark:08x}");
+    let own = rustix::process::geteuid();
+    let (maps, cgroup) = if own.is_root() {
+        let path = CgroupPath::try_from(format!("{}/{name}", CgroupPath::OWN_PARENT))?;
+        let resources = Resources { devices: vec![DeviceRule::DENY_ALL], ..Resources::default() };
+        let id = FIRST_ID + mark % IDS;
+        (maps(id, id, Setgroups::Allow), Cgroup { path: Some(path), owner: None, resources })
+    } else {
+        // An ordinary user has no other ids to be, no device nodes that a filter would be for, and perhaps no cgroups.
+        let group = rustix::process::getegid().as_raw();
+        let none = Cgroup { path: None, owner: None, resources: Resources::default() };
+        (maps(own.as_raw(), group, Setgroups::Deny), none)
+    };
     Ok(Plan {
         schema: SCHEMA_VERSION,
         container: name.parse()?,
         zone: Some(zone.clone()),
-        namespaces: namespaces(FIRST_ID + mark % IDS),
+        namespaces: namespaces(maps),
         root: Root {
             source: RootSource::Directory { path: root.to_owned() },
             readonly: true,
@@ -72,11 +84,7 @@ pub fn plan(realm: &str, zone: &ZoneName, root: &Path, program: &Path) -> Result
         session_keyring: true,
         personality: None,
         memory_policy: None,
-        cgroup: Cgroup {
-            path: Some(CgroupPath::try_from(format!("{}/{name}", CgroupPath::OWN_PARENT))?),
-            owner: None,
-            resources: Resources { devices: vec![DeviceRule::DENY_ALL], ..Resources::default() },
-        },
+        cgroup,
         process: process()?,
         hooks: Hooks::default(),
         annotations: BTreeMap::new(),
@@ -89,9 +97,12 @@ fn mark(realm: &str, zone: &ZoneName) -> u32 {
     bytes.fold(0x811C_9DC5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
-fn namespaces(id: u32) -> Namespaces {
-    let line = || vec![IdMapping { container: 0, host: id, size: 1 }];
-    let maps = IdMaps { uids: line(), gids: line(), writer: MapWriter::Direct, setgroups: Setgroups::Allow };
+fn maps(uid: u32, gid: u32, setgroups: Setgroups) -> IdMaps {
+    let line = |host| vec![IdMapping { container: 0, host, size: 1 }];
+    IdMaps { uids: line(uid), gids: line(gid), writer: MapWriter::Direct, setgroups }
+}
+
+fn namespaces(maps: IdMaps) -> Namespaces {
     Namespaces {
         user: NamespaceSource::New,
         id_maps: Some(maps),

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use cofferdam_kernel::exec::{CStringArray, fexecve};
 use cofferdam_kernel::{code_pages, inherited};
+use cofferdam_rootless::Host;
 use rustix::fs::{MemfdFlags, Mode, OFlags, memfd_create};
 use rustix::io::FdFlags;
 use rustix::process::Pid;
@@ -35,6 +36,7 @@ struct Handover {
     stderr: Option<RawFd>,
     terminal: Option<RawFd>,
     membership: Option<RawFd>,
+    host: Option<RawFd>,
     clients: Vec<ClientState>,
 }
 
@@ -70,6 +72,7 @@ pub(crate) fn execute_anew<K: Keeper>(shim: &mut Supervisor<'_, K>) -> io::Resul
         stderr: number(&shim.streams.stderr),
         terminal: number(&shim.streams.terminal),
         membership: number(&shim.membership),
+        host: shim.host.as_ref().map(|host| host.as_fd().as_raw_fd()),
         clients: clients.collect(),
     };
     let mut file = File::from(memfd_create(c"cofferdam-shim", MemfdFlags::empty())?);
@@ -102,6 +105,7 @@ fn set_inheritable<K>(shim: &Supervisor<'_, K>, inheritable: bool) -> io::Result
         .chain(shim.clients.iter().map(|client| client.connection.as_fd()))
         .chain(child)
         .chain(shim.membership.as_ref().map(AsFd::as_fd))
+        .chain(shim.host.as_ref().map(AsFd::as_fd))
         .chain([shim.lock.as_fd(), shim.listener.as_fd()]);
     for fd in fds {
         rustix::io::fcntl_setfd(fd, flags)?;
@@ -141,6 +145,10 @@ pub fn resume(number: RawFd, keeper: &impl Keeper) -> io::Result<()> {
     let mut shim = Supervisor::new(state.spec, state.status, lock, listener, watch_signals()?, keeper);
     shim.child = Some(child);
     shim.membership = take(state.membership)?;
+    shim.host = take(state.host)?.map(Host::from_socket);
+    if shim.host.is_none() && shim.spec.rootless.is_some() {
+        shim.host_at = Some(std::time::Instant::now());
+    }
     shim.streams = streams;
     shim.clients = clients;
     shim.watch_firewall();

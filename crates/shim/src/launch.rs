@@ -4,15 +4,15 @@ use cofferdam_confinement::Plan;
 use cofferdam_confinement::network::{Network, ZoneRules};
 use std::os::fd::{AsFd, OwnedFd};
 
-use cofferdam_kernel::namespace::Namespace;
 use cofferdam_kernel::proc::ProcFs;
 use cofferdam_network::{ConnectError, Connected};
 use cofferdam_proof::{
     ContainerReading, GateError, HostKey, Prepared, Receipt, Rule, Statement, Terms, gate,
 };
 use cofferdam_resolver::keeper::JoinError;
+use cofferdam_rootless::Host;
 use cofferdam_runtime::cgroup::Group;
-use cofferdam_runtime::start::{Gated, OwnedGroup, Permit, Released, StartIo, Supervision, begin};
+use cofferdam_runtime::start::{Building, Gated, OwnedGroup, Permit, Released, StartIo, Supervision, begin};
 use cofferdam_runtime::step::Step;
 use rustix::process::{Pid, Signal, pidfd_send_signal};
 
@@ -21,6 +21,7 @@ use crate::names::Candidate;
 use crate::spec::ShimSpec;
 use crate::streams::Streams;
 use crate::supervise::Keeper;
+use crate::users_network::publish;
 
 /// A container that runs.
 #[derive(Debug)]
@@ -51,14 +52,19 @@ impl<E: Into<Failure>> From<E> for Refusal {
 }
 
 /// Starts the container, as its zone is now. If anything fails, nothing of it is left but its folder.
-pub(crate) fn launch(plan: &Plan, spec: &ShimSpec, keeper: &impl Keeper) -> Result<Launched, Failure> {
+pub(crate) fn launch(
+    plan: &Plan,
+    spec: &ShimSpec,
+    host: Option<&Host>,
+    keeper: &impl Keeper,
+) -> Result<Launched, Failure> {
     let rules = |network: &Network| keeper.zone_rules(spec, network);
     let mut renewed = None;
     let mut tries = TRIES;
     loop {
         let plan = renewed.as_ref().unwrap_or(plan);
         tries -= 1;
-        match attempt(plan, spec, &rules) {
+        match attempt(plan, spec, host, &rules) {
             Ok(launched) => return Ok(launched),
             Err(Refusal::ZoneChanged(_)) if tries > 0 => {}
             Err(Refusal::ZoneChanged(failure) | Refusal::Failed(failure)) => return Err(failure),
@@ -72,7 +78,12 @@ pub(crate) fn launch(plan: &Plan, spec: &ShimSpec, keeper: &impl Keeper) -> Resu
 type RulesNow<'a> = dyn Fn(&Network) -> std::io::Result<Option<ZoneRules>> + 'a;
 
 /// Starts it once.
-fn attempt(plan: &Plan, spec: &ShimSpec, rules: &RulesNow<'_>) -> Result<Launched, Refusal> {
+fn attempt(
+    plan: &Plan,
+    spec: &ShimSpec,
+    host: Option<&Host>,
+    rules: &RulesNow<'_>,
+) -> Result<Launched, Refusal> {
     let pipes = if plan.process.terminal {
         None
     } else {
@@ -94,7 +105,8 @@ fn attempt(plan: &Plan, spec: &ShimSpec, rules: &RulesNow<'_>) -> Result<Launche
         let text = format!("container {id}, whose namespaces are shared, has ended");
         return Err(Failure::plain(text).into());
     }
-    let connected = connect(plan, &prover.proc, building.pid(), rules)?;
+    let connected = connect(plan, &building, rules)?;
+    publish(plan, host)?;
     let candidate = candidate(plan, spec)?;
     let joining = match &candidate {
         Some(candidate) => Some(candidate.begin().map_err(not_joined)?),
@@ -146,16 +158,9 @@ fn not_joined(error: JoinError) -> Failure {
 }
 
 /// Gives the container its link and rules, if it is to have any.
-fn connect(
-    plan: &Plan,
-    proc: &ProcFs,
-    first: Pid,
-    rules: &RulesNow<'_>,
-) -> Result<Option<Connected>, Refusal> {
+fn connect(plan: &Plan, building: &Building<'_>, rules: &RulesNow<'_>) -> Result<Option<Connected>, Refusal> {
     let Some(network) = &plan.network else { return Ok(None) };
-    let namespace = proc.process(first).and_then(|process| process.open_namespace(Namespace::Network));
-    let namespace =
-        namespace.map_err(|error| Failure::during("open the container's network namespace", &error))?;
+    let namespace = building.network_namespace()?;
     match cofferdam_network::connect(network, namespace.as_fd(), &|| rules(network)) {
         Ok(connected) => Ok(Some(connected)),
         Err(ConnectError::Step(error)) => Err(error.into()),

@@ -21,6 +21,7 @@ mod spec;
 mod status;
 mod streams;
 mod supervise;
+mod users_network;
 
 pub use connection::{Connection, Listener};
 pub use event::Event;
@@ -32,6 +33,6 @@ pub use lock::Lock;
 pub use log_writer::{LogOptions, Stream};
 pub use names::{KEEPER_SUBCOMMAND, KeeperOrders, member};
 pub use spawn::{Attach, Order, Running, spawn};
-pub use spec::{Joined, ShimSpec};
+pub use spec::{Joined, ShimSpec, UsersNetwork};
 pub use status::{ContainerState, ExitStatus, Status, StatusError};
 pub use supervise::Keeper;

@@ -106,10 +106,14 @@ impl Candidate {
 
 /// Starts a keeper that listens at this socket, and outlives this process.
 fn start_keeper(listener: OwnedFd, orders: &KeeperOrders) -> io::Result<()> {
-    let text = serde_json::to_string(orders)?;
+    start_part(listener, KEEPER_SUBCOMMAND, &serde_json::to_string(orders)?)
+}
+
+/// Starts this program in a part that listens at a socket, and outlives this process.
+pub(crate) fn start_part(listener: OwnedFd, subcommand: &str, text: &str) -> io::Result<()> {
     let program = rustix::fs::open("/proc/self/exe", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     let number = listener.as_raw_fd();
-    let args = ["cofferdam".to_owned(), KEEPER_SUBCOMMAND.to_owned(), number.to_string(), text];
+    let args = ["cofferdam".to_owned(), subcommand.to_owned(), number.to_string(), text.to_owned()];
     let args = CStringArray::new(args)?;
     let env = CStringArray::new(Vec::<String>::new())?;
     rustix::io::fcntl_setfd(&listener, FdFlags::empty())?;

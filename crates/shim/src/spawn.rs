@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use cofferdam_confinement::Plan;
 use cofferdam_kernel::fork;
 use cofferdam_kernel::signal::SignalFd;
+use cofferdam_rootless::Host;
 use rustix::process::set_child_subreaper;
 
 use crate::failure::Failure;
@@ -14,7 +15,7 @@ use crate::launch::{Launched, launch};
 use crate::spec::ShimSpec;
 use crate::status::Status;
 use crate::supervise::{Client, Keeper, Supervisor, watch_signals};
-use crate::{Connection, Frame, Listener, Lock};
+use crate::{Connection, Frame, Listener, Lock, users_network};
 
 /// Which streams the client that starts a container is attached to from its first byte on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -105,17 +106,19 @@ fn begin_listening(
     plan: &Plan,
     spec: &ShimSpec,
     keeper: &impl Keeper,
-) -> Result<(SignalFd, Listener, Launched), Failure> {
+) -> Result<(SignalFd, Listener, Launched, Option<Host>), Failure> {
     let during = |operation: &'static str| move |error: io::Error| Failure::during(operation, &error);
+    // Before anything is made: what this process makes from here on is that network's.
+    let host = users_network::enter(spec)?;
     let signals = watch_signals().map_err(during("watch signals"))?;
     // Processes whose parents end come to this process and not to the machine's init.
     set_child_subreaper(Some(rustix::process::getpid()))
         .map_err(|error| Failure::during("become a subreaper", &error))?;
     let listener = Listener::bind(&spec.run().socket()).map_err(during("listen for clients"))?;
     // What stays listening is the sign of a shim that was lost in its start.
-    let launched =
-        launch(plan, spec, keeper).inspect_err(|_| drop(std::fs::remove_file(spec.run().socket())))?;
-    Ok((signals, listener, launched))
+    let launched = launch(plan, spec, host.as_ref(), keeper)
+        .inspect_err(|_| drop(std::fs::remove_file(spec.run().socket())))?;
+    Ok((signals, listener, launched, host))
 }
 
 fn begin<'k, K: Keeper>(
@@ -124,7 +127,7 @@ fn begin<'k, K: Keeper>(
 ) -> Result<(Supervisor<'k, K>, Option<Attach>), Failure> {
     let during = |operation: &'static str| move |error: io::Error| Failure::during(operation, &error);
     let Order { plan, spec, status, lock, attach } = order;
-    let (signals, listener, launched) = match begin_listening(plan, &spec, keeper) {
+    let (signals, listener, launched, host) = match begin_listening(plan, &spec, keeper) {
         Ok(begun) => begun,
         Err(failure) => {
             // While the lock is held. What cannot be recorded reaches the client all the same.
@@ -133,6 +136,7 @@ fn begin<'k, K: Keeper>(
         }
     };
     let mut shim = Supervisor::new(spec, status, lock, listener, signals, keeper);
+    shim.host = host;
     if let Err(error) = shim.adopt(launched) {
         shim.abandon();
         return Err(during("record the start")(error));

@@ -57,6 +57,19 @@ pub struct ShimSpec {
     /// The keeper of its zone's resolver; none without a link.
     #[serde(default)]
     pub resolver: Option<KeeperOrders>,
+    /// The network of an ordinary user's own, in which the link is; none where it is in the host's.
+    #[serde(default)]
+    pub rootless: Option<UsersNetwork>,
+}
+
+/// Where the process that holds an ordinary user's network is, and what it is started with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UsersNetwork {
+    /// The socket at which it listens.
+    pub socket: PathBuf,
+    /// Its orders.
+    pub orders: cofferdam_rootless::Orders,
 }
 
 /// A container whose namespaces are joined, by its first process: on one boot a number and a start time name one process.

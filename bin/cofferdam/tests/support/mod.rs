@@ -15,6 +15,7 @@ pub mod place;
 pub mod project;
 pub mod question;
 pub mod remains;
+pub mod tun;
 pub mod user;
 
 use user::User;
@@ -267,6 +268,19 @@ pub fn busybox_home_of(test: &str, program: &Path) -> Option<Home> {
     let folder = tempfile::tempdir().unwrap();
     let root = busybox_root(test, folder.path())?;
     let home = Home::of(program);
+    home.ok(&["image", "import", root.to_str().unwrap(), "busybox"]);
+    Some(home)
+}
+
+/// An ordinary user's home with an image `busybox`; `None` where the test cannot run, which it says.
+pub fn busybox_home_of_user(test: &str) -> Option<Home> {
+    if !is_root(test) {
+        return None;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let root = busybox_root(test, folder.path())?;
+    let home = Home::of_user(Path::new(env!("CARGO_BIN_EXE_cofferdam")));
+    home.user()?.owns(folder.path());
     home.ok(&["image", "import", root.to_str().unwrap(), "busybox"]);
     Some(home)
 }

@@ -43,6 +43,7 @@ impl Run for ZoneTestCommand {
                 "FROM is a container, zone:NAME or host: nothing can be sent from elsewhere",
             ));
         }
+        engine.enter_network()?;
         let found = engine.test_flow(&test)?;
         let mut out = std::io::stdout().lock();
         for one in &found {

@@ -67,6 +67,7 @@ impl Names<'_> {
 impl Run for ZoneWatchCommand {
     fn run(self, globals: &Globals) -> Outcome {
         let engine = engine(globals)?;
+        engine.enter_network()?;
         let watch = Watch::open().map_err(|error| {
             let report = Report::new(format!("cannot watch the host's packets: {error}"));
             report.hint("it takes root, and one watch at a time")

@@ -51,6 +51,24 @@ pub struct Network {
     pub rules: ZoneRules,
     /// Whether its name server is the zone's own, at the gateways' addresses.
     pub resolver: bool,
+    /// Where a network of the engine's own stands in for the host's (an ordinary user's): its way to and from that one.
+    #[serde(default)]
+    pub outlet: Option<Outlet>,
+}
+
+/// What the name of every outlet's link begins with.
+pub const OUTLET_PREFIX: &str = "cfo";
+
+/// A link between the engine's own network and the host's, at whose other end a program makes the connections anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outlet {
+    /// The link: the one of all containers, or one of the container's own where it publishes ports.
+    pub link: String,
+    /// The link's own addresses, to which connections from outside come, with the other end's as their gateways.
+    pub addresses: Vec<Address>,
+    /// The routing table that leads the container's packets there; none for the main one.
+    pub table: Option<u32>,
 }
 
 /// A pair of virtual Ethernet devices (veth(4)), one end in the container.

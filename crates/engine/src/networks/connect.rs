@@ -10,6 +10,7 @@ use crate::changing::{change_plan, one_at_a_time};
 use crate::definition::Definition;
 use crate::error::{Error, Result};
 use crate::live::read_plan;
+use crate::users_network::in_network;
 use crate::{Engine, ownership};
 
 impl Engine {
@@ -127,8 +128,11 @@ impl Engine {
             for network in all.iter_mut().filter(|network| network.link == to.link) {
                 network.clone_from(to);
             }
-            cofferdam_network::change_segments(from, to, &all)
-                .map_err(|source| Error::Network { id: id.clone(), source: source.into() })
+            let change = || {
+                cofferdam_network::change_segments(from, to, &all)
+                    .map_err(|source| Error::Network { id: id.clone(), source: source.into() })
+            };
+            in_network(self.paths.state(), change).map(drop)
         };
         if let Some((old, new)) = live {
             change(old, new)?;

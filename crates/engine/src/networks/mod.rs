@@ -11,7 +11,6 @@ use std::time::SystemTime;
 
 use cofferdam_confinement::network::Network;
 use cofferdam_names::{ContainerId, ContainerName, Timestamp, ZoneName};
-use cofferdam_network::HostNetwork;
 use cofferdam_policy::{ContainerRequest, NetworkMode, is_volume_name};
 use cofferdam_shim::Event;
 use serde::{Deserialize, Serialize};
@@ -133,7 +132,7 @@ impl Engine {
     /// # Errors
     /// The host cannot be looked at.
     pub fn network_pools(&self) -> Result<Vec<(String, String)>> {
-        let host = HostNetwork::look().map_err(|error| Error::io("look at", "the host's network", error))?;
+        let host = self.host_network()?;
         let pools = std::iter::once(host.pool4).chain(host.pool6);
         Ok(pools.filter_map(|pool| Some((pool.to_string(), pool.nth(1)?.to_string()))).collect())
     }

@@ -27,7 +27,7 @@ pub(crate) struct Record {
 /// Which range of host ids a new container has.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum RangeOf<'a> {
-    /// None: it is an ordinary user's.
+    /// None: it is an ordinary user's. It has a number, as a place for its addresses, and no ids by it.
     Nobody,
     /// One of its own.
     Itself,
@@ -109,6 +109,14 @@ impl Entry {
     }
 }
 
+/// The lowest number that no definition has.
+fn lowest_place(entries: &[Entry]) -> Result<Slot, StoreError> {
+    let used: std::collections::BTreeSet<u32> =
+        entries.iter().filter_map(|entry| entry.slot).map(Slot::number).collect();
+    let free = (0..).find(|number| !used.contains(number)).unwrap_or(u32::MAX);
+    Slot::from_number(i64::from(free)).ok_or(StoreError::NoRange(super::range::COUNT))
+}
+
 impl Store {
     /// Makes a definition. `decide` gets the id range that would be the container's and answers its zone, with anything
     /// else it worked out; if it fails, nothing was made.
@@ -134,7 +142,7 @@ impl Store {
             },
         };
         let slot = match new.range {
-            RangeOf::Nobody => None,
+            RangeOf::Nobody => Some(lowest_place(&entries)?),
             RangeOf::Itself => Some(self.lowest_free(&entries)?),
             RangeOf::Joined(other) => {
                 let other = entries.iter().find(|entry| entry.id == *other);

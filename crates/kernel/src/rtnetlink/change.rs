@@ -25,6 +25,7 @@ pub(super) const RTA_DST: u16 = 1;
 pub(super) const RTA_OIF: u16 = 4;
 pub(super) const RTA_GATEWAY: u16 = 5;
 pub(super) const RTA_PREFSRC: u16 = 7;
+pub(super) const RTA_TABLE: u16 = 15;
 pub(super) const NDA_DST: u16 = 1;
 pub(super) const NDA_LLADDR: u16 = 2;
 /// `NUD_PERMANENT`
@@ -125,6 +126,14 @@ impl Change {
         Self(Request::new(RTM_SETLINK, 0, &link_part(index, IFF_UP, IFF_UP)))
     }
 
+    /// Gives a link another hardware address and largest packet. It must be down.
+    #[must_use]
+    pub fn link_form(index: u32, mac: [u8; 6], mtu: u32) -> Self {
+        Self(Request::new(RTM_SETLINK, 0, &link_part(index, 0, 0)).with(|link| {
+            link.put(IFLA_ADDRESS, &mac).number(IFLA_MTU, mtu);
+        }))
+    }
+
     /// Sets IPv4 for a link, and keeps IPv6 from giving it an address by itself.
     #[must_use]
     pub fn link_settings(index: u32, ipv4: &[(Ipv4Setting, u32)], ipv6: bool) -> Self {
@@ -175,19 +184,27 @@ impl Change {
     /// Adds a route, which must not be there.
     #[must_use]
     pub fn add_route(route: &Route) -> Self {
-        Self::route(RTM_NEWROUTE, CREATE | EXCLUSIVE, route)
+        Self::add_route_in(u32::from(MAIN), route)
+    }
+
+    /// Adds a route to another table than the main one, where it must not be.
+    #[must_use]
+    pub fn add_route_in(table: u32, route: &Route) -> Self {
+        Self::route(RTM_NEWROUTE, CREATE | EXCLUSIVE, table, route)
     }
 
     /// Takes a route away.
     #[must_use]
     pub fn remove_route(route: &Route) -> Self {
-        Self::route(RTM_DELROUTE, 0, route)
+        Self::route(RTM_DELROUTE, 0, u32::from(MAIN), route)
     }
 
-    fn route(kind: u16, flags: u16, route: &Route) -> Self {
+    fn route(kind: u16, flags: u16, table: u32, route: &Route) -> Self {
         let (first, prefix) = route.to;
         let scope = if route.gateway.is_some() { GLOBAL } else { LINK_SCOPE };
-        let mut part = [family_of(first), prefix, 0, 0, MAIN, route.protocol, scope, UNICAST, 0, 0, 0, 0];
+        // A number that the field does not hold is in the attribute alone (`RT_TABLE_UNSPEC`).
+        let short = u8::try_from(table).unwrap_or(0);
+        let mut part = [family_of(first), prefix, 0, 0, short, route.protocol, scope, UNICAST, 0, 0, 0, 0];
         if route.gateway.is_some() {
             part[8..].copy_from_slice(&ONLINK.to_ne_bytes());
         }
@@ -195,7 +212,7 @@ impl Change {
             if prefix > 0 {
                 attributes.put(RTA_DST, &bytes_of(first));
             }
-            attributes.number(RTA_OIF, route.link);
+            attributes.number(RTA_OIF, route.link).number(RTA_TABLE, table);
             for (kind, address) in [(RTA_GATEWAY, route.gateway), (RTA_PREFSRC, route.source)] {
                 if let Some(address) = address {
                     attributes.put(kind, &bytes_of(address));

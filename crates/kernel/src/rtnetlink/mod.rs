@@ -1,6 +1,7 @@
 //! Network links, their addresses, routes and neighbours through rtnetlink(7).
 
 mod change;
+mod policy;
 mod read;
 
 use std::io;
@@ -8,6 +9,7 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 pub use change::{Change, Ipv4Setting, NewVeth, Route};
+pub use policy::PolicyRule;
 pub use read::{FoundRoute, LinkAddress, LinkDetails, Neighbour};
 
 use crate::netlink::{CREATE, DUMP, EXCLUSIVE, Family, Received, Request, Socket, attributes, u32_at};
@@ -25,6 +27,9 @@ const RTM_DELROUTE: u16 = 25;
 const RTM_GETROUTE: u16 = 26;
 const RTM_NEWNEIGH: u16 = 28;
 const RTM_GETNEIGH: u16 = 30;
+const RTM_NEWRULE: u16 = 32;
+const RTM_DELRULE: u16 = 33;
+const RTM_GETRULE: u16 = 34;
 
 /// Attributes of a link (`<linux/if_link.h>`) and of an address (`<linux/if_addr.h>`).
 const IFLA_ADDRESS: u16 = 1;

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::change::{
-    MAIN, NDA_DST, NDA_LLADDR, NUD_PERMANENT, RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_PREFSRC, UNICAST,
+    MAIN, NDA_DST, NDA_LLADDR, NUD_PERMANENT, RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_PREFSRC, RTA_TABLE, UNICAST,
 };
 use super::{
     ADDRESS_PART, IFA_ADDRESS, IFA_LOCAL, IFA_PROTO, IFLA_ADDRESS, IFLA_GROUP, IFLA_MTU, LINK_PART, Link,
@@ -106,9 +106,15 @@ impl RouteSocket {
 
     /// All routes of the main table that lead somewhere.
     pub fn routes(&self) -> io::Result<Vec<FoundRoute>> {
+        self.routes_of(u32::from(MAIN))
+    }
+
+    /// The same of another table.
+    pub fn routes_of(&self, table: u32) -> io::Result<Vec<FoundRoute>> {
         self.0.ask(&Request::new(RTM_GETROUTE, DUMP, &[0; ROUTE_PART]), |message| {
-            let table = *message.body.get(4)?;
-            parse_route(message).filter(|_| table == MAIN)
+            let long = attribute(message.after(ROUTE_PART), RTA_TABLE).and_then(|value| u32_at(value, 0));
+            let found = long.unwrap_or(u32::from(*message.body.get(4)?));
+            parse_route(message).filter(|_| found == table)
         })
     }
 

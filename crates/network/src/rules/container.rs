@@ -40,8 +40,18 @@ pub(crate) fn elements(network: &Network) -> Vec<Element> {
         ]);
         all.extend(tags(network).map(|tag| Element::key(set::MEMBERS[family], joined(&[&address, &tag.0]))));
         all.extend(network.published.iter().filter_map(|port| published(port, pair.address)));
+        all.extend(inward(network).filter_map(|port| published(&port, pair.address)));
     }
     all
+}
+
+/// Its ports as connections from outside come to them, where something else listens at the host's address: at the outlet's.
+fn inward(network: &Network) -> impl Iterator<Item = PublishedPort> {
+    let addresses = network.outlet.iter().flat_map(|outlet| &outlet.addresses);
+    addresses.flat_map(|pair| {
+        let limited = network.published.iter().filter(|port| port.address.is_some());
+        limited.map(|port| PublishedPort { address: Some(pair.address), ..*port })
+    })
 }
 
 /// What it shares with others.

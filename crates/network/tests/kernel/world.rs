@@ -44,5 +44,6 @@ pub fn network(zone: &str, number: u16, rules: ZoneRules) -> Network {
         published: Vec::new(),
         rules,
         resolver: false,
+        outlet: None,
     }
 }

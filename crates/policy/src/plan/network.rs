@@ -8,7 +8,7 @@ use cofferdam_confinement::network::{
 };
 use cofferdam_confinement::{NamespaceSource, Namespaces};
 
-use super::{Planner, PolicyError};
+use super::{Planner, PolicyError, outlet};
 use crate::zone::NetworkAccess;
 use crate::{NetworkContext, NetworkMode, NetworkRequest, PortRequest};
 
@@ -24,11 +24,12 @@ impl Planner<'_> {
     /// Whether the container is to have a link of its own, and in which segment; an empty name for the zone's own one.
     pub(super) fn segment(&self) -> Result<Option<String>, PolicyError> {
         let access = &self.zone.network.mode;
+        let lack = outlet::lack(&self.context.host);
         let (asked, segment) = match &self.request.network.mode {
-            // An ordinary user's containers have none unless they ask for it.
+            // An ordinary user who has no pasta has none, unless something is asked for that is not to be had without.
             None if access.value == NetworkAccess::None
                 || self.shares_users()
-                || self.context.host.rootless =>
+                || lack.is_some() && !self.asks_for_a_link() =>
             {
                 return Ok(None);
             }
@@ -48,13 +49,15 @@ impl Planner<'_> {
             let why = "a container that shares another's namespaces can have that one's network or none";
             return Err(PolicyError::not_built(asked, why));
         }
-        if self.context.host.rootless {
-            return Err(PolicyError::not_built(
-                asked,
-                "an ordinary user's containers have no network; use --network none",
-            ));
+        if let Some((lack, advice)) = lack {
+            return Err(PolicyError::lacks(asked, lack, advice));
         }
         Ok(Some(segment))
+    }
+
+    /// Whether the request has something that means nothing without a link.
+    fn asks_for_a_link(&self) -> bool {
+        self.refuse_without_link().is_err()
     }
 
     /// A container that joins namespaces of another has its users, whose ids the network namespace would belong to.
@@ -74,6 +77,7 @@ impl Planner<'_> {
         let segments = self.segments(segment, host)?;
         let addresses = self.addresses(host)?;
         let link = self.link(host, addresses[0].address)?;
+        let published = self.published(host)?;
         Ok(Some(Network {
             realm: host.realm.clone(),
             zone: self.zone.name.value.clone(),
@@ -81,7 +85,8 @@ impl Planner<'_> {
             addresses,
             segments,
             labels: self.request.labels.clone(),
-            published: self.published(host)?,
+            outlet: self.outlet(host, &published)?,
+            published,
             rules: self.zone.network.packet_rules(),
             resolver: true,
         }))
@@ -157,6 +162,9 @@ impl Planner<'_> {
         let outside = || PolicyError::invalid(flag, "the pool of addresses has no such place");
         let gateway = pool.nth(1).ok_or_else(outside)?;
         let Some(text) = asked else {
+            if self.context.host.rootless && place >= outlet::PLACES {
+                return Err(outside());
+            }
             return Ok(Address { address: pool.nth(FIRST_PLACE + place).ok_or_else(outside)?, gateway });
         };
         let (first, last) =
@@ -243,6 +251,9 @@ impl Planner<'_> {
             let rule =
                 "no other link can answer for ::1; publish at 127.0.0.1, or at an IPv6 address of the host's";
             return Err(PolicyError::invalid(format!("--publish {text}"), rule));
+        }
+        if self.context.host.rootless {
+            outlet::admit(&format!("--publish {text}"), port, self.context.host.lowest_port)?;
         }
         let ranges = &self.zone.network.publish;
         if ranges.value.iter().any(|range| range.allows(port)) {

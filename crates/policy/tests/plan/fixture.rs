@@ -32,6 +32,8 @@ pub fn host() -> HostFacts {
         online_mems: Some("0".try_into().unwrap()),
         memory: 24 << 30,
         tools: BTreeSet::new(),
+        tun: false,
+        lowest_port: 0,
     }
 }
 

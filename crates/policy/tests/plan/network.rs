@@ -1,7 +1,7 @@
 //! Links, addresses, ports and rules of a plan.
 
 use cofferdam_confinement::network::{Network, Protocol};
-use cofferdam_policy::ContainerRequest;
+use cofferdam_policy::{ContainerRequest, HostFacts};
 
 use crate::fixture::{context_on, planned, refused, request, rootless_host, zone, zone_file};
 
@@ -47,7 +47,36 @@ fn only_who_asks_for_none_or_may_have_none_has_none() {
     let mut bridge = request();
     bridge.network.mode = Some("bridge".parse().unwrap());
     let error = cofferdam_policy::plan(&zone("default"), &bridge, &context_on(host, &bridge)).unwrap_err();
-    assert!(error.to_string().contains("not built yet"), "{error}");
+    assert!(error.to_string().contains("install the package passt"), "{error}");
+}
+
+/// A user with pasta and the device that it needs.
+fn users_host() -> HostFacts {
+    HostFacts { tools: ["pasta".to_owned()].into(), tun: true, lowest_port: 1024, ..rootless_host() }
+}
+
+#[test]
+fn an_ordinary_user_gets_the_network_of_the_zone_through_an_outlet() {
+    let planned = |request: &ContainerRequest, host: HostFacts| {
+        cofferdam_policy::plan(&zone("default"), request, &context_on(host, request))
+    };
+    let outlet = |request: &ContainerRequest| {
+        let plan = planned(request, users_host()).unwrap().into_plan();
+        plan.network.unwrap().outlet.unwrap()
+    };
+    let common = outlet(&request());
+    assert_eq!((common.link.as_str(), common.table), ("cfo-all", None));
+    let own = outlet(&publishing(&["8080:80"]));
+    assert!(own.link.starts_with("cfo") && own.link.len() == 14 && own.table.is_some(), "{own:?}");
+    assert_ne!(own.addresses, common.addresses);
+    let refused =
+        |request: &ContainerRequest, host: HostFacts| planned(request, host).unwrap_err().to_string();
+    assert!(refused(&publishing(&["80:80"]), users_host()).contains("from 1024 on"));
+    assert!(refused(&publishing(&["8080:80/sctp"]), users_host()).contains("no SCTP"));
+    assert!(refused(&publishing(&["8000-8200:8000-8200"]), users_host()).contains("at most 128"));
+    let without_tun = HostFacts { tun: false, ..users_host() };
+    assert!(refused(&publishing(&["8080:80"]), without_tun.clone()).contains("/dev/net/tun"));
+    assert_eq!(planned(&request(), without_tun).unwrap().into_plan().network, None);
 }
 
 #[test]

@@ -59,8 +59,11 @@ pub(super) fn read_inside(
         Err(why) => return Ok(Err(why)),
     };
     let needs_user = plan.sysctls.keys().any(|name| name.starts_with("user"));
-    let administrator = rustix::thread::capabilities(None)
-        .is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN));
+    // A user who has all rights in a namespace of that user's own (the network of an ordinary user's containers) would not get back
+    // into the host's.
+    let administrator = rustix::process::geteuid().is_root()
+        && rustix::thread::capabilities(None)
+            .is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN));
     let without_user: Vec<Namespace> =
         kinds.iter().copied().filter(|kind| *kind != Namespace::User).collect();
     if kinds.is_empty() || (without_user.is_empty() && !needs_user) {

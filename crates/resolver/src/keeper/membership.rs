@@ -262,11 +262,21 @@ pub(super) fn member_of(file: OwnedFd) -> io::Result<Member> {
     Ok(serde_json::from_slice(&text)?)
 }
 
-fn is_gone(error: &io::Error) -> bool {
+/// Whether nobody listens there.
+#[must_use]
+pub fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
 }
 
-fn reach(path: &Path, patience: Duration, spawn: &impl Fn(OwnedFd) -> io::Result<()>) -> io::Result<Control> {
+/// A connection to the process that listens at `path`, which `spawn` starts on a listening socket if there is none.
+///
+/// # Errors
+/// It cannot be reached or started.
+pub fn reach(
+    path: &Path,
+    patience: Duration,
+    spawn: &impl Fn(OwnedFd) -> io::Result<()>,
+) -> io::Result<Control> {
     match open_with(path, patience) {
         Err(error) if is_gone(&error) => {}
         other => return other,
@@ -294,7 +304,11 @@ fn lock(path: &Path) -> io::Result<File> {
     Ok(lock)
 }
 
-fn open(path: &Path) -> io::Result<Control> {
+/// A connection to the process that listens at `path`.
+///
+/// # Errors
+/// There is none, or it cannot be reached.
+pub fn open(path: &Path) -> io::Result<Control> {
     open_with(path, PATIENCE)
 }
 

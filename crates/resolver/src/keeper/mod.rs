@@ -16,7 +16,7 @@ mod zone;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -29,13 +29,15 @@ use crate::settings::Settings;
 use listening::Sockets;
 use membership::Answer;
 pub use membership::{
-    JoinError, Joining, Member, PATIENCE, Shown, ZonePolicy, change, forget, join, show, sweep,
+    JoinError, Joining, Member, PATIENCE, Shown, ZonePolicy, change, forget, is_gone, join, open, reach,
+    show, sweep,
 };
 pub use policy::InvalidRules;
 pub(crate) use process::CONTROL;
 pub use process::{Place, StartError};
 use process::{Running, Slot};
 use upstream::Upstream;
+pub use upstream::connect_to;
 pub use zone::NamedChange;
 use zone::Zone;
 
@@ -73,6 +75,14 @@ pub trait World {
     /// # Errors
     /// They could not be changed: the answer is not given.
     fn change(&mut self, zone: &ZoneName, changes: &[NamedChange]) -> io::Result<()>;
+
+    /// A new socket that is connected to one of the host's name servers, or is about to be.
+    ///
+    /// # Errors
+    /// There is none to be had: the server counts as one that does not answer.
+    fn exchange(&mut self, server: SocketAddr, stream: bool) -> io::Result<OwnedFd> {
+        connect_to(server, stream)
+    }
 
     /// A name was denied.
     fn denied(&mut self, denial: &Denial<'_>);

@@ -214,7 +214,8 @@ impl<W: World> Keeper<'_, W> {
             Report::Exchange { ticket, server, stream } => {
                 self.look_at_host(false);
                 let may = self.zones.get_mut(name).is_some_and(|zone| zone.may_exchange(Instant::now()));
-                let socket = may.then(|| self.upstream.open(server, stream).ok()).flatten();
+                let at = if may { self.upstream.at(server).ok() } else { None };
+                let socket = at.and_then(|at| self.world.exchange(at, stream).ok());
                 self.tell(name, Order::Exchange { ticket }, socket);
             }
             Report::Change { ticket, changes } => {

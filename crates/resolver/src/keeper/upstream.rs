@@ -84,16 +84,9 @@ impl Upstream {
         self.servers.len()
     }
 
-    /// A new socket that is connected to a server, or is about to be, from a port that the kernel chooses at random.
-    pub(super) fn open(&self, number: u16, stream: bool) -> io::Result<OwnedFd> {
-        let server = self.servers.get(usize::from(number)).ok_or(io::ErrorKind::NotFound)?;
-        let family = if server.address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-        let kind = if stream { SocketType::STREAM } else { SocketType::DGRAM };
-        let socket = socket_with(family, kind, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
-        match connect(&socket, &self.address(server)?) {
-            Ok(()) | Err(rustix::io::Errno::INPROGRESS) => Ok(socket),
-            Err(error) => Err(error.into()),
-        }
+    /// Where a server is.
+    pub(super) fn at(&self, number: u16) -> io::Result<SocketAddr> {
+        self.address(self.servers.get(usize::from(number)).ok_or(io::ErrorKind::NotFound)?)
     }
 
     fn address(&self, server: &Server) -> io::Result<SocketAddr> {
@@ -104,6 +97,20 @@ impl Upstream {
             }
             (address, _) => Ok(SocketAddr::new(address, self.port)),
         }
+    }
+}
+
+/// A new socket that is connected to a server, or is about to be, from a port that the kernel chooses at random.
+///
+/// # Errors
+/// Those of socket(2) and connect(2).
+pub fn connect_to(server: SocketAddr, stream: bool) -> io::Result<OwnedFd> {
+    let family = if server.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let kind = if stream { SocketType::STREAM } else { SocketType::DGRAM };
+    let socket = socket_with(family, kind, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
+    match connect(&socket, &server) {
+        Ok(()) | Err(rustix::io::Errno::INPROGRESS) => Ok(socket),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -147,6 +154,6 @@ mod tests {
         std::fs::write(&next, "").unwrap();
         std::fs::rename(&next, &path).unwrap();
         assert!(upstream.refresh(&[]) && upstream.count() == 0);
-        assert!(upstream.open(0, false).is_err());
+        assert!(upstream.at(0).is_err());
     }
 }

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::Command;
 
 use cofferdam_confinement::{IdMapping, IdMaps, MapWriter, Setgroups};
+use cofferdam_kernel::capability::Capability;
 use cofferdam_kernel::clone::{CloneRequest, Cloned, clone3, exit_now};
 use cofferdam_kernel::namespace::Namespace;
 use cofferdam_kernel::proc::{ProcDir, ProcFs};
@@ -30,6 +31,11 @@ pub(super) fn write(process: &ProcDir, pid: Pid, maps: &IdMaps) -> Result<(), St
         write_file(process, "setgroups", "deny")?;
     }
     match maps.writer {
+        // A process that has all of these ids in its own namespace needs nobody's help, and no program with other rights has any there.
+        MapWriter::Newuidmap if may_map() => {
+            write_file(process, "uid_map", &only("uid_map", &maps.uids))?;
+            write_file(process, "gid_map", &only("gid_map", &maps.gids))
+        }
         MapWriter::Direct => {
             write_file(process, "uid_map", &only("uid_map", &maps.uids))?;
             write_file(process, "gid_map", &only("gid_map", &maps.gids))
@@ -39,6 +45,22 @@ pub(super) fn write(process: &ProcDir, pid: Pid, maps: &IdMaps) -> Result<(), St
             run_helper("newgidmap", pid, &maps.gids)
         }
     }
+}
+
+/// Whether this process may map what ids it has (user_namespaces(7)).
+fn may_map() -> bool {
+    let both = (1 << Capability::SETUID.number()) | (1 << Capability::SETGID.number());
+    rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.bits() & both == both)
+}
+
+/// Writes the id maps of a new user namespace's first process.
+///
+/// # Errors
+/// The kernel or newuidmap(1) refuses them.
+pub fn write_id_maps(pid: Pid, maps: &IdMaps) -> Result<(), StepError> {
+    let process =
+        Step::IdMaps.run("/proc of it", || Ok(ProcFs::open().and_then(|proc| proc.process(pid))?))?;
+    write(&process, pid, maps)
 }
 
 fn write_file(process: &ProcDir, name: &str, text: &str) -> Result<(), StepError> {

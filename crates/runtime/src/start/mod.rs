@@ -21,6 +21,7 @@ pub use created::{Created, Gated, Released};
 pub(crate) use ending::wait_for_end;
 pub use exec::{Entering, Target, enter};
 pub use hooks::{ContainerState, HookFolder, Status, run_hooks};
+pub use id_map::write_id_maps;
 pub use permit::Permit;
 
 use std::os::fd::{AsFd, OwnedFd};
@@ -84,6 +85,8 @@ pub struct Building<'p> {
     bundle: PathBuf,
     /// The container's user namespace, where this side makes mounts for it.
     userns: Option<OwnedFd>,
+    /// Its network namespace, where this side may not open it any more.
+    network: Option<OwnedFd>,
     privileged: bool,
 }
 
@@ -92,6 +95,20 @@ impl Building<'_> {
     #[must_use]
     pub fn pid(&self) -> Pid {
         self.created.pid()
+    }
+
+    /// The container's network namespace, which is to be given a link.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn network_namespace(&self) -> Result<OwnedFd, StepError> {
+        match &self.network {
+            Some(opened) => Step::OpenNamespace.run("net", || opened.try_clone()),
+            None => Step::OpenNamespace.run("net", || {
+                let process = ProcFs::open().and_then(|proc| proc.process(self.pid()))?;
+                Ok(process.open_namespace(Namespace::Network)?)
+            }),
+        }
     }
 
     /// Answers init until it waits before its credentials change.
@@ -142,9 +159,9 @@ pub fn begin(plan: &Plan, io: StartIo) -> Result<Building<'_>, StepError> {
         created.trace()?;
     }
     // What cannot be done for an init that has ended is not the reason: its own is.
-    let userns = set_up(plan, &created, privileged, followed)
+    let (userns, network) = set_up(plan, &created, privileged, followed)
         .map_err(|error| created.channel().reported_failure().unwrap_or(error))?;
-    Ok(Building { plan, created, bundle: io.bundle, userns, privileged })
+    Ok(Building { plan, created, bundle: io.bundle, userns, network, privileged })
 }
 
 /// Whether no program is told init's number before it runs: hooks of the runtime's side want to find its namespaces in /proc.
@@ -162,13 +179,13 @@ fn maker<'a>(plan: &'a Plan, userns: Option<&'a OwnedFd>, privileged: bool) -> M
 }
 
 /// What only this side can do for the waiting init: id maps, limits above its own rights, sources. Gives the container's user
-/// namespace, where it has one and this side makes its mounts.
+/// namespace, where it has one and this side makes its mounts, and its network namespace, where this side could not open it later.
 fn set_up(
     plan: &Plan,
     created: &Created,
     privileged: bool,
     followed: bool,
-) -> Result<Option<OwnedFd>, StepError> {
+) -> Result<(Option<OwnedFd>, Option<OwnedFd>), StepError> {
     let process = Step::Handshake
         .run("/proc of init", || Ok(ProcFs::open().and_then(|proc| proc.process(created.pid()))?))?;
     // The maps of a joined namespace are written already.
@@ -180,17 +197,24 @@ fn set_up(
         set_oom_score(&plan.process, &process)?;
     }
     net_devices::move_all(plan, &process)?;
+    // Once it has been told to go on, only the host's root may open what is in its folder of /proc.
+    let network = match &plan.network {
+        Some(_) if !privileged => {
+            Some(Step::OpenNamespace.run("net", || Ok(process.open_namespace(Namespace::Network)?))?)
+        }
+        _ => None,
+    };
     if !(privileged && plan.namespaces.mount.is_new()) {
         let message = Message::Sources { slots: Vec::new(), more: false };
         created.channel().tell("of the mounts", &message, &[])?;
-        return Ok(None);
+        return Ok((None, network));
     }
     let userns = match plan.namespaces.user {
         NamespaceSource::Host => None,
         _ => Some(id_map::open_user_namespace(&process)?),
     };
     Sources::make(plan, maker(plan, userns.as_ref(), privileged))?.send(created.channel())?;
-    Ok(userns)
+    Ok((userns, network))
 }
 
 /// A score below the one that was inherited needs rights that only this side has.

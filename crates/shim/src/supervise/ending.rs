@@ -225,6 +225,7 @@ impl<K: Keeper> Supervisor<'_, K> {
         if !self.spec.connected {
             return true;
         }
+        self.withdraw();
         let ended = self.read_plan().and_then(|plan| match &plan.network {
             Some(network) => Ok(Some(cofferdam_network::disconnect(network)?)),
             None => Ok(None),
@@ -305,7 +306,7 @@ impl<K: Keeper> Supervisor<'_, K> {
             if let Some(name) = self.keeper.name(&self.spec) {
                 self.spec.attributes.insert("name".to_owned(), name);
             }
-            launch(&plan, &self.spec, self.keeper)
+            launch(&plan, &self.spec, self.host.as_ref(), self.keeper)
         });
         match started {
             Ok(launched) => {

@@ -4,6 +4,7 @@ mod clients;
 mod ending;
 mod membership;
 mod output;
+mod outside;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -14,6 +15,7 @@ use cofferdam_kernel::children;
 use cofferdam_kernel::signal::{self, Signal, SignalFd, SignalSet};
 use cofferdam_names::Timestamp;
 use cofferdam_network::{Remains, RulesWatcher};
+use cofferdam_rootless::Host;
 use cofferdam_runtime::start::OwnedGroup;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Pid;
@@ -101,6 +103,10 @@ pub(crate) struct Supervisor<'k, K> {
     pub(crate) membership: Option<OwnedFd>,
     /// When that is tried again, after the keeper has ended.
     join_at: Option<Instant>,
+    /// The connection to the process that holds an ordinary user's network.
+    pub(crate) host: Option<Host>,
+    /// When it is looked whether there is one again, after that process has ended.
+    pub(crate) host_at: Option<Instant>,
     pub(crate) clients: Vec<Client>,
     pub(crate) log: Option<LogWriter>,
     output: Output,
@@ -141,6 +147,7 @@ enum Source {
     Stderr,
     Terminal,
     Membership,
+    Host,
     Firewall,
 }
 
@@ -176,6 +183,8 @@ impl<'k, K: Keeper> Supervisor<'k, K> {
             streams: Streams::default(),
             membership: None,
             join_at: None,
+            host: None,
+            host_at: None,
             clients: Vec::new(),
             log,
             output: Output::default(),
@@ -294,6 +303,9 @@ impl<'k, K: Keeper> Supervisor<'k, K> {
             // Nothing comes by it but its end.
             add(Source::Membership, membership.as_fd(), PollFlags::IN);
         }
+        if let Some(host) = &self.host {
+            add(Source::Host, host.as_fd(), PollFlags::IN);
+        }
         if self.output.is_empty() {
             for (source, stream) in [
                 (Source::Stdout, &self.streams.stdout),
@@ -319,6 +331,10 @@ impl<'k, K: Keeper> Supervisor<'k, K> {
                 Ok(())
             }
             Source::Stdout | Source::Stderr | Source::Terminal => self.pump(source).map(drop),
+            Source::Host => {
+                self.lose_host();
+                Ok(())
+            }
             Source::Membership => {
                 self.lose_membership();
                 Ok(())
@@ -351,7 +367,10 @@ impl<'k, K: Keeper> Supervisor<'k, K> {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        [self.kill_at, self.restart_at, self.handover_at, self.join_at].into_iter().flatten().min()
+        [self.kill_at, self.restart_at, self.handover_at, self.join_at, self.host_at]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Does what is due. True when the shim is to end.
@@ -372,6 +391,9 @@ impl<'k, K: Keeper> Supervisor<'k, K> {
         }
         if self.join_at.is_some_and(|at| at <= now) {
             self.join_again();
+        }
+        if self.host_at.is_some_and(|at| at <= now) {
+            self.look_for_host();
         }
         if self.gave_up {
             self.finish_given_up()?;

@@ -89,6 +89,7 @@ fn plan(number: usize, zone: usize) -> Result<Network> {
             log: false,
         },
         resolver: false,
+        outlet: None,
     })
 }
 

@@ -1,0 +1,217 @@
+//! The network of an ordinary user's own: what it is started with, and work in it by commands, which are outside of it.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use cofferdam_confinement::network::{AddressRange, Network};
+use cofferdam_confinement::{IdMapping, IdMaps, MapWriter, Setgroups};
+use cofferdam_kernel::clone::{CloneRequest, Cloned, clone3, exit_now};
+use cofferdam_kernel::proc::ProcFs;
+use cofferdam_network::HostNetwork;
+use cofferdam_policy::{HostFacts, IdAllocation, IdRange, OUTLET_MTU, common_outlet};
+use cofferdam_rootless::{Host, Orders, Shown, Told, must_enter};
+use cofferdam_shim::{Event, UsersNetwork};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{WaitId, WaitIdOptions, waitid};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::engine::make_private_folder;
+use crate::error::{Error, Result};
+use crate::live::Live;
+use crate::paths::users_network_of;
+use crate::{Engine, facts};
+
+fn failed(operation: &'static str, source: io::Error) -> Error {
+    Error::io(operation, "this user's network", source)
+}
+
+impl Engine {
+    /// What the process that holds the network is started with, by whichever shim finds none.
+    pub(crate) fn users_network(&self) -> Result<UsersNetwork> {
+        let socket = self.paths.users_network();
+        if let Some(folder) = socket.parent() {
+            make_private_folder(folder)?;
+        }
+        let host = facts::gather()?;
+        let HostNetwork { pool4, pool6, .. } = self.host_network()?;
+        let outlet = common_outlet(pool4, pool6)
+            .ok_or_else(|| failed("plan", io::Error::other("the pool of addresses is too small")))?;
+        let orders = Orders {
+            maps: identity(&host, &facts::own_ids(&host)),
+            pasta: facts::tool("pasta").unwrap_or_else(|| PathBuf::from("/usr/bin/pasta")),
+            outlet,
+            pool4,
+            pool6,
+            adopt: self.process_in_network(),
+            events: self.paths.events(),
+        };
+        Ok(UsersNetwork { socket, orders })
+    }
+
+    /// What the network has for containers' links: the host's, or what stands in for it.
+    pub(crate) fn host_network(&self) -> Result<HostNetwork> {
+        let looked =
+            || HostNetwork::look().map_err(|error| Error::io("look at", "the host's network", error));
+        if rustix::process::geteuid().is_root() {
+            return looked();
+        }
+        let known = self.shown_network().map_err(|error| failed("look at", error))?;
+        let (pool4, pool6) = match known {
+            Some(shown) => (shown.pool4, shown.pool6),
+            // It may have been killed while containers run: another one takes over what they have.
+            None => match self.linked()?.iter().find_map(|one| one.network().and_then(pools_of)) {
+                Some(pools) => pools,
+                None => looked().map(|host| (host.pool4, host.pool6))?,
+            },
+        };
+        Ok(HostNetwork { pool4, pool6, mtu: OUTLET_MTU })
+    }
+
+    /// What the process that holds the network says; none where it does not run.
+    pub(crate) fn shown_network(&self) -> io::Result<Option<Shown>> {
+        shown(&self.paths.users_network())
+    }
+
+    /// A shim that is in the network, by its number.
+    fn process_in_network(&self) -> Option<i32> {
+        let proc = ProcFs::open().ok()?;
+        let linked = self.linked().ok()?;
+        linked.iter().find_map(|one| {
+            let live = Live::find(&self.paths, one.id()).ok()?;
+            Some(proc.process(live.pid).ok()?.stat().ok()?.ppid)
+        })
+    }
+
+    /// Moves this process into the network, for good: for a command that does nothing else.
+    ///
+    /// # Errors
+    /// There is no such network: no container with a link runs.
+    pub fn enter_network(&self) -> Result<()> {
+        if !must_enter() {
+            return Ok(());
+        }
+        let host = Host::open(&self.paths.users_network()).map_err(|error| failed("reach", error))?;
+        let host = host.ok_or_else(|| failed("enter", io::Error::other("no container with a link runs")))?;
+        let namespaces = host.namespaces().map_err(|error| failed("enter", io::Error::other(error)))?;
+        namespaces.enter().map_err(|error| failed("enter", error))
+    }
+}
+
+/// What the process that listens at a socket says; none where there is none.
+pub(crate) fn shown(socket: &Path) -> io::Result<Option<Shown>> {
+    match Host::open(socket)? {
+        Some(host) => host.show().map(Some).map_err(io::Error::other),
+        None => Ok(None),
+    }
+}
+
+/// The pools that a running container's addresses are from: their gateways are the first of them.
+fn pools_of(network: &Network) -> Option<(AddressRange, Option<AddressRange>)> {
+    let v4 = match network.address(false)?.gateway {
+        IpAddr::V4(address) => Ipv4Addr::from_bits(address.to_bits() & 0xffff_0000),
+        IpAddr::V6(_) => return None,
+    };
+    let v6 = network.address(true).and_then(|pair| match pair.gateway {
+        IpAddr::V6(address) => {
+            AddressRange::new(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(), 64)
+        }
+        IpAddr::V4(_) => None,
+    });
+    Some((AddressRange::new(v4.into(), 16)?, v6))
+}
+
+/// Runs work where the links of containers are: here, or for an ordinary user in a process of its own in that user's network. None where
+/// there is no such network.
+pub(crate) fn in_network<T: Serialize + DeserializeOwned>(
+    state: &Path,
+    work: impl FnOnce() -> Result<T>,
+) -> Result<Option<T>> {
+    if !must_enter() {
+        return work().map(Some);
+    }
+    let Some(host) = Host::open(&users_network_of(state)).map_err(|error| failed("reach", error))? else {
+        return Ok(None);
+    };
+    let namespaces = host.namespaces().map_err(|error| failed("enter", io::Error::other(error)))?;
+    let (answer, say) = pipe_with(PipeFlags::CLOEXEC).map_err(|error| failed("enter", error.into()))?;
+    match clone3(&CloneRequest { silent: true, ..CloneRequest::default() })
+        .map_err(|error| failed("enter", error))?
+    {
+        Cloned::Child => {
+            let done = namespaces.enter().map_err(|error| failed("enter", error)).and_then(|()| work());
+            let said: std::result::Result<T, String> = done.map_err(|error| chain(&error));
+            let written = serde_json::to_vec(&said)
+                .map_err(io::Error::from)
+                .and_then(|text| File::from(say).write_all(&text));
+            exit_now(i32::from(written.is_err()))
+        }
+        Cloned::Parent { pidfd, .. } => {
+            drop(say);
+            let mut text = Vec::new();
+            let read = File::from(answer).read_to_end(&mut text);
+            let _ = rustix::io::retry_on_intr(|| waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED));
+            read.map_err(|error| failed("work in", error))?;
+            let said: std::result::Result<T, String> =
+                serde_json::from_slice(&text).map_err(|error| failed("work in", error.into()))?;
+            said.map(Some).map_err(|text| failed("work in", io::Error::other(text)))
+        }
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(next) = source {
+        text = format!("{text}: {next}");
+        source = next.source();
+    }
+    text
+}
+
+/// All ids that the user's containers can have, each as itself.
+fn identity(host: &HostFacts, ids: &IdAllocation) -> IdMaps {
+    let own = |id| IdMapping { container: id, host: id, size: 1 };
+    let further = |ranges: &[IdRange]| {
+        let line =
+            |range: &IdRange| IdMapping { container: range.first, host: range.first, size: range.size };
+        ranges.iter().map(line).collect::<Vec<_>>()
+    };
+    match ids {
+        IdAllocation::Subordinate { uids, gids } => IdMaps {
+            uids: [vec![own(host.uid)], further(uids)].concat(),
+            gids: [vec![own(host.gid)], further(gids)].concat(),
+            writer: MapWriter::Newuidmap,
+            setgroups: Setgroups::Allow,
+        },
+        _ => IdMaps {
+            uids: vec![own(host.uid)],
+            gids: vec![own(host.gid)],
+            writer: MapWriter::Direct,
+            setgroups: Setgroups::Deny,
+        },
+    }
+}
+
+/// The life of the process that holds an ordinary user's network: the hidden subcommand [`cofferdam_rootless::SUBCOMMAND`], with the
+/// number of its socket and its orders.
+///
+/// # Errors
+/// The orders cannot be read, or it cannot go on.
+pub fn hold_network(number: i32, orders: &str) -> io::Result<()> {
+    let listener = cofferdam_kernel::inherited::take(number)?;
+    let orders: Orders = serde_json::from_str(orders)?;
+    let events = orders.events.clone();
+    let mut tell = |told: Told| {
+        let (action, link, why) = match told {
+            Told::Lost { link, why } => ("outlet-lost", link, Some(why)),
+            Told::Back { link } => ("outlet-back", link, None),
+        };
+        let attributes = why.into_iter().map(|why| ("error".to_owned(), why)).collect();
+        let _ = Event::now("network", action, &link, attributes).append(&events);
+    };
+    cofferdam_rootless::run(listener, orders, &mut tell)
+}
