@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 /// What `cargo xtask ci` needs beyond a Rust toolchain.
-pub(crate) const TEST_PACKAGES: [&str; 24] = [
+pub(crate) const TEST_PACKAGES: [&str; 25] = [
     "busybox-static",  // the smallest root filesystem
     "containerd",      // drives `cofferdam oci`
     "docker-registry", // a registry to pull from and push to
@@ -17,6 +17,7 @@ pub(crate) const TEST_PACKAGES: [&str; 24] = [
     "iptables",        // dockerd does not start without it
     "mmdebstrap",      // a real Debian as a root filesystem
     "nftables",        // looks at the packet rules from outside
+    "passt",           // pasta: networks of ordinary users
     "passwd",          // useradd: the ordinary user
     "podman",          // drives `cofferdam oci`
     "procps",          // ps, as people use it
