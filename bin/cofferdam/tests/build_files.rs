@@ -1,5 +1,9 @@
 //! `cofferdam build`: which files a step has, and what becomes of those that are copied.
-#![allow(clippy::unwrap_used, reason = "tests: a failed unwrap is a failed test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "tests: a failed unwrap is a failed test, a skip is said on stderr"
+)]
 
 mod support;
 

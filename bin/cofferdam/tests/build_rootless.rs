@@ -213,6 +213,15 @@ fn user_with_ranges_builds_what_root_builds() {
     assert_ne!(accounts.run(&home, &failing.args()).code, 0);
     assert_eq!(left(&home), [""; 0]);
     run(&["image", "verify", "--all"]);
+    // A file of a layer that keeps its owners: what somebody changed is found there, too.
+    let owned = home.path().join("state/images/layers-owned");
+    let changed =
+        std::fs::read_dir(&owned).unwrap().flatten().map(|layer| layer.path().join("fs/opt/of-app"));
+    let changed = changed.into_iter().find(|file| file.exists()).unwrap();
+    std::fs::write(&changed, "changed").unwrap();
+    let found = accounts.run(&home, &["image", "verify", "made"]);
+    assert!(found.code != 0 && format!("{found:?}").contains("somebody has changed them"), "{found:?}");
+    assert!(run(&["system", "df"]).contains("Images"));
     run(&["image", "rm", "made"]);
     run(&["image", "prune", "-af"]);
     run(&["builder", "prune", "-af"]);

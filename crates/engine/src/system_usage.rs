@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::Engine;
 use crate::error::Result;
 use crate::image::removal::user;
+use crate::own_namespace::{as_root, subordinate_maps};
 
 /// What one kind of things takes of the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -59,6 +60,12 @@ impl Engine {
         }
         let size = |path: &Path| on_disk(path).unwrap_or(0);
         usage.size = ["blobs", "layers", "ingest"].iter().map(|name| size(&store.folder().join(name))).sum();
+        if let Some(owned) = store.owned_layers()
+            && let Some(maps) = subordinate_maps()?
+        {
+            // Of no image in use: a build makes them anew where they are missing.
+            usage.size += as_root(&maps, "look at layers", || Ok(size(&owned)))?;
+        }
         let blobs = needed.blobs.iter().map(|digest| size(&store.blob_path(digest)));
         let layers =
             needed.layers.iter().map(|diff_id| size(&store.folder().join("layers").join(diff_id.hex())));

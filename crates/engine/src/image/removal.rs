@@ -156,7 +156,7 @@ impl Engine {
     pub(crate) fn collect_images(&self, store: &Store) -> Result<Collected> {
         let reached = self.build_cache_reached()?;
         let mut bytes = 0;
-        if store.has_owned_layers()
+        if store.owned_layers().is_some()
             && let Some(maps) = subordinate_maps()?
         {
             let owned = store.clone().with_form(LayerForm::Owned);

@@ -9,7 +9,9 @@ use cofferdam_image::tree::owners::Owners;
 use cofferdam_image::tree::pack::TarSink;
 use cofferdam_image::tree::walk::Walk;
 use cofferdam_image::tree::writer::TreeWriter;
-use cofferdam_image::{Loaded, Platform, StoreError, StoredImage, TransferError, Verified};
+use cofferdam_image::{
+    Descriptor, LayerForm, Loaded, Platform, Store, StoreError, StoredImage, TransferError, Verified,
+};
 use cofferdam_names::{ContainerId, ImageReference};
 use cofferdam_policy::HOST_IMAGE;
 use rustix::fs::{Mode, OFlags};
@@ -17,6 +19,7 @@ use rustix::fs::{Mode, OFlags};
 use super::ready::described;
 use crate::Engine;
 use crate::error::{Error, Result};
+use crate::own_namespace::{as_root, subordinate_maps};
 
 /// Where images are loaded from.
 pub enum LoadSource<'a> {
@@ -185,10 +188,13 @@ impl Engine {
     /// There is no such image, or the store cannot be read. What is wrong in it is no error but a finding.
     pub fn verify_images(&self, words: &[String]) -> Result<Verified> {
         let store = self.image_store()?;
-        let mut verified = Verified::default();
+        let (mut verified, mut images) = (Verified::default(), Vec::new());
         for word in words {
-            store.verify_image(&self.find_image(&store, word)?.descriptor, &mut verified);
+            let image = self.find_image(&store, word)?.descriptor;
+            store.verify_image(&image, &mut verified);
+            images.push(image);
         }
+        verify_owned(&store, &images, &mut verified)?;
         Ok(verified)
     }
 
@@ -197,6 +203,27 @@ impl Engine {
     /// # Errors
     /// It cannot be read. What is wrong in it is no error but a finding.
     pub fn verify_all_images(&self) -> Result<Verified> {
-        Ok(self.image_store()?.verify_all()?)
+        let store = self.image_store()?;
+        let mut verified = store.verify_all()?;
+        let images: Vec<_> = store.images()?.into_iter().map(|image| image.descriptor).collect();
+        verify_owned(&store, &images, &mut verified)?;
+        Ok(verified)
     }
+}
+
+/// The same of layers that an ordinary user's builds keep with their owners, as one who may read them.
+fn verify_owned(store: &Store, images: &[Descriptor], verified: &mut Verified) -> Result<()> {
+    if store.owned_layers().is_none() {
+        return Ok(());
+    }
+    let Some(maps) = subordinate_maps()? else { return Ok(()) };
+    let owned = store.clone().with_form(LayerForm::Owned);
+    let (layers, problems) = as_root(&maps, "verify layers", || {
+        let mut found = Verified::default();
+        images.iter().for_each(|image| owned.verify_layers(image, &mut found));
+        Ok((found.layers, found.problems))
+    })?;
+    verified.layers += layers;
+    verified.problems.extend(problems);
+    Ok(())
 }

@@ -69,10 +69,11 @@ pub struct Layer {
 }
 
 impl Store {
-    /// Whether there are layers that only root of a namespace with their owners' ids can remove ([`LayerForm::Owned`]).
+    /// Where layers are that only root of a namespace with their owners' ids can read and remove ([`LayerForm::Owned`]), if there
+    /// are some.
     #[must_use]
-    pub fn has_owned_layers(&self) -> bool {
-        self.folder().join(OWNED).exists()
+    pub fn owned_layers(&self) -> Option<PathBuf> {
+        Some(self.folder().join(OWNED)).filter(|folder| folder.exists())
     }
 
     pub(crate) fn layers(&self) -> PathBuf {

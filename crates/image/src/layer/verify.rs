@@ -28,7 +28,11 @@ impl Store {
         let scratch = self.layers().join(format!(".new-verify-{}-{}", diff_id.hex(), std::process::id()));
         remove(&scratch)?;
         let mut file = self.open_blob(blob)?;
-        let form = if layer.record.tar.is_some() { LayerForm::Best } else { LayerForm::Folder };
+        let form = match (layer.record.tar, self.form()) {
+            (Some(_), _) => LayerForm::Best,
+            (None, LayerForm::Owned) => LayerForm::Owned,
+            (None, _) => LayerForm::Folder,
+        };
         let compared = unpack::fill(&scratch, diff_id, &mut file, Limits::default(), form).and_then(|()| {
             if layer.record.tar.is_some() {
                 let digest = |path: &Path| of_file(path).map_err(LayerError::Write);

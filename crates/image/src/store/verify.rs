@@ -81,10 +81,22 @@ impl Store {
                 verified.note(&StoreError::NoBlob { digest: blob.digest.clone() });
             }
         }
-        if !own.is_image() {
-            return;
+        if own.is_image() {
+            self.verify_layers_of(&own, verified);
         }
-        let config = match self.config(&own) {
+    }
+
+    /// Compares each unpacked layer of an image with its blob, as far as they are in this store's form.
+    pub fn verify_layers(&self, image: &Descriptor, verified: &mut Verified) {
+        if let Ok((_, own)) = self.manifest(image, &crate::Platform::host())
+            && own.is_image()
+        {
+            self.verify_layers_of(&own, verified);
+        }
+    }
+
+    fn verify_layers_of(&self, own: &crate::Manifest, verified: &mut Verified) {
+        let config = match self.config(own) {
             Ok(config) => config,
             Err(error) => return verified.note(&error),
         };
