@@ -16,6 +16,7 @@ use support::busybox_home;
 use support::hosts::{Hosts, INTERNET, LAN, METADATA, Node, zone};
 use support::packets::ping_from_here;
 use support::place::{Place, SOON, tcp_from_here, udp_from_here};
+use support::question::{ByTcp, addresses_of};
 
 const ZONES: [(&str, &str); 6] = [
     (
@@ -225,18 +226,29 @@ fn of_names(graph: &Graph, members: &[Member], own: &Member) -> Vec<(String, IpA
     all
 }
 
-/// Asks all of it; what was answered otherwise.
+/// Asks all of it, by UDP and by TCP; what was answered otherwise.
 fn ask_all(graph: &Graph, members: &[Member], own: &Member) -> (usize, Vec<String>) {
     let questions = of_names(graph, members, own);
     let wrong = own.node.place.inside(|| {
-        let answered = |(what, server, name, expected): &(String, IpAddr, String, bool)| {
-            let found = support::question::addresses_of(*server, name);
-            (found.is_some_and(|found| found > 0) != *expected || found.is_none())
-                .then(|| format!("{what}: {found:?} addresses, the graph says {expected}"))
+        let mut wrong = Vec::new();
+        let mut judge = |what: &str, by: &str, found: Option<usize>, expected: bool| {
+            if found.is_none() || found.is_some_and(|found| found > 0) != expected {
+                wrong.push(format!("{what} by {by}: {found:?} addresses, the graph says {expected}"));
+            }
         };
-        questions.iter().filter_map(answered).collect()
+        for (what, server, name, expected) in &questions {
+            judge(what, "udp", addresses_of(*server, name), *expected);
+        }
+        // One connection to each of its name servers, IPv4 and IPv6: one after another, since a client has a few at most.
+        for server in own.node.gateways {
+            let mut connection = ByTcp::connect(server).unwrap();
+            for (what, _, name, expected) in questions.iter().filter(|question| question.1 == server) {
+                judge(what, "tcp", connection.addresses_of(name).ok(), *expected);
+            }
+        }
+        wrong
     });
-    (questions.len(), wrong)
+    (questions.len() * 2, wrong)
 }
 
 /// What another host tries: published ports, and containers' own addresses, which are no way in.
