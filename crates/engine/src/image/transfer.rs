@@ -119,7 +119,7 @@ impl Engine {
         writer.finish().map_err(failed)
     }
 
-    fn chosen(&self, words: &[String]) -> Result<(cofferdam_image::Store, Vec<StoredImage>)> {
+    fn chosen(&self, words: &[String]) -> Result<(Store, Vec<StoredImage>)> {
         let store = self.image_store()?;
         let mut images: Vec<StoredImage> = Vec::new();
         for word in words {
