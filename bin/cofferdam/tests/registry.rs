@@ -201,9 +201,10 @@ fn a_pull_that_is_interrupted_leaves_no_half_state_and_is_carried_on() {
                 says = says.header(name, value);
             }
         }
-        let large = says.body.len() > 300_000;
+        // More than one of the pieces that are written at a time.
+        let large = says.body.len() > 700_000;
         if large && stalls.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0 {
-            says.stall = Some(200_000);
+            says.stall = Some(600_000);
         }
         says
     });
