@@ -138,7 +138,20 @@ fn a_host_outside_that_claims_a_containers_address_gets_nowhere() {
         place.inside(|| RouteSocket::open().unwrap().link_details(link).unwrap().unwrap().mac.unwrap())
     };
     let (own, hosts) = (mac(&field.hosts.internet, "up0"), mac(&field.hosts.host, "up1"));
-    let victim = Sniffer::at(&field.victim.place);
+    let (victim, beside) = (Sniffer::at(&field.victim.place), Sniffer::at(&field.beside.place));
+    // Connections that the kernel knows, for the outside to get into.
+    let [own_mac, hosts_mac] = field.beside.macs;
+    let honest = [0, 1].map(|family| {
+        let (from, to) = (field.beside.addresses[family], field.victim.addresses[family]);
+        let packet = ip(from, to, UDP, &[], &packets::udp(from, to, 80, b"its own"));
+        frame(hosts_mac, own_mac, &packet)
+    });
+    field.sender.send(&field.beside.place, "eth0", &honest);
+    let mut answers = 0;
+    assert!(eventually(|| {
+        answers += beside.frames().iter().filter(|frame| frame[6..12] == hosts_mac).count();
+        answers >= 2
+    }));
     let mut sent = Vec::new();
     // The victim's zone trusts its own: another one of it, and the victim itself.
     for from in field.beside.addresses.into_iter().chain(field.victim.addresses) {

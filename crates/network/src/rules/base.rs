@@ -7,7 +7,7 @@ use super::{ranges, set};
 use crate::nft::{Chain, Expr, Hook, Meta, Operation, Register, Rule, Set, SetKind, Verdict};
 
 /// Grows with each change of what this module makes.
-const LAYOUT: u8 = 5;
+const LAYOUT: u8 = 6;
 
 /// Whether the host is a router only for our links, for IPv4 and for IPv6: then packets that are neither from nor to one are
 /// dropped, as they would be without us. Where it was one before they are its owner's.
@@ -52,7 +52,7 @@ const HOOKS: [(&str, u32, i32, &str); 8] = [
     ("leave", 4, 100, "nat"),
 ];
 /// Those that are not the beginning of a way.
-const FURTHER: [&str; 1] = ["from_link"];
+const FURTHER: [&str; 2] = ["of_link", "from_link"];
 
 /// All chains that are always there.
 pub(crate) const CHAINS: [&str; 9] =
@@ -103,7 +103,7 @@ fn sets() -> Vec<Set> {
 /// Every rule of the chains above, in order.
 pub(crate) fn rules(forwarding: Forwarding) -> Vec<Rule> {
     let mut all = Vec::new();
-    spoofed(&mut |comment, expressions| all.push(rule("spoofed", comment, expressions)));
+    spoofed(&mut |chain, comment, expressions| all.push(rule(chain, comment, expressions)));
     input(&mut |comment, expressions| all.push(rule("input", comment, expressions)));
     forward(forwarding, &mut |chain, comment, expressions| all.push(rule(chain, comment, expressions)));
     arrive(&mut |comment, expressions| all.push(rule("arrive", comment, expressions)));
@@ -123,26 +123,37 @@ fn dropped(conditions: Conditions) -> Vec<Expr> {
     conditions.and(Expr::Counter).then(Verdict::Drop)
 }
 
-/// What comes by a link must have an address of that link's as its source.
-fn spoofed(add: &mut impl FnMut(&str, Vec<Expr>)) {
-    add("not by a link", Conditions::new().by_link(false).then(Verdict::Accept));
-    // CVE-2020-8558: services that listen on the loopback address only must not be reached by a link that has a way to it.
-    let loopback = Conditions::of(false).load_destination(false, KEY).and(Expr::Mask {
-        from: KEY,
-        to: KEY,
-        mask: vec![0xff, 0, 0, 0],
-    });
-    let loopback = loopback.and(Expr::Cmp { from: KEY, equal: true, value: vec![127, 0, 0, 0] });
-    add("no loopback address by a link", dropped(loopback));
-    let header = crate::nft::Header::Network;
-    let options = Conditions::of(false).and(Expr::Payload { header, offset: 0, len: 1, to: KEY });
-    let options = options.and(Expr::Cmp { from: KEY, equal: false, value: vec![0x45] });
-    add("no IP options: no source routes", dropped(options));
+/// What comes by a link must have an address of that link's as its source, and nothing else may have it.
+fn spoofed(add: &mut impl FnMut(&str, &str, Vec<Expr>)) {
+    let of_link = Verdict::Goto("of_link".to_owned());
+    add("spoofed", "by a link", Conditions::new().by_link(true).then(of_link));
     for v6 in [false, true] {
-        let own = Conditions::of(v6).load_in_name(KEY).load_source(v6, Register(4));
-        add("the link's own address", own.in_set(set::SOURCES[usize::from(v6)], true).then(Verdict::Accept));
+        // The set has each address twice: there is none with it once.
+        let both = Conditions::of(v6).load_source(v6, KEY).load_source(v6, Register(if v6 { 4 } else { 1 }));
+        let claimed = both.in_set(set::SELF[usize::from(v6)], true);
+        add("spoofed", "a container's address by another way", dropped(claimed));
     }
-    add("any other source", dropped(Conditions::new()));
+    // CVE-2020-8558: services that listen on the loopback address only must not be reached by a link that has a way to it.
+    let loopback = |equal: bool| [byte(16), Expr::Cmp { from: KEY, equal, value: vec![127] }];
+    // No options, so no source routes.
+    let plain = |equal: bool| [byte(0), Expr::Cmp { from: KEY, equal, value: vec![0x45] }];
+    // Most packets end here, so it is one rule.
+    for v6 in [false, true] {
+        let more = [plain(true), loopback(false)].into_iter().flatten().filter(|_| !v6);
+        let own =
+            more.fold(Conditions::of(v6), Conditions::and).load_in_name(KEY).load_source(v6, Register(4));
+        let own = own.in_set(set::SOURCES[usize::from(v6)], true).then(Verdict::Accept);
+        add("of_link", "the link's own address", own);
+    }
+    let counted = |part: [Expr; 2]| dropped(part.into_iter().fold(Conditions::of(false), Conditions::and));
+    add("of_link", "no loopback address by a link", counted(loopback(true)));
+    add("of_link", "no IP options: no source routes", counted(plain(false)));
+    add("of_link", "any other source", dropped(Conditions::new()));
+}
+
+/// One byte of an IPv4 header.
+fn byte(offset: u32) -> Expr {
+    Expr::Payload { header: crate::nft::Header::Network, offset, len: 1, to: KEY }
 }
 
 fn input(add: &mut impl FnMut(&str, Vec<Expr>)) {
@@ -159,22 +170,18 @@ fn forward(forwarding: Forwarding, add: &mut impl FnMut(&str, &str, Vec<Expr>)) 
     for v6 in [false, true].into_iter().filter(|v6| forwarding.0[usize::from(*v6)]) {
         add("forward", "this host is no router but for its links", dropped(Conditions::of(v6)));
     }
-    known_or_new(&mut |comment, expressions| add("from_link", comment, expressions));
+    add("from_link", "known connections", Conditions::new().known_connection().then(Verdict::Accept));
+    add("from_link", "no connection at all", dropped(Conditions::new().invalid()));
     add("from_link", "what the zone may send", Conditions::new().verdict_of(Meta::InGroup, set::OUT));
     add("from_link", "no zone", dropped(Conditions::new()));
 }
 
 fn arrive(add: &mut impl FnMut(&str, Vec<Expr>)) {
+    add("known connections", Conditions::new().known_connection().then(Verdict::Accept));
     add("not to a link", Conditions::new().leaving_by_link(false).then(Verdict::Accept));
-    known_or_new(add);
+    add("no connection at all", dropped(Conditions::new().invalid()));
     add("who may reach the zone", Conditions::new().verdict_of(Meta::OutGroup, set::IN));
     add("no zone", dropped(Conditions::new()));
-}
-
-/// Only a connection's first packet goes on from here.
-fn known_or_new(add: &mut impl FnMut(&str, Vec<Expr>)) {
-    add("known connections", Conditions::new().known_connection().then(Verdict::Accept));
-    add("no connection at all", dropped(Conditions::new().invalid()));
 }
 
 fn output(add: &mut impl FnMut(&str, Vec<Expr>)) {

@@ -33,6 +33,9 @@ for name in one two; do ip -n $name link set v0 up; ip -n $name link set lo up; 
 const THROUGHPUT: u16 = 5201;
 const LOAD: u16 = 5202;
 
+/// Clients and servers are on a processor each: otherwise a round trip takes 8 or 75 microseconds as the scheduler likes.
+const PROCESSORS: [usize; 2] = [0, 1];
+
 /// One figure of each kind for one way.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Figures {
@@ -99,6 +102,7 @@ impl Peer {
 
     fn measure(&mut self, client: &str, server: &str, seconds: u32) -> Result<Figures> {
         let program = std::env::current_exe().context("find this program")?;
+        let client = format!("taskset -c {} {client}", PROCESSORS[0]);
         let text =
             self.world.script(&format!("{client} iperf3 -J -t {seconds} -p {THROUGHPUT} -c {server}"))?;
         let report: serde_json::Value = serde_json::from_str(&text).context("read iperf3's report")?;
@@ -115,6 +119,7 @@ impl Peer {
 /// Starts both servers in a namespace.
 fn serve(world: &mut World, inside: &str) -> Result<()> {
     let program = std::env::current_exe().context("find this program")?;
+    let inside = format!("taskset -c {} {inside}", PROCESSORS[1]);
     for line in [
         format!("{inside} iperf3 -s -p {THROUGHPUT}"),
         format!("{inside} {} net-load serve {LOAD}", program.display()),
