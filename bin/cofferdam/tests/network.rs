@@ -12,8 +12,10 @@ mod support;
 use std::collections::BTreeSet;
 use std::process::Command;
 
+use cofferdam_kernel::rtnetlink::{Change, NewVeth, Route, RouteSocket};
 use support::faulty::{self, recorded, steps_file};
 use support::hosts::{plan, zone};
+use support::place::Place;
 use support::{Home, Ran, busybox_home, busybox_home_of, eventually, remains};
 
 /// A server that answers each connection with "hello", until it is removed.
@@ -162,7 +164,7 @@ fn a_lost_shim_leaves_no_link_and_no_rule() {
 
 #[test]
 fn many_at_once_have_each_their_own_address_and_leave_nothing() {
-    const COUNT: usize = 40;
+    const COUNT: usize = 100;
     let Some(home) = busybox_home("many_at_once_have_each_their_own_address_and_leave_nothing") else {
         return;
     };
@@ -179,8 +181,49 @@ fn many_at_once_have_each_their_own_address_and_leave_nothing() {
     let addresses: BTreeSet<String> = ids.iter().map(|id| address(&home, id, 0)).collect();
     assert_eq!(addresses.len(), COUNT);
     assert_eq!(left().iter().filter(|line| line.starts_with("cfd")).count(), COUNT);
-    home.ok(&[&["rm", "-f"], ids.as_slice()].concat());
+    // And each is stopped by a command of its own, all at once.
+    let stops: Vec<_> = ids
+        .iter()
+        .map(|id| {
+            let mut command = home.command();
+            command.args(["rm", "-f", id]).stdout(std::process::Stdio::null()).spawn().unwrap()
+        })
+        .collect();
+    for mut stop in stops {
+        assert!(stop.wait().unwrap().success());
+    }
     assert_eq!(left(), Vec::<String>::new());
+    assert_eq!(home.remains(), Vec::<String>::new());
+}
+
+#[test]
+fn a_link_has_the_uplinks_largest_packet_and_the_hardware_address_that_was_asked_for() {
+    let test = "a_link_has_the_uplinks_largest_packet_and_the_hardware_address_that_was_asked_for";
+    let Some(home) = busybox_home(test) else { return };
+    let outside = Place::new();
+    let routes = RouteSocket::open().unwrap();
+    let veth = NewVeth {
+        name: "narrow",
+        mac: [2, 0, 0, 0, 0, 1],
+        peer_name: "net0",
+        peer_mac: [2, 0, 0, 0, 0, 2],
+        peer_namespace: outside.fd(),
+        mtu: 1400,
+        group: 0,
+    };
+    routes.make(Change::new_veth(&veth)).unwrap();
+    let link = routes.link("narrow").unwrap().unwrap().index;
+    routes.set_up(link).unwrap();
+    let (any, gateway) = ("0.0.0.0".parse().unwrap(), "192.0.2.9".parse().unwrap());
+    let own = "192.0.2.1".parse().unwrap();
+    routes.make(Change::add_address(link, own, 24, 0)).unwrap();
+    let way = Route { to: (any, 0), gateway: Some(gateway), link, source: None, protocol: 4 };
+    routes.make(Change::add_route(&way)).unwrap();
+    let script = "cat /sys/class/net/eth0/mtu /sys/class/net/eth0/address";
+    let ran = home.run(&["run", "--rm", "--mac-address", "02:11:22:33:44:55", "busybox", "sh", "-c", script]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, "1400\n02:11:22:33:44:55\n"), "{ran:?}");
+    let refused = home.run(&["run", "--rm", "--mac-address", "01:00:5e:00:00:01", "busybox", "true"]);
+    assert!(refused.code == 125 && refused.err.contains("--mac-address"), "{refused:?}");
 }
 
 #[test]

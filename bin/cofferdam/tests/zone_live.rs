@@ -179,7 +179,11 @@ fn a_renewal_is_never_without_rules() {
                 }
             });
         });
-        for round in 0..60 {
+        // At least so many, and more where a busy machine lets few datagrams through meanwhile.
+        for round in 0..600 {
+            if round >= 60 && passed.load(Ordering::Relaxed) > 100 || allowed.is_finished() {
+                break;
+            }
             let more = if round % 2 == 0 { ", \"zone:web icmp\", \"host\"" } else { "" };
             apply(&home, "db", &format!("ingress = [\"zone:web udp/80\"{more}]"));
         }
