@@ -41,7 +41,7 @@ fn asks(home: &Home, flags: &[&str], address: &str) -> (bool, bool) {
 
 /// What is left of our links and rules in the test's network namespace.
 fn left() -> Vec<String> {
-    let routes = cofferdam_kernel::rtnetlink::RouteSocket::open().unwrap();
+    let routes = RouteSocket::open().unwrap();
     let mut found: Vec<String> = routes.links().unwrap().into_iter().map(|link| link.name).collect();
     found.retain(|name| name.starts_with("cfd"));
     found.extend(routes.routes().unwrap().iter().map(|route| format!("{route:?}")));
