@@ -7,31 +7,49 @@ use cofferdam_kernel::binfmt::{self, Handler};
 use cofferdam_policy::ContainerRequest;
 
 use crate::error::{Error, Result};
+use ByteOrder::{Big, Little};
+use Class::{Bits32, Bits64};
 
-/// Architectures as images name them: 64 bits, whether the least significant byte comes first, and ELF's number of the processor
-/// (`e_machine`, elf(5)).
-const PROCESSORS: [(&str, bool, bool, u16); 9] = [
-    ("386", false, true, 3),
-    ("amd64", true, true, 62),
-    ("arm", false, true, 40),
-    ("arm64", true, true, 183),
-    ("ppc64le", true, true, 21),
-    ("riscv64", true, true, 243),
-    ("s390x", true, false, 22),
-    ("mips64le", true, true, 8),
-    ("loong64", true, true, 258),
+/// `ELFCLASS32`, `ELFCLASS64`
+#[derive(Debug, Clone, Copy)]
+enum Class {
+    Bits32 = 1,
+    Bits64 = 2,
+}
+
+/// `ELFDATA2LSB`, `ELFDATA2MSB`
+#[derive(Debug, Clone, Copy)]
+enum ByteOrder {
+    Little = 1,
+    Big = 2,
+}
+
+/// Architectures as images name them, with how ELF tells their programs (elf(5)): class, order of bytes, `e_machine`.
+const PROCESSORS: [(&str, Class, ByteOrder, u16); 9] = [
+    ("386", Bits32, Little, 3),
+    ("amd64", Bits64, Little, 62),
+    ("arm", Bits32, Little, 40),
+    ("arm64", Bits64, Little, 183),
+    ("ppc64le", Bits64, Little, 21),
+    ("riscv64", Bits64, Little, 243),
+    ("s390x", Bits64, Big, 22),
+    ("mips64le", Bits64, Little, 8),
+    ("loong64", Bits64, Little, 258),
 ];
 
 /// How a program of an architecture begins.
 fn head(architecture: &str) -> Option<[u8; 20]> {
-    let (_, wide, little, number) = PROCESSORS.iter().find(|(name, ..)| *name == architecture)?;
-    let two = |number: u16| if *little { number.to_le_bytes() } else { number.to_be_bytes() };
+    let (_, class, order, machine) = PROCESSORS.iter().find(|(name, ..)| *name == architecture)?;
+    let two = |number: u16| match order {
+        Little => number.to_le_bytes(),
+        Big => number.to_be_bytes(),
+    };
     let mut head = [0; 20];
     // Magic, class, order of bytes, version; then a program (ET_EXEC) of this processor.
     head.get_mut(..4)?.copy_from_slice(b"\x7fELF");
-    head.get_mut(4..7)?.copy_from_slice(&[1 + u8::from(*wide), 2 - u8::from(*little), 1]);
+    head.get_mut(4..7)?.copy_from_slice(&[*class as u8, *order as u8, 1]);
     head.get_mut(16..18)?.copy_from_slice(&two(2));
-    head.get_mut(18..20)?.copy_from_slice(&two(*number));
+    head.get_mut(18..20)?.copy_from_slice(&two(*machine));
     Some(head)
 }
 

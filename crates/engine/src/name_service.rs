@@ -196,8 +196,8 @@ pub fn keep_resolvers(number: i32, orders: &str) -> io::Result<()> {
     keeper::run(listener, orders.place, &mut host)
 }
 
-/// Five descriptors for each of its containers: as many as the machine lets it have.
-fn raise_open_files() {
+/// For a process that holds some descriptors for each container: as many as the machine lets it have.
+pub(crate) fn raise_open_files() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });

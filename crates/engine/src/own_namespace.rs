@@ -1,6 +1,6 @@
 //! What an ordinary user does with files of subordinate ids: as root of a user namespace that has them.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use crate::error::{Error, Result};
 use crate::facts;
 use crate::removal::remove_tree;
-use crate::told::Told;
+use crate::told::{read_answer, write_answer};
 
 /// The ids of an ordinary user's containers; none for root, who has all ids.
 pub(crate) fn own_maps() -> Result<Option<IdMaps>> {
@@ -40,19 +40,13 @@ pub(crate) fn as_root<T: Serialize + DeserializeOwned>(
     work: impl FnOnce() -> Result<T>,
 ) -> Result<T> {
     let failed = |source: io::Error| Error::io(what, "as root of a user namespace", source);
-    let (mut ours, mut theirs) = UnixStream::pair().map_err(failed)?;
-    let started = RootAside::start(maps, || {
-        let answer = work().map_err(|error| Told::of(&error));
-        theirs.write_all(&serde_json::to_vec(&answer)?)
-    });
+    let (ours, theirs) = UnixStream::pair().map_err(failed)?;
+    let started = RootAside::start(maps, || write_answer(work(), &theirs));
     let aside = started.map_err(|error| failed(io::Error::other(error)))?;
     drop(theirs);
-    let mut answer = Vec::new();
-    ours.read_to_end(&mut answer).map_err(failed)?;
+    let answer = read_answer(&ours);
     aside.wait().map_err(|error| failed(io::Error::other(error)))?;
-    let answer: std::result::Result<T, Told> =
-        serde_json::from_slice(&answer).map_err(|error| failed(error.into()))?;
-    answer.map_err(|told| failed(io::Error::other(told)))
+    answer.map_err(failed)?.map_err(|told| failed(io::Error::other(told)))
 }
 
 /// Removes a folder in which there may be files of this user's subordinate ids.

@@ -1,8 +1,7 @@
 //! The network of an ordinary user's own: what it is started with, and work in it by commands, which are outside of it.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
@@ -10,9 +9,9 @@ use cofferdam_confinement::network::{AddressRange, Network};
 use cofferdam_confinement::{IdMapping, IdMaps, MapWriter, Setgroups};
 use cofferdam_kernel::clone::{CloneRequest, Cloned, clone3, exit_now};
 use cofferdam_kernel::proc::ProcFs;
-use cofferdam_network::HostNetwork;
-use cofferdam_policy::{HostFacts, IdAllocation, IdRange, OUTLET_MTU, common_outlet};
-use cofferdam_rootless::{Host, Orders, Shown, Told, must_enter};
+use cofferdam_network::{HostNetwork, OUTLET_MTU, pool_of};
+use cofferdam_policy::{HostFacts, IdAllocation, IdRange, common_outlet};
+use cofferdam_rootless::{Host, Orders, OutletEvent, Shown, must_enter};
 use cofferdam_shim::{Event, UsersNetwork};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
@@ -22,7 +21,9 @@ use serde::de::DeserializeOwned;
 use crate::engine::make_private_folder;
 use crate::error::{Error, Result};
 use crate::live::Live;
+use crate::name_service::raise_open_files;
 use crate::paths::users_network_of;
+use crate::told::{read_answer, write_answer};
 use crate::{Engine, facts};
 
 fn failed(operation: &'static str, source: io::Error) -> Error {
@@ -109,19 +110,10 @@ pub(crate) fn shown(socket: &Path) -> io::Result<Option<Shown>> {
     }
 }
 
-/// The pools that a running container's addresses are from: their gateways are the first of them.
+/// The pools that a running container's addresses are from.
 fn pools_of(network: &Network) -> Option<(AddressRange, Option<AddressRange>)> {
-    let v4 = match network.address(false)?.gateway {
-        IpAddr::V4(address) => Ipv4Addr::from_bits(address.to_bits() & 0xffff_0000),
-        IpAddr::V6(_) => return None,
-    };
-    let v6 = network.address(true).and_then(|pair| match pair.gateway {
-        IpAddr::V6(address) => {
-            AddressRange::new(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(), 64)
-        }
-        IpAddr::V4(_) => None,
-    });
-    Some((AddressRange::new(v4.into(), 16)?, v6))
+    let pool = |v6| network.address(v6).map(|pair| pool_of(pair.gateway));
+    Some((pool(false)?, pool(true)))
 }
 
 /// Runs work where the links of containers are: here, or for an ordinary user in a process of its own in that user's network. None where
@@ -143,33 +135,16 @@ pub(crate) fn in_network<T: Serialize + DeserializeOwned>(
     {
         Cloned::Child => {
             let done = namespaces.enter().map_err(|error| failed("enter", error)).and_then(|()| work());
-            let said: std::result::Result<T, String> = done.map_err(|error| chain(&error));
-            let written = serde_json::to_vec(&said)
-                .map_err(io::Error::from)
-                .and_then(|text| File::from(say).write_all(&text));
-            exit_now(i32::from(written.is_err()))
+            exit_now(i32::from(write_answer(done, File::from(say)).is_err()))
         }
         Cloned::Parent { pidfd, .. } => {
             drop(say);
-            let mut text = Vec::new();
-            let read = File::from(answer).read_to_end(&mut text);
+            let answer = read_answer(File::from(answer));
             let _ = rustix::io::retry_on_intr(|| waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED));
-            read.map_err(|error| failed("work in", error))?;
-            let said: std::result::Result<T, String> =
-                serde_json::from_slice(&text).map_err(|error| failed("work in", error.into()))?;
-            said.map(Some).map_err(|text| failed("work in", io::Error::other(text)))
+            let done = answer.map_err(|error| failed("work in", error))?;
+            done.map(Some).map_err(|told| failed("work in", io::Error::other(told)))
         }
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(next) = source {
-        text = format!("{text}: {next}");
-        source = next.source();
-    }
-    text
 }
 
 /// All ids that the user's containers can have, each as itself.
@@ -205,10 +180,11 @@ pub fn hold_network(number: i32, orders: &str) -> io::Result<()> {
     let listener = cofferdam_kernel::inherited::take(number)?;
     let orders: Orders = serde_json::from_str(orders)?;
     let events = orders.events.clone();
-    let mut tell = |told: Told| {
-        let (action, link, why) = match told {
-            Told::Lost { link, why } => ("outlet-lost", link, Some(why)),
-            Told::Back { link } => ("outlet-back", link, None),
+    raise_open_files();
+    let mut tell = |event: OutletEvent| {
+        let (action, link, why) = match event {
+            OutletEvent::Lost { link, why } => ("outlet-lost", link, Some(why)),
+            OutletEvent::Back { link } => ("outlet-back", link, None),
         };
         let attributes = why.into_iter().map(|why| ("error".to_owned(), why)).collect();
         let _ = Event::now("network", action, &link, attributes).append(&events);

@@ -8,7 +8,6 @@ use cofferdam_confinement::network::{Network, ZoneRules};
 use cofferdam_names::{ContainerId, ContainerName, ZoneName};
 use cofferdam_policy::{BUILTIN_ZONES, NetworkAccess, Zone};
 use cofferdam_shim::{ContainerDir, Event};
-
 use serde::{Deserialize, Serialize};
 
 use crate::changing::change_plan;

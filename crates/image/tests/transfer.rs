@@ -60,16 +60,25 @@ fn saved() -> (Vec<u8>, [Digest; 2]) {
     (archive, diff_ids)
 }
 
-/// The same files of an archive in another order.
-fn in_order(archive: &[u8], key: impl Fn(&str) -> usize) -> Vec<u8> {
-    let mut files: Vec<(String, Vec<u8>)> = Vec::new();
-    for entry in tar::Archive::new(archive).entries().unwrap() {
+/// The names and contents of an archive's entries.
+fn files_of(archive: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let read = |entry: std::io::Result<tar::Entry<'_, &[u8]>>| {
         let mut entry = entry.unwrap();
         let name = entry.path().unwrap().display().to_string();
         let mut bytes = Vec::new();
         entry.read_to_end(&mut bytes).unwrap();
-        files.push((name, bytes));
-    }
+        (name, bytes)
+    };
+    tar::Archive::new(archive).entries().unwrap().map(read).collect()
+}
+
+fn is_layer((name, bytes): &(String, Vec<u8>)) -> bool {
+    name.starts_with("blobs/sha256/") && bytes.starts_with(b"\x1f\x8b")
+}
+
+/// The same files of an archive in another order.
+fn in_order(archive: &[u8], key: impl Fn(&str) -> usize) -> Vec<u8> {
+    let mut files = files_of(archive);
     files.sort_by_key(|(name, _)| key(name));
     files
         .iter()
@@ -107,28 +116,15 @@ fn layers_that_are_others_than_the_configuration_says_are_left_to_whoever_needs_
     let lease = store.lease().unwrap();
     let json = config(&[&diff_ids[0], &digest_of(b"something else")]);
     let wrong = digest_of(&json);
-    let mut list = Vec::new();
-    let mut layers = Vec::new();
-    for entry in tar::Archive::new(archive.as_slice()).entries().unwrap() {
-        let mut entry = entry.unwrap();
-        let name = entry.path().unwrap().display().to_string();
-        let mut bytes = Vec::new();
-        entry.read_to_end(&mut bytes).unwrap();
-        match name.as_str() {
-            "manifest.json" => list = bytes,
-            name if name.starts_with("blobs/sha256/") && bytes.starts_with(b"\x1f\x8b") => {
-                layers.push((name.to_owned(), bytes));
-            }
-            _ => {}
-        }
-    }
-    let mut list: serde_json::Value = serde_json::from_slice(&list).unwrap();
+    let files = files_of(&archive);
+    let list = files.iter().find(|(name, _)| name == "manifest.json").unwrap();
+    let mut list: serde_json::Value = serde_json::from_slice(&list.1).unwrap();
     list[0]["Config"] = format!("blobs/sha256/{}", wrong.hex()).into();
     let tar = support::Tar::default()
         .entry(tar::EntryType::Regular, "manifest.json", "", list.to_string().as_bytes())
         .entry(tar::EntryType::Regular, &format!("blobs/sha256/{}", wrong.hex()), "", &json);
-    let tar =
-        layers.iter().fold(tar, |tar, (name, bytes)| tar.entry(tar::EntryType::Regular, name, "", bytes));
+    let layers = files.iter().filter(|file| is_layer(file));
+    let tar = layers.fold(tar, |tar, (name, bytes)| tar.entry(tar::EntryType::Regular, name, "", bytes));
     lease.load(&mut tar.end().as_slice()).unwrap();
     assert_eq!(unpacked(&store, &diff_ids), [true, false]);
     let left = std::fs::read_dir(store.folder().join("layers")).unwrap();
@@ -139,16 +135,7 @@ fn layers_that_are_others_than_the_configuration_says_are_left_to_whoever_needs_
 fn a_list_of_very_many_layers_is_no_more_work_than_its_files() {
     let (archive, diff_ids) = saved();
     let (_folder, store) = support::store();
-    let mut blobs = Vec::new();
-    for entry in tar::Archive::new(archive.as_slice()).entries().unwrap() {
-        let mut entry = entry.unwrap();
-        let name = entry.path().unwrap().display().to_string();
-        let mut bytes = Vec::new();
-        entry.read_to_end(&mut bytes).unwrap();
-        if name.starts_with("blobs/sha256/") && bytes.starts_with(b"\x1f\x8b") {
-            blobs.push((name, bytes));
-        }
-    }
+    let blobs: Vec<_> = files_of(&archive).into_iter().filter(is_layer).collect();
     // The same blob under a thousand digests, for a thousand images, and as many files that nobody names.
     let wrong: Vec<Digest> = (0..1000).map(|number: u32| digest_of(&number.to_le_bytes())).collect();
     let json = config(&wrong.iter().collect::<Vec<_>>());

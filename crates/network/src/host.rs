@@ -7,8 +7,10 @@ use std::path::Path;
 
 use cofferdam_confinement::network::AddressRange;
 use cofferdam_kernel::rtnetlink::{Change, LinkAddress, RouteSocket};
+use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
+use crate::changes::{bits, but_for, make_all};
 use crate::rules::Forwarding;
 
 /// What marks addresses and routes as ours (`IFA_PROTO`, `rtm_protocol`): the second for a gateway's address with which the
@@ -84,17 +86,12 @@ pub(crate) fn is_mirrored(address: &LinkAddress) -> bool {
 /// Gives the loopback link just these of others' addresses.
 pub(crate) fn mirror(routes: &RouteSocket, wanted: &[IpAddr]) -> io::Result<()> {
     let all = routes.addresses()?;
-    let bits = |address: &IpAddr| if address.is_ipv4() { 32 } else { 128 };
     let there: Vec<IpAddr> = all.iter().filter(|it| is_mirrored(it)).map(|it| it.address).collect();
     let come = wanted.iter().filter(|address| !there.contains(address));
     let gone = there.iter().filter(|address| !wanted.contains(address));
-    let come = come.map(|address| Change::add_address(LOOPBACK, *address, bits(address), MAKER_OF_MIRROR));
-    let gone = gone.map(|address| Change::remove_address(LOOPBACK, *address, bits(address)));
-    let changes: Vec<Change> = come.chain(gone).collect();
-    if changes.is_empty() {
-        return Ok(());
-    }
-    routes.make_all(changes).map_err(|(_, error)| error)
+    let come = come.map(|address| Change::add_address(LOOPBACK, *address, bits(*address), MAKER_OF_MIRROR));
+    let gone = gone.map(|address| Change::remove_address(LOOPBACK, *address, bits(*address)));
+    make_all(routes, come.chain(gone).collect())
 }
 
 /// For which families there is a way to the internet.
@@ -113,7 +110,8 @@ fn is_gateway(address: &LinkAddress) -> bool {
 }
 
 /// The pool that a gateway's address is the first of.
-fn pool_of(gateway: IpAddr) -> AddressRange {
+#[must_use]
+pub fn pool_of(gateway: IpAddr) -> AddressRange {
     let pool = match gateway {
         IpAddr::V4(address) => {
             let [a, b, ..] = address.octets();
@@ -179,13 +177,12 @@ pub(crate) fn add_gateways(
     forwarding: Forwarding,
 ) -> io::Result<()> {
     let changes = gateways.iter().map(|gateway| {
-        let (family, bits) = if gateway.is_ipv6() { (1, 128) } else { (0, 32) };
-        let maker = if forwarding.0[family] { MAKER_OF_ROUTER } else { MAKER };
-        Change::add_address(LOOPBACK, *gateway, bits, maker)
+        let maker = if forwarding.0[usize::from(gateway.is_ipv6())] { MAKER_OF_ROUTER } else { MAKER };
+        Change::add_address(LOOPBACK, *gateway, bits(*gateway), maker)
     });
     let mut all = vec![Change::link_up(LOOPBACK)];
     all.extend(changes);
-    routes.make_all(all).map_err(|(_, error)| error)
+    make_all(routes, all)
 }
 
 /// Takes the gateways' addresses from the host, whosever they were, and makes it no router again if it was none.
@@ -195,7 +192,7 @@ pub(crate) fn remove_gateways(routes: &RouteSocket) -> io::Result<()> {
             std::fs::write(forwarding_file(gateway.address.is_ipv6()), "0")?;
         }
         let removed = routes.make(Change::remove_address(LOOPBACK, gateway.address, gateway.prefix));
-        removed.or_else(|error| if error.raw_os_error() == Some(99) { Ok(()) } else { Err(error) })?;
+        but_for(&[Errno::ADDRNOTAVAIL], removed)?;
     }
     Ok(())
 }

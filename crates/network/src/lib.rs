@@ -4,6 +4,7 @@
 //! denies stays denied: a packet passes only if every table lets it. This crate decides nothing: who may talk to whom is in the
 //! plan.
 
+mod changes;
 mod connections;
 mod ending;
 mod host;
@@ -24,7 +25,7 @@ mod watch;
 mod watcher;
 
 pub use ending::{Remains, disconnect};
-pub use host::{HostNetwork, addresses, networks_of_host, ways_out};
+pub use host::{HostNetwork, addresses, networks_of_host, pool_of, ways_out};
 pub use judge::{Flow, Judgement, Side, judge};
 pub use listener::is_listened_at;
 pub use named::{NamedAddress, is_named, set_named};

@@ -9,7 +9,9 @@ use cofferdam_confinement::network::{Address, Network};
 use cofferdam_kernel::namespace::{Namespace, join};
 use cofferdam_kernel::rtnetlink::{Change, Ipv4Setting, NewVeth, Route, RouteSocket};
 use cofferdam_runtime::step::{Step, StepError};
+use rustix::io::Errno;
 
+use crate::changes::{bits, but_for, make_all};
 use crate::host::MAKER;
 use crate::rules::Tag;
 
@@ -77,27 +79,19 @@ pub(crate) fn make(network: &Network, ends: &Ends<'_>) -> Result<(), StepError> 
         let gone = || io::Error::other("it has gone at once");
         let outer = ends.host.link(name)?.ok_or_else(gone)?.index;
         let inner = ends.inside.link(&link.name)?.ok_or_else(gone)?.index;
-        all(&ends.host, vec![Change::link_settings(outer, &HOST_SETTINGS, v6)])?;
-        all(&ends.inside, vec![Change::link_settings(inner, &[], v6)])?;
+        make_all(&ends.host, vec![Change::link_settings(outer, &HOST_SETTINGS, v6)])?;
+        make_all(&ends.inside, vec![Change::link_settings(inner, &[], v6)])?;
         Ok((outer, inner))
     })?;
     Step::Link.apply(format_args!("{} up", link.name), || {
-        all(&ends.inside, vec![Change::link_up(inner)])?;
-        all(&ends.host, vec![Change::link_up(outer)])
+        make_all(&ends.inside, vec![Change::link_up(inner)])?;
+        make_all(&ends.host, vec![Change::link_up(outer)])
     })?;
-    Step::Address.apply(&link.name, || all(&ends.inside, inside_changes(network, inner)))?;
+    Step::Address.apply(&link.name, || make_all(&ends.inside, inside_changes(network, inner)))?;
     Step::Address.apply(format_args!("{} inside {}", "routes", link.name), || {
-        all(&ends.inside, inside_routes(network, inner))
+        make_all(&ends.inside, inside_routes(network, inner))
     })?;
-    Step::Address.apply(name, || all(&ends.host, host_changes(network, outer)))
-}
-
-fn all(socket: &RouteSocket, changes: Vec<Change>) -> io::Result<()> {
-    socket.make_all(changes).map_err(|(_, error)| error)
-}
-
-fn bits(address: IpAddr) -> u8 {
-    if address.is_ipv4() { 32 } else { 128 }
+    Step::Address.apply(name, || make_all(&ends.host, host_changes(network, outer)))
 }
 
 fn inside_changes(network: &Network, link: u32) -> Vec<Change> {
@@ -142,8 +136,11 @@ fn host_route(pair: &Address, link: u32) -> Route {
 pub(crate) fn cut_off(network: &Network, host: &RouteSocket) -> io::Result<Option<u32>> {
     let Some(link) = host.link(&network.link.host_name)? else { return Ok(None) };
     for pair in &network.addresses {
-        // `ESRCH`, `ENODEV`: it has gone with the link, or was not made yet.
-        but_for(&[3, 19], host.make(Change::remove_route(&host_route(pair, link.index))))?;
+        // It has gone with the link, or was not made yet.
+        but_for(
+            &[Errno::SRCH, Errno::NODEV],
+            host.make(Change::remove_route(&host_route(pair, link.index))),
+        )?;
     }
     Ok(Some(link.index))
 }
@@ -162,12 +159,5 @@ pub(crate) fn remove(host: &RouteSocket, which: Which<'_>) -> io::Result<()> {
         Which::Name(name) => Change::delete_link(name),
         Which::Number(index) => Change::delete_link_of(index),
     };
-    but_for(&[19], host.make(change))
-}
-
-/// A result in which these failures are none.
-fn but_for(fine: &[i32], result: io::Result<()>) -> io::Result<()> {
-    result.or_else(|error| {
-        if error.raw_os_error().is_some_and(|code| fine.contains(&code)) { Ok(()) } else { Err(error) }
-    })
+    but_for(&[Errno::NODEV], host.make(change))
 }

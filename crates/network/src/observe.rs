@@ -9,6 +9,7 @@ use std::os::fd::BorrowedFd;
 use cofferdam_confinement::network::Network;
 use cofferdam_kernel::rtnetlink::{LinkDetails, RouteSocket};
 
+use crate::changes::bits;
 use crate::host::is_router;
 use crate::link::Ends;
 use crate::nft::{Data, Element, Expr, Rule, Tables};
@@ -192,7 +193,6 @@ fn sorted(lines: impl Iterator<Item = String>) -> String {
 fn inside(network: &Network, socket: &RouteSocket) -> Vec<Part> {
     let name = &network.link.name;
     let index = || Ok(socket.link(name)?.map_or(0, |link| link.index));
-    let bits = |address: IpAddr| if address.is_ipv4() { 32 } else { 128 };
     let found = |read: &dyn Fn(u32) -> io::Result<String>| index().and_then(read);
     let addresses = found(&|link| {
         let all = socket.addresses()?.into_iter().filter(|address| address.link == link);

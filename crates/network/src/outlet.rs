@@ -9,6 +9,7 @@ use std::time::Duration;
 use cofferdam_confinement::network::{Address, Network, Outlet};
 use cofferdam_kernel::rtnetlink::{Change, Ipv4Setting, PolicyRule, Route, RouteSocket};
 
+use crate::changes::{bits, make_all};
 use crate::host::{MAKER, is_mirrored, mirror};
 use crate::observe::Part;
 
@@ -65,7 +66,7 @@ impl OutletLink<'_> {
             changes.push(Change::add_address(link, pair.address, bits(pair.address), MAKER));
             changes.push(Change::add_neighbour(link, pair.gateway, OTHER_MAC));
         }
-        all(routes, changes)?;
+        make_all(routes, changes)?;
         let used = |pair: &&Address| self.families[usize::from(pair.address.is_ipv6())];
         let ways = self.outlet.addresses.iter().filter(used).map(|pair| {
             let any = if pair.gateway.is_ipv4() { IpAddr::from([0; 4]) } else { IpAddr::from([0; 16]) };
@@ -73,9 +74,9 @@ impl OutletLink<'_> {
                 Route { to: (any, 0), gateway: Some(pair.gateway), link, source: None, protocol: MAKER };
             Change::add_route_in(self.outlet.table.unwrap_or(MAIN), &route)
         });
-        all(routes, ways.collect())?;
+        make_all(routes, ways.collect())?;
         let there = routes.policies()?;
-        all(
+        make_all(
             routes,
             self.policies()
                 .into_iter()
@@ -98,7 +99,7 @@ impl OutletLink<'_> {
         // That has made the link forget its neighbours.
         let gateways = self.outlet.addresses.iter().map(|pair| pair.gateway);
         changes.extend(gateways.map(|gateway| Change::add_neighbour(link, gateway, OTHER_MAC)));
-        all(routes, changes)
+        make_all(routes, changes)
     }
 
     /// Takes away what does not go with the link.
@@ -108,7 +109,7 @@ impl OutletLink<'_> {
     pub fn forget(&self, routes: &RouteSocket) -> io::Result<()> {
         let there = routes.policies()?;
         let own = self.policies().into_iter().filter(|it| it.priority == OWN && there.contains(it));
-        all(routes, own.map(|it| Change::remove_policy(&it)).collect())
+        make_all(routes, own.map(|it| Change::remove_policy(&it)).collect())
     }
 
     fn policies(&self) -> Vec<PolicyRule> {
@@ -128,17 +129,6 @@ fn policies(outlet: &Outlet, containers: impl Iterator<Item = IpAddr>) -> Vec<Po
             ]
         })
         .collect()
-}
-
-fn all(routes: &RouteSocket, changes: Vec<Change>) -> io::Result<()> {
-    if changes.is_empty() {
-        return Ok(());
-    }
-    routes.make_all(changes).map_err(|(_, error)| error)
-}
-
-fn bits(address: IpAddr) -> u8 {
-    if address.is_ipv4() { 32 } else { 128 }
 }
 
 /// Makes addresses of the host's the namespace's own as well, and takes those away that the host has no more: what is sent to them

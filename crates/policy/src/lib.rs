@@ -13,8 +13,8 @@ pub use context::{
     JoinedContainer, MountedImage, NetworkContext, PlanContext, VolumeSource,
 };
 pub use plan::{
-    Admitted, EtcFiles, ExecOptions, ImageOrigin, OUTLET_MTU, PolicyError, admit_image, check_pull,
-    common_outlet, has_own_outlet, id_maps, plan, plan_exec, plan_limits,
+    Admitted, EtcFiles, ExecOptions, ImageOrigin, PolicyError, admit_image, check_pull, common_outlet,
+    has_own_outlet, id_maps, plan, plan_exec, plan_limits,
 };
 pub use quantity::{ByteSize, Ceiling, CpuCount};
 pub use request::{

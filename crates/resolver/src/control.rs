@@ -8,9 +8,11 @@ use std::mem::MaybeUninit;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::io::Errno;
+use rustix::net::sockopt::socket_peercred;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, accept_with, recvmsg, sendmsg, socketpair,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -115,6 +117,25 @@ impl Control {
     #[must_use]
     pub fn from_socket(socket: OwnedFd) -> Self {
         Self(socket)
+    }
+
+    /// The next one of this process's own user who waits at a listening socket that does not block; none if nobody waits.
+    ///
+    /// # Errors
+    /// accept(2)'s. There may be no descriptor left: who waits goes on waiting, and the socket stays ready.
+    pub fn accept(listener: impl AsFd) -> io::Result<Option<Self>> {
+        let own = rustix::process::geteuid();
+        loop {
+            match accept_with(&listener, SocketFlags::CLOEXEC) {
+                // The folder lets nobody else in; this is for one whose owner has opened it.
+                Ok(socket) if socket_peercred(&socket).is_ok_and(|peer| peer.uid == own) => {
+                    return Ok(Some(Self(socket)));
+                }
+                Ok(_) | Err(Errno::INTR | Errno::CONNABORTED) => {}
+                Err(Errno::AGAIN) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// The socket, to be handed over.

@@ -13,7 +13,7 @@ mod host;
 mod wire;
 
 pub use client::{Host, Namespaces, ReachError, must_enter};
-pub use host::{Told, run};
+pub use host::{OutletEvent, run};
 pub use wire::{Orders, Shown, Way};
 
 /// The subcommand of the program that [`run`] is behind.

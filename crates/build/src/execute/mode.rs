@@ -22,7 +22,7 @@ pub(super) struct Word {
     /// Of these.
     bits: u32,
     /// Execution, where it is a folder or somebody may execute it already (X).
-    some: bool,
+    conditional_execute: bool,
     /// The bits of one of the three, for all.
     copied: Option<u32>,
 }
@@ -30,7 +30,7 @@ pub(super) struct Word {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sign {
     Add,
-    Take,
+    Remove,
     Set,
 }
 
@@ -74,7 +74,7 @@ fn words(text: &str) -> Option<Vec<Word>> {
     while let Some(sign) = rest.chars().next() {
         let sign = match sign {
             '+' => Sign::Add,
-            '-' => Sign::Take,
+            '-' => Sign::Remove,
             '=' => Sign::Set,
             _ => return None,
         };
@@ -82,13 +82,13 @@ fn words(text: &str) -> Option<Vec<Word>> {
         let (letters, next) = after.split_at(after.find(['+', '-', '=']).unwrap_or(after.len()));
         // Without a name it is about all that the usual umask (022) leaves.
         let own = if names.is_empty() { ALL & !0o022 } else { who };
-        let mut word = Word { who: own, sign, bits: 0, some: false, copied: None };
+        let mut word = Word { who: own, sign, bits: 0, conditional_execute: false, copied: None };
         for letter in letters.chars() {
             match letter {
                 'r' => word.bits |= 0o444,
                 'w' => word.bits |= 0o222,
                 'x' => word.bits |= 0o111,
-                'X' => word.some = true,
+                'X' => word.conditional_execute = true,
                 's' => word.bits |= 0o6000,
                 't' => word.bits |= 0o1000,
                 'u' | 'g' | 'o' if letters.len() == 1 => {
@@ -110,7 +110,7 @@ fn words(text: &str) -> Option<Vec<Word>> {
 impl Word {
     fn of(self, mode: u32, folder: bool) -> u32 {
         let mut bits = self.bits;
-        if self.some && (folder || mode & 0o111 != 0) {
+        if self.conditional_execute && (folder || mode & 0o111 != 0) {
             bits |= 0o111;
         }
         if let Some(shift) = self.copied {
@@ -120,7 +120,7 @@ impl Word {
         let who = if self.bits & 0o1000 != 0 { self.who | 0o1000 } else { self.who };
         match self.sign {
             Sign::Add => mode | bits & who,
-            Sign::Take => mode & !(bits & who),
+            Sign::Remove => mode & !(bits & who),
             // Of a folder set-user-ID and set-group-ID stay unless they are named (GNU's chmod).
             Sign::Set => mode & !(self.who & if folder { 0o777 } else { 0o6777 }) | bits & who,
         }

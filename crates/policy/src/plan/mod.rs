@@ -27,7 +27,7 @@ pub use error::PolicyError;
 pub use etc_files::EtcFiles;
 pub use identity::id_maps;
 pub use images::{ImageOrigin, admit_image, check_pull};
-pub use outlet::{OUTLET_MTU, common_outlet, has_own_outlet};
+pub use outlet::{common_outlet, has_own_outlet};
 pub use process::{ExecOptions, plan_exec};
 
 use crate::zone::{Place, matches_pattern};

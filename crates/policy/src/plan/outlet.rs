@@ -18,9 +18,6 @@ const FIRST_TABLE: u32 = 0xcf_0000;
 /// Ports of one container: each is given to pasta, which listens at it.
 const MOST_PORTS: usize = 128;
 
-/// The largest packet of links that lead to an outlet: it is cut down by nothing outside.
-pub const OUTLET_MTU: u32 = 65_520;
-
 const ADVICE: &str = "or use --network none";
 
 /// What an ordinary user lacks to have a network, and what to do.

@@ -17,6 +17,24 @@ use crate::observation::{
 
 type Change = fn(&mut Observation);
 
+#[test]
+fn the_document_of_receipts_has_a_line_for_each_control() {
+    let text = include_str!("../../../../docs/receipt.md");
+    let cells = text.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    let mut told = BTreeSet::new();
+    for cell in cells {
+        let names: Vec<&str> = cell.trim_end_matches(" †").split(", ").collect();
+        // `capabilities-bounding, -inheritable`
+        let stem = names[0].split('-').next().unwrap();
+        told.extend(names.iter().map(|name| match name.strip_prefix('-') {
+            Some(rest) => format!("{stem}-{rest}"),
+            None => (*name).to_owned(),
+        }));
+    }
+    let missing: Vec<&str> = CONTROLS.iter().map(|it| it.name).filter(|name| !told.contains(*name)).collect();
+    assert_eq!(missing, Vec::<&str>::new());
+}
+
 /// One more process of the container's, like the first one but for this.
 fn another(seen: &mut Observation, change: fn(&mut Member)) {
     let mut member = Member {

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use cofferdam_names::ZoneName;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{SocketFlags, accept_with};
 
 use super::membership::{Answer, Request, Shown, member_of};
 use super::{Denial, Keeper, LINGER, Peer, World, chain};
@@ -100,24 +99,20 @@ impl<W: World> Keeper<'_, W> {
 
     fn on_connect(&mut self) {
         loop {
-            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-            let socket = match accept_with(&self.listener, flags) {
-                Ok(socket) => socket,
-                Err(Errno::AGAIN) => return,
-                Err(Errno::INTR | Errno::CONNABORTED) => continue,
+            match Control::accept(&self.listener) {
+                Ok(Some(control)) => {
+                    if control.set_nonblocking().is_ok() {
+                        self.next += 1;
+                        self.peers.insert(self.next, Peer { control, joined: None });
+                    }
+                }
+                Ok(None) => return,
                 Err(_) => {
                     // Who waits there stays ready to be heard: without a pause the keeper would do nothing else.
                     self.deaf_until = Some(Instant::now() + DEAF);
                     return;
                 }
-            };
-            // The folder lets nobody else in; this is for one whose owner has opened it.
-            let own = rustix::process::geteuid();
-            if !rustix::net::sockopt::socket_peercred(&socket).is_ok_and(|peer| peer.uid == own) {
-                continue;
             }
-            self.next += 1;
-            self.peers.insert(self.next, Peer { control: Control::from_socket(socket), joined: None });
         }
     }
 

@@ -15,19 +15,20 @@ use cofferdam_resolver::control::Control;
 use cofferdam_resolver::keeper::connect_to;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{SocketFlags, accept_with};
 
 use crate::wire::{Answer, Orders, Request, Shown, Way};
 use net::{Net, host_networks};
 
 /// How long one without containers waits for the next one.
 const LINGER: Duration = Duration::from_secs(1);
+/// For how long nobody is heard when there is no descriptor left.
+const DEAF: Duration = Duration::from_millis(200);
 /// `RTNLGRP_IPV4_IFADDR` and `RTNLGRP_IPV6_IFADDR`
 const ADDRESSES: [u32; 2] = [5, 9];
 
 /// What people are to be told of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
+pub enum OutletEvent {
     /// A link's pasta has ended, or could not be started anew.
     Lost {
         /// Which link.
@@ -58,7 +59,9 @@ struct Machine<'t> {
     peers: BTreeMap<u64, Peer>,
     next: u64,
     empty_since: Option<Instant>,
-    tell: &'t mut dyn FnMut(Told),
+    /// Until when nobody is heard who connects: there is no descriptor left.
+    deaf_until: Option<Instant>,
+    tell: &'t mut dyn FnMut(OutletEvent),
 }
 
 enum Source {
@@ -72,7 +75,7 @@ enum Source {
 ///
 /// # Errors
 /// It cannot go on.
-pub fn run(listener: OwnedFd, orders: Orders, tell: &mut dyn FnMut(Told)) -> io::Result<()> {
+pub fn run(listener: OwnedFd, orders: Orders, tell: &mut dyn FnMut(OutletEvent)) -> io::Result<()> {
     rustix::io::ioctl_fionbio(&listener, true)?;
     let addresses = ADDRESSES.iter().map(|group| Listener::open(Family::Route, *group));
     let mut machine = Machine {
@@ -83,6 +86,7 @@ pub fn run(listener: OwnedFd, orders: Orders, tell: &mut dyn FnMut(Told)) -> io:
         peers: BTreeMap::new(),
         next: 0,
         empty_since: Some(Instant::now()),
+        deaf_until: None,
         tell,
     };
     machine.live()
@@ -111,7 +115,9 @@ impl Machine<'_> {
 
     fn wait(&self) -> io::Result<Vec<Source>> {
         let mut sources = vec![Source::Listener];
-        let mut fds = vec![PollFd::new(&self.listener, PollFlags::IN)];
+        let deaf_until = self.deaf_until.filter(|until| *until > Instant::now());
+        let wanted = if deaf_until.is_none() { PollFlags::IN } else { PollFlags::empty() };
+        let mut fds = vec![PollFd::new(&self.listener, wanted)];
         for listener in &self.addresses {
             sources.push(Source::Addresses);
             fds.push(PollFd::new(listener, PollFlags::IN));
@@ -128,6 +134,7 @@ impl Machine<'_> {
             }
             deadline = [deadline, net.retry_at()].into_iter().flatten().min();
         }
+        let deadline = [deadline, deaf_until].into_iter().flatten().min();
         let timeout =
             deadline.map(|at| at.saturating_duration_since(Instant::now()) + Duration::from_millis(1));
         let timeout = timeout.map(Timespec::try_from).transpose().map_err(io::Error::other)?;
@@ -141,13 +148,19 @@ impl Machine<'_> {
     }
 
     fn on_connect(&mut self) {
-        while let Ok(socket) = accept_with(&self.listener, SocketFlags::CLOEXEC) {
-            // The folder lets nobody else in; this is for one whose owner has opened it.
-            let own = rustix::process::geteuid();
-            if rustix::net::sockopt::socket_peercred(&socket).is_ok_and(|peer| peer.uid == own) {
-                self.next += 1;
-                self.peers.insert(self.next, Peer { control: Control::from_socket(socket), link: None });
-                self.empty_since = None;
+        loop {
+            match Control::accept(&self.listener) {
+                Ok(Some(control)) => {
+                    self.next += 1;
+                    self.peers.insert(self.next, Peer { control, link: None });
+                    self.empty_since = None;
+                }
+                Ok(None) => return,
+                Err(_) => {
+                    // Who waits there stays ready to be heard: without a pause this process would do nothing else.
+                    self.deaf_until = Some(Instant::now() + DEAF);
+                    return;
+                }
             }
         }
     }

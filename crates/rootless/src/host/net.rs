@@ -11,7 +11,7 @@ use std::time::Instant;
 use cofferdam_kernel::rtnetlink::Change;
 use cofferdam_network::{OutletLink, is_listened_at, keep_from_host, networks_of_host, ways_out};
 
-use super::Told;
+use super::OutletEvent;
 use super::anchor::Anchor;
 use super::pasta::{Pasta, pause};
 use crate::TUN;
@@ -127,12 +127,12 @@ impl Net {
     }
 
     /// Starts anew what has ended. Meanwhile there is no link: nothing gets outside.
-    pub(super) fn look_after(&mut self, tell: &mut dyn FnMut(Told)) {
+    pub(super) fn look_after(&mut self, tell: &mut dyn FnMut(OutletEvent)) {
         for (name, link) in &mut self.links {
             if link.pasta.as_ref().is_some_and(Pasta::has_ended) {
                 link.pasta = None;
                 link.retry_at = Some(Instant::now());
-                tell(Told::Lost { link: name.clone(), why: "its pasta has ended".to_owned() });
+                tell(OutletEvent::Lost { link: name.clone(), why: "its pasta has ended".to_owned() });
             }
             if link.retry_at.is_none_or(|at| at > Instant::now()) {
                 continue;
@@ -141,14 +141,14 @@ impl Net {
             match link.begin(&self.program, &self.anchor) {
                 Ok(()) => {
                     link.failures = 0;
-                    tell(Told::Back { link: name.clone() });
+                    tell(OutletEvent::Back { link: name.clone() });
                 }
                 Err(why) => {
                     link.pasta = None;
                     link.failures = link.failures.saturating_add(1);
                     link.retry_at = Some(Instant::now() + pause(link.failures));
                     if link.failures == 1 {
-                        tell(Told::Lost { link: name.clone(), why });
+                        tell(OutletEvent::Lost { link: name.clone(), why });
                     }
                 }
             }

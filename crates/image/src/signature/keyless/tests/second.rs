@@ -4,10 +4,10 @@ use cofferdam_names::Digest;
 use serde_json::{Value, json};
 
 use super::super::super::bundle::Bundle;
-use super::super::{Claim, LogEntry, TrustRoot, Unproven, timestamp};
+use super::super::{Claim, TrustRoot, Unproven, timestamp};
 use super::sigstore::clock::ClockParts;
 use super::sigstore::{self, Clock, Sigstore, Ticks, Wish, base64};
-use super::{MAIL, base64_decoded, judged, releaser, root};
+use super::{MAIL, base64_decoded, judged, of_text, releaser, root};
 use crate::digest_of;
 
 /// Rekor's second version, with a timestamp.
@@ -185,18 +185,10 @@ fn an_entry_of_the_second_version_that_is_wrong_in_one_thing_proves_nothing() {
     assert_eq!(judged(&sigstore, &sigstore, &second(), change), Err(Unproven::OtherEntry));
     // A time at which the log's key did not count.
     let made = sigstore.sign(&second(), "hashedrekord", b"text", b"text");
-    let entry: LogEntry = serde_json::from_value(made.entry).unwrap();
     let mut root = sigstore.trust_root();
     root["tlogs"][0]["publicKey"]["validFor"] = json!({ "end": "2026-02-28T00:00:00Z" });
-    let judged = TrustRoot::parse(root.to_string().as_bytes()).unwrap().judge(&Claim {
-        certificate: &made.certificate,
-        signed: b"text",
-        logged: b"text",
-        signature: &made.signature,
-        entry: &entry,
-        timestamps: &made.timestamps,
-    });
-    assert_eq!(judged, Err(Unproven::NotTimed));
+    let root = TrustRoot::parse(root.to_string().as_bytes()).unwrap();
+    assert_eq!(of_text(&root, &made), Err(Unproven::NotTimed));
 }
 
 /// A bundle that cosign 3.1.3 made on 2026-11-28 of an image with this digest, with what servers of sigstore's own programs answered:
