@@ -13,7 +13,7 @@ use crate::changes::bits;
 use crate::host::is_router;
 use crate::link::Ends;
 use crate::nft::{Data, Element, Expr, Rule, Tables};
-use crate::rules::{self, CHAINS, TABLE, Tag};
+use crate::rules::{self, TABLE, Tag};
 use crate::{name_server, outlet};
 
 /// One part of a container's network.
@@ -79,7 +79,7 @@ pub fn observe_rules(network: &Network) -> io::Result<Vec<Part>> {
     let forwarding = note.as_deref().and_then(rules::forwarding_of).unwrap_or_default();
     let base = rules::base_rules(forwarding);
     let zone = rules::zone(&network.realm, &network.zone, &network.rules);
-    let chains = CHAINS.iter().map(|chain| (*chain, &base)).collect::<Vec<_>>();
+    let chains = rules::chains().map(|chain| (chain, &base)).collect::<Vec<_>>();
     let own = zone.chains.iter().map(|chain| (chain.as_str(), &zone.rules));
     let segments: Vec<_> = rules::segments(network).map(|it| (it.rules(), it.chain)).collect();
     let own = own.chain(segments.iter().map(|(rules, chain)| (chain.as_str(), rules)));

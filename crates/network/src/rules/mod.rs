@@ -16,7 +16,7 @@ use cofferdam_confinement::network::{LabelSelector, NamePattern};
 use cofferdam_names::ZoneName;
 use sha2::{Digest, Sha256};
 
-pub(crate) use base::{CHAINS, Forwarding, base, base_note, forwarding_of, rules as base_rules};
+pub(crate) use base::{Forwarding, base, base_note, chains, forwarding_of, rules as base_rules};
 pub(crate) use container::{elements, is_way_of, named, shared_elements, target_address, ways};
 pub(crate) use ranges::{Range, is_in};
 pub(crate) use segment::{is_way, segments};
