@@ -234,11 +234,13 @@ fn the_owners_firewall_is_not_bypassed_and_a_flush_is_noticed() {
         assert!(parts.iter().all(cofferdam_network::Part::holds), "{parts:#?}");
     }
     assert!(one.reaches(&two));
-    // One chain, one element.
-    host.nft(&["flush chain inet cofferdam from_link"]);
+    // Chains that others lead to, one element.
+    for chain in ["from_link", "of_link"] {
+        host.nft(&["flush chain inet cofferdam", chain]);
+    }
     host.nft(&["delete element inet cofferdam sources4 { \"cfd000000000010\" . 10.207.0.16 }"]);
     let parts = host.place.inside(|| observe(&one.plan, one.place.fd())).unwrap();
-    assert_eq!(parts.iter().filter(|part| !part.holds()).count(), 2, "{parts:#?}");
+    assert_eq!(parts.iter().filter(|part| !part.holds()).count(), 3, "{parts:#?}");
     host.place.inside(|| cofferdam_network::repair(|| Ok(vec![one.plan.clone(), two.plan.clone()]))).unwrap();
     assert!(one.reaches(&two));
 }
