@@ -70,6 +70,11 @@ pub fn main() -> ExitCode {
     {
         return users_network(number, orders);
     }
+    if let [first, orders] = arguments.as_slice()
+        && first == cofferdam_engine::PROBER_SUBCOMMAND
+    {
+        return prober(orders);
+    }
     if arguments.first().is_some_and(|first| first == "oci") {
         return oci::run("cofferdam oci", arguments.into_iter().skip(1));
     }
@@ -97,6 +102,12 @@ fn users_network(number: &OsStr, orders: &OsStr) -> ExitCode {
     let ended =
         number.zip(orders.to_str()).map(|(number, orders)| cofferdam_engine::hold_network(number, orders));
     if matches!(ended, Some(Ok(()))) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// One probe of a container's health. The shim that started it reads no more than whether it succeeded.
+fn prober(orders: &OsStr) -> ExitCode {
+    let probed = orders.to_str().map(cofferdam_engine::probe_health);
+    if matches!(probed, Some(Ok(true))) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn command_line(arguments: Vec<OsString>) -> Outcome {

@@ -13,18 +13,11 @@ use crate::report::{Outcome, Report};
 pub(crate) const BAD_FLAG: u8 = 125;
 
 /// Flags that Docker's `run` has and Cofferdam does not: they are refused like any unknown flag, but by name.
-const DOCKER_ONLY: [&str; 16] = [
+const DOCKER_ONLY: [&str; 9] = [
     "--gpus",
-    "--health-cmd",
-    "--health-interval",
-    "--health-retries",
-    "--health-start-interval",
-    "--health-start-period",
-    "--health-timeout",
     "--isolation",
     "--link",
     "--link-local-ip",
-    "--no-healthcheck",
     "--runtime",
     "--storage-opt",
     "--use-api-socket",

@@ -103,11 +103,7 @@ pub(crate) fn change_plan(
     dir: &ContainerDir,
     change: impl FnOnce(&mut cofferdam_confinement::Plan),
 ) -> Result<cofferdam_confinement::Plan> {
-    let path = dir.path();
-    let failed = |source| Error::io("lock", path.display(), source);
-    let folder = std::fs::File::open(path).map_err(failed)?;
-    let locked = rustix::fs::flock(&folder, rustix::fs::FlockOperation::LockExclusive);
-    locked.map_err(|error| failed(error.into()))?;
+    let _alone = locked_folder(dir)?;
     let old = read_plan(dir)?;
     let mut plan = old.clone();
     change(&mut plan);
@@ -115,6 +111,16 @@ pub(crate) fn change_plan(
         write_plan(dir, &plan)?;
     }
     Ok(plan)
+}
+
+/// The lock of a container's folder, held by who reads one of its files and replaces it.
+pub(crate) fn locked_folder(dir: &ContainerDir) -> Result<std::fs::File> {
+    let path = dir.path();
+    let failed = |source| Error::io("lock", path.display(), source);
+    let folder = std::fs::File::open(path).map_err(failed)?;
+    let locked = rustix::fs::flock(&folder, rustix::fs::FlockOperation::LockExclusive);
+    locked.map_err(|error| failed(error.into()))?;
+    Ok(folder)
 }
 
 /// Replaces the plan as a whole: a reader sees the old one or the new one.

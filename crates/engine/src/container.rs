@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cofferdam_confinement::Plan;
 use cofferdam_names::{ContainerId, ContainerName, Timestamp, ZoneName};
 use cofferdam_policy::{ContainerRequest, ImageConfig};
-use cofferdam_shim::{ContainerState, Status};
+use cofferdam_shim::{ContainerState, Health, HealthStatus, Status};
 use serde::Serialize;
 
 use crate::{NamePattern, PortRange};
@@ -29,6 +29,8 @@ pub struct ContainerSummary {
     pub created: Timestamp,
     /// Its state now (a lost shim shows as exited).
     pub status: Status,
+    /// What is known of its health; none if it is not checked, or was never started.
+    pub health: Option<Health>,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
     /// Its mounts: the sources that a person named.
@@ -75,6 +77,8 @@ pub struct ListFilters {
     pub names: Vec<NamePattern>,
     /// State is.
     pub states: Vec<ContainerState>,
+    /// Health is; none for those that are not checked.
+    pub health: Vec<Option<HealthStatus>>,
     /// Exit code is.
     pub exit_codes: Vec<u8>,
     /// Image is.

@@ -13,8 +13,8 @@ use cofferdam_confinement::{
 use cofferdam_kernel::namespace::Namespace;
 use cofferdam_names::{ContainerId, ContainerName, Timestamp, ZoneName};
 use cofferdam_policy::{
-    Admitted, BindSource, ContainerRequest, EtcFiles, HostDevice, HostFacts, IdAllocation, IdRange,
-    ImageOrigin, JoinedContainer, PlanContext, VolumeKind, VolumeRequest, Zone, default_zone,
+    Admitted, BindSource, ContainerRequest, EtcFiles, Healthcheck, HostDevice, HostFacts, IdAllocation,
+    IdRange, ImageOrigin, JoinedContainer, PlanContext, VolumeKind, VolumeRequest, Zone, default_zone,
 };
 use cofferdam_shim::{ContainerDir, Event};
 
@@ -22,6 +22,7 @@ use crate::bind_folder;
 use crate::definition::understood;
 use crate::engine::make_private_folder;
 use crate::error::{Error, Result};
+use crate::health::health_check;
 use crate::image::accounts::Accounts;
 use crate::image::{ReadyImage, host};
 use crate::joining::{joined_one, namespace_file, with_ids};
@@ -38,6 +39,8 @@ pub(crate) struct Made {
     pub(crate) plan: Plan,
     /// What was asked for, with all volumes named.
     pub(crate) request: ContainerRequest,
+    /// How its health is checked.
+    pub(crate) health: Option<Healthcheck>,
 }
 
 impl Engine {
@@ -141,7 +144,13 @@ impl Engine {
         }
         let attributes = attributes(&request, &name, Some(&parts.zone.name.value));
         let _ = Event::now("container", "create", id.as_str(), attributes).append(&self.paths.events());
-        Ok(Made { id, name, plan: admitted.into_plan(), request })
+        Ok(Made {
+            id,
+            name,
+            plan: admitted.into_plan(),
+            health: health_check(&request, &parts.image.config)?,
+            request,
+        })
     }
 
     fn gather(&self, request: &ContainerRequest) -> Result<Parts> {

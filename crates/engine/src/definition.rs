@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cofferdam_names::ContainerId;
-use cofferdam_policy::ContainerRequest;
+use cofferdam_policy::{ContainerRequest, ImageConfig};
 use cofferdam_shim::Event;
 
 use crate::create::attributes;
@@ -45,6 +45,12 @@ pub(crate) fn understood(record: &Record) -> Result<ContainerRequest> {
     serde_json::from_str(&record.request).map_err(|error| {
         Error::io("understand", format!("the request of container {}", record.id.short()), error.into())
     })
+}
+
+/// What the image said of a container when it was made.
+pub(crate) fn understood_image(record: &Record) -> Result<ImageConfig> {
+    serde_json::from_str(&record.image_config)
+        .map_err(|error| Error::io("understand", "the image of a container", error.into()))
 }
 
 impl Engine {

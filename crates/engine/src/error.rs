@@ -241,6 +241,12 @@ pub enum Error {
         /// Which.
         id: ContainerId,
     },
+    /// Neither its image nor who made it has a health check.
+    #[error("container {} has no health check", id.short())]
+    NoHealthcheck {
+        /// Which.
+        id: ContainerId,
+    },
     /// Its output is not kept, so there is nothing to show.
     #[error("container {} has no log: it was made with --log-driver none", id.short())]
     NoLog {

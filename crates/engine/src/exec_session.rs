@@ -43,6 +43,11 @@ impl ExecSession {
         Self { process, streams, told: None }
     }
 
+    /// Its process, and its output and errors, for who follows it without a client.
+    pub(crate) fn into_output(self) -> (OwnedFd, Option<OwnedFd>, Option<OwnedFd>) {
+        (self.process, self.streams.stdout, self.streams.stderr)
+    }
+
     /// The same, whose end is told of.
     pub(crate) fn telling(self, told: ExecEvents) -> Self {
         Self { told: Some(told), ..self }

@@ -5,12 +5,12 @@ use std::path::Path;
 use cofferdam_confinement::network::Segment;
 use cofferdam_names::{ContainerId, Timestamp};
 use cofferdam_policy::{ContainerRequest, ImageConfig, NetworkMode, VolumeKind};
-use cofferdam_shim::{ContainerDir, Status};
+use cofferdam_shim::{ContainerDir, Health, Status};
 use serde::Deserialize;
 
-use crate::definition::Definition;
+use crate::definition::{Definition, understood_image};
 use crate::error::{Error, Result};
-use crate::{ContainerDetails, ContainerSummary, Engine, ListFilters, OWN_NETWORK, live, ports};
+use crate::{ContainerDetails, ContainerSummary, Engine, ListFilters, OWN_NETWORK, health, live, ports};
 use cofferdam_image::tree::usage::bytes_below;
 
 /// The part of a plan that a listing needs: the rest of it is not kept in memory.
@@ -51,6 +51,10 @@ impl Engine {
                 continue;
             }
             let dir = self.paths.container(&definition.record.id);
+            let health = health::of(&dir, &status)?;
+            if !filters.health.is_empty() && !filters.health.contains(&health.as_ref().map(|it| it.status)) {
+                continue;
+            }
             let head = match head(&dir) {
                 // Removed since its status was read.
                 Err(Error::Io { source, .. })
@@ -66,8 +70,8 @@ impl Engine {
                 continue;
             }
             let size = if filters.size { Some(layer_size(&dir)?) } else { None };
-            let image = image_config(&definition)?;
-            shown.push(summary(definition, status, head.process.args, size, &image, networks).0);
+            let image = understood_image(&definition.record)?;
+            shown.push(summary(definition, status, health, head.process.args, size, &image, networks).0);
         }
         Ok(shown)
     }
@@ -82,11 +86,12 @@ impl Engine {
         let dir = self.paths.container(id);
         let plan = live::read_plan(&dir)?;
         let size = Some(layer_size(&dir)?);
-        let image_config = image_config(&definition)?;
+        let image_config = understood_image(&definition.record)?;
+        let health = health::of(&dir, &status)?;
         let networks =
             networks(&definition.request, plan.network.as_ref().map(|network| network.segments.as_slice()));
         let (summary, request) =
-            summary(definition, status, plan.process.args.clone(), size, &image_config, networks);
+            summary(definition, status, health, plan.process.args.clone(), size, &image_config, networks);
         let receipt = dir.receipt();
         Ok(ContainerDetails {
             summary,
@@ -100,18 +105,12 @@ impl Engine {
     }
 }
 
-/// What the image said of a container when it was made.
-fn image_config(definition: &Definition) -> Result<ImageConfig> {
-    serde_json::from_str(&definition.record.image_config)
-        .map_err(|error| Error::io("understand", "the image of a container", error.into()))
-}
-
 fn matches_ports(filters: &ListFilters, definition: &Definition) -> Result<bool> {
     let request = &definition.request;
     let mut matches = filters.published.is_empty()
         || filters.published.iter().any(|range| ports::is_published(request, range));
     if matches && !filters.exposed.is_empty() {
-        let image = image_config(definition)?;
+        let image = understood_image(&definition.record)?;
         matches = filters.exposed.iter().any(|range| ports::is_exposed(request, &image, range));
     }
     Ok(matches)
@@ -136,6 +135,7 @@ fn layer_size(dir: &ContainerDir) -> Result<u64> {
 fn summary(
     definition: Definition,
     status: Status,
+    health: Option<Health>,
     command: Vec<String>,
     size: Option<u64>,
     image: &ImageConfig,
@@ -151,6 +151,7 @@ fn summary(
         command,
         created: record.created,
         status,
+        health,
         labels: request.labels.clone(),
         mounts: mounts(&request),
         ports: ports::shown(&request, image),

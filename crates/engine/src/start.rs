@@ -7,8 +7,9 @@ use cofferdam_shim::{ContainerState, Event, ExitClass, Lock, Order, ShimSpec, St
 
 use crate::changing::write_plan;
 use crate::create::{Made, attributes};
-use crate::definition::understood;
+use crate::definition::{understood, understood_image};
 use crate::error::{Error, Result};
+use crate::health::health_check;
 use crate::joining::rejoin;
 use crate::live::read_plan;
 use crate::log_options::log_options;
@@ -71,12 +72,13 @@ impl Engine {
         if plan != old {
             write_plan(&dir, &plan)?;
         }
-        let mut made = Made { id: id.clone(), name: record.name, plan, request };
+        let health = health_check(&request, &understood_image(&record)?)?;
+        let mut made = Made { id: id.clone(), name: record.name, plan, request, health };
         self.launch(&mut made, lock, status, attach)
     }
 
     fn launch(&self, made: &mut Made, lock: Lock, status: Status, attach: Option<Attach>) -> Result<Started> {
-        let Made { id, name, plan, request } = made;
+        let Made { id, name, plan, request, health } = made;
         let (id, name, request) = (&*id, &*name, &*request);
         if plan.network.is_some() {
             self.restore_network()?;
@@ -87,6 +89,7 @@ impl Engine {
             None => None,
         };
         let spec = ShimSpec {
+            health: health.clone(),
             id: id.clone(),
             dir: self.paths.container(id).path().to_owned(),
             run_dir: run.path().to_owned(),

@@ -25,6 +25,17 @@ pub fn detached(keep: &[RawFd], child: impl FnOnce(io::Result<()>) -> i32) -> io
     }
 }
 
+/// The same, but for a child whose end this process is told of by `SIGCHLD`, and which it reaps.
+///
+/// # Errors
+/// The clone's.
+pub fn child(keep: &[RawFd], child: impl FnOnce(io::Result<()>) -> i32) -> io::Result<rustix::process::Pid> {
+    match clone3(&CloneRequest::default())? {
+        Cloned::Child => exit_now(child(prepare(keep))),
+        Cloned::Parent { pid, .. } => Ok(pid),
+    }
+}
+
 /// Copies the calling process, which must have one thread only, with fork(2): for a process whose system call filter knows
 /// neither clone3(2) nor [`crate::clone`]'s way to count threads. The child's process id, and none in the child.
 ///

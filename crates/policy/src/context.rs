@@ -11,7 +11,7 @@ use cofferdam_kernel::namespace::Namespace;
 use cofferdam_names::{ContainerId, ZoneName};
 use serde::{Deserialize, Serialize};
 
-use crate::ImageOrigin;
+use crate::{HealthWords, ImageOrigin};
 
 /// What an image says of its containers (OCI image-spec, config.md).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -35,6 +35,12 @@ pub struct ImageConfig {
     pub labels: BTreeMap<String, String>,
     /// `EXPOSE`
     pub exposed_ports: Vec<String>,
+    /// `HEALTHCHECK`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub healthcheck: Option<HealthWords>,
+    /// `SHELL`: the one that a health check's line is given to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shell: Vec<String>,
 }
 
 /// How cgroups are mounted.

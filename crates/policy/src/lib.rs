@@ -19,9 +19,10 @@ pub use plan::{
 pub use quantity::{ByteSize, Ceiling, CpuCount};
 pub use request::{
     BindRecursion, CapabilityWord, ContainerRequest, DeviceRate, DeviceRequest, DeviceRuleRequest,
-    DeviceWeight, EnvEntry, HOST_IMAGE, InvalidOption, LabelOption, NamespaceMode, NamespaceRequest,
-    NetworkMode, NetworkRequest, PortRequest, ResourceRequest, RestartPolicy, SeccompChoice, SecurityOption,
-    TmpfsOptions, TmpfsRequest, Ulimit, VolumeKind, VolumeRequest, is_volume_name, key_value,
+    DeviceWeight, EnvEntry, HOST_IMAGE, HealthWords, Healthcheck, InvalidOption, LabelOption, NamespaceMode,
+    NamespaceRequest, NetworkMode, NetworkRequest, PortRequest, ResourceRequest, RestartPolicy,
+    SeccompChoice, SecurityOption, TmpfsOptions, TmpfsRequest, Ulimit, VolumeKind, VolumeRequest,
+    is_volume_name, key_value,
 };
 pub use zone::{
     BUILTIN_ZONES, CertifiedSigner, FileProblem, IdScope, ImageRules, Isolation, LimitRules, LsmRules,

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::spec::ShimSpec;
 use crate::status::Status;
 use crate::streams::Streams;
-use crate::supervise::{Child, Client, Keeper, Supervisor, watch_signals};
+use crate::supervise::{Child, Client, Keeper, Probes, ProbesState, Supervisor, watch_signals};
 use crate::{Connection, Listener, Lock};
 
 /// The subcommand of the program that [`resume`] is behind.
@@ -37,6 +37,7 @@ struct Handover {
     terminal: Option<RawFd>,
     membership: Option<RawFd>,
     host: Option<RawFd>,
+    probes: Option<ProbesState>,
     clients: Vec<ClientState>,
 }
 
@@ -73,6 +74,7 @@ pub(crate) fn execute_anew<K: Keeper>(shim: &mut Supervisor<'_, K>) -> io::Resul
         terminal: number(&shim.streams.terminal),
         membership: number(&shim.membership),
         host: shim.host.as_ref().map(|host| host.as_fd().as_raw_fd()),
+        probes: shim.probes.as_ref().map(Probes::state),
         clients: clients.collect(),
     };
     let mut file = File::from(memfd_create(c"cofferdam-shim", MemfdFlags::empty())?);
@@ -149,6 +151,7 @@ pub fn resume(number: RawFd, keeper: &impl Keeper) -> io::Result<()> {
     if shim.host.is_none() && shim.spec.rootless.is_some() {
         shim.host_at = Some(std::time::Instant::now());
     }
+    shim.probes = state.probes.as_ref().map(Probes::from_state);
     shim.streams = streams;
     shim.clients = clients;
     shim.watch_firewall();

@@ -55,6 +55,11 @@ impl ContainerDir {
         self.small.join("status.json")
     }
 
+    #[must_use]
+    pub fn health(&self) -> PathBuf {
+        self.small.join("health.json")
+    }
+
     /// The log in use; rotated ones have `.1`, `.2`, ... after it.
     #[must_use]
     pub fn log(&self) -> PathBuf {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use cofferdam_kernel::proc::ProcFs;
 use cofferdam_kernel::signal::Signal;
 use cofferdam_names::ContainerId;
-use cofferdam_policy::RestartPolicy;
+use cofferdam_policy::{Healthcheck, RestartPolicy};
 use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +48,9 @@ pub struct ShimSpec {
     pub stdin_once: bool,
     /// Its log; none with `--log-driver none`.
     pub log: Option<LogOptions>,
+    /// When its health is probed; none if it is not.
+    #[serde(default)]
+    pub health: Option<Healthcheck>,
     /// The container whose namespaces it shares.
     #[serde(default)]
     pub joined: Option<Joined>,

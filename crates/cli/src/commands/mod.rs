@@ -12,6 +12,7 @@ mod diff;
 mod events;
 mod exec;
 mod export;
+mod healthcheck_run;
 mod image_bootstrap;
 mod image_diff;
 mod image_history;
@@ -100,6 +101,7 @@ pub(crate) const COMMANDS: &[Entry] = &[
     entry::<wait::WaitCommand>("wait", "Wait for containers to end, then print their exit codes"),
     entry::<top::TopCommand>("top", "Show the processes of a container"),
     entry::<stats::StatsCommand>("stats", "Show what containers use"),
+    entry::<healthcheck_run::HealthcheckRunCommand>("healthcheck run", "Check a container's health now"),
     entry::<inspect::InspectCommand>(
         "inspect",
         "Show everything about containers, images, volumes and networks",

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use cofferdam_engine::{ContainerState, ContainerSummary, Engine, ListFilters, Status};
+use cofferdam_engine::{ContainerState, ContainerSummary, Engine, HealthStatus, ListFilters, Status};
 use cofferdam_names::Timestamp;
 use serde_json::Value;
 
@@ -115,11 +115,11 @@ fn apply(filters: &mut ListFilters, filter: &Filter, engine: &Engine) -> Result<
         "volume" => filters.volumes.push(filter.value.clone()),
         "publish" => filters.published.push(filter.parsed("port")?),
         "expose" => filters.exposed.push(filter.parsed("port")?),
-        // No container has health checks, and none is of a swarm: what asks for one finds nothing.
         "health" => {
             filter.one_of(&["starting", "healthy", "unhealthy", "none"])?;
-            hide_all_unless(filters, filter.value == "none");
+            filters.health.push(filter.value.parse().ok());
         }
+        // None is of a swarm: what asks for one finds nothing.
         "is-task" => hide_all_unless(filters, !filter.parsed::<bool>("true or false")?),
         "zone" => filters.zones.push(filter.parsed("zone name")?),
         "before" => filters.before = Some(container(engine, &filter.value)?),
@@ -157,13 +157,14 @@ pub(super) fn row(container: &ContainerSummary, now: Timestamp, whole: bool) -> 
         .iter()
         .map(|mount| if whole { mount.clone() } else { shortened(mount, 15) })
         .collect();
+    let health = container.health.as_ref().map(|health| health.status);
     let fields: [(&str, String); 15] = [
         ("ID", id.to_owned()),
         ("Image", container.image.clone()),
         ("Command", format!("\"{command}\"")),
         ("CreatedAt", when::listing(container.created)),
         ("RunningFor", when::ago(container.created, now)),
-        ("Status", status(&container.status, now)),
+        ("Status", status(&container.status, health, now)),
         ("State", container.status.state.to_string()),
         ("Zone", container.zone.to_string()),
         ("Ports", container.ports.clone()),
@@ -187,7 +188,7 @@ fn shortened(text: &str, length: usize) -> String {
 }
 
 /// The state in Docker's words.
-pub(super) fn status(status: &Status, now: Timestamp) -> String {
+pub(super) fn status(status: &Status, health: Option<HealthStatus>, now: Timestamp) -> String {
     let up = || {
         status.started.map_or_else(|| "Up".to_owned(), |at| format!("Up {}", duration::words(now.since(at))))
     };
@@ -200,7 +201,11 @@ pub(super) fn status(status: &Status, now: Timestamp) -> String {
     };
     match status.state {
         ContainerState::Created => "Created".to_owned(),
-        ContainerState::Running => up(),
+        ContainerState::Running => match health {
+            None => up(),
+            Some(HealthStatus::Starting) => format!("{} (health: starting)", up()),
+            Some(health) => format!("{} ({})", up(), health.as_str()),
+        },
         ContainerState::Paused => format!("{} (Paused)", up()),
         ContainerState::Restarting => ended("Restarting"),
         ContainerState::Removing => "Removal In Progress".to_owned(),
@@ -219,15 +224,18 @@ mod tests {
     fn states_in_dockers_words() {
         let now = Timestamp::from_unix(1000, 0);
         let mut it = Status { started: Some(Timestamp::from_unix(940, 0)), ..Status::default() };
-        assert_eq!(status(&it, now), "Created");
+        assert_eq!(status(&it, None, now), "Created");
         it.state = ContainerState::Running;
-        assert_eq!(status(&it, now), "Up About a minute");
+        assert_eq!(status(&it, None, now), "Up About a minute");
+        let healthy = |health| status(&it, Some(health), now);
+        assert_eq!(healthy(HealthStatus::Healthy), "Up About a minute (healthy)");
+        assert_eq!(healthy(HealthStatus::Starting), "Up About a minute (health: starting)");
         it.state = ContainerState::Paused;
-        assert_eq!(status(&it, now), "Up About a minute (Paused)");
+        assert_eq!(status(&it, None, now), "Up About a minute (Paused)");
         it.state = ContainerState::Exited;
         it.finished = Some(Timestamp::from_unix(997, 0));
         it.exit = Some(ExitStatus { code: 137, ..ExitStatus::default() });
-        assert_eq!(status(&it, now), "Exited (137) 3 seconds ago");
+        assert_eq!(status(&it, None, now), "Exited (137) 3 seconds ago");
     }
 
     #[test]

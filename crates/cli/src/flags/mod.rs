@@ -2,6 +2,7 @@
 //! [`ContainerRequest`]; what they mean, and whether they are allowed, is decided in `policy`.
 
 mod files;
+mod health;
 mod isolation;
 mod limits;
 mod network;
@@ -55,6 +56,8 @@ pub(crate) struct ContainerFlags {
     #[command(flatten)]
     files: files::FileFlags,
     #[command(flatten)]
+    health: health::HealthFlags,
+    #[command(flatten)]
     limits: LimitFlags,
     #[command(flatten)]
     start_limits: limits::StartLimitFlags,
@@ -95,6 +98,7 @@ impl ContainerFlags {
         request.log_options = self.log_opt.iter().map(|option| key_value(option)).collect();
         self.process.apply(&mut request)?;
         self.files.apply(&mut request);
+        self.health.apply(&mut request)?;
         self.limits.apply(&mut request.resources);
         self.start_limits.apply(&mut request);
         self.isolation.apply(&mut request)?;

@@ -16,7 +16,6 @@ struct Refused {
 }
 
 const WINDOWS: &str = "it is for containers of Windows";
-const HEALTH: &str = "health checks are not built yet; let the orchestrator use `cofferdam exec`";
 const LINK: &str = "containers of a zone know each other by name; see --network-alias";
 const LINK_LOCAL: &str = "links have no link-local addresses";
 
@@ -34,12 +33,6 @@ const REFUSED: &[Refused] = &[
         why: "a zone says which signatures its images need (`[images]`)",
     },
     value("gpus", "name the devices with --device, as far as the zone allows them"),
-    value("health-cmd", HEALTH),
-    value("health-interval", HEALTH),
-    value("health-retries", HEALTH),
-    value("health-start-interval", HEALTH),
-    value("health-start-period", HEALTH),
-    value("health-timeout", HEALTH),
     value("io-maxbandwidth", WINDOWS),
     value("io-maxiops", WINDOWS),
     Refused {
@@ -51,8 +44,6 @@ const REFUSED: &[Refused] = &[
     value("kernel-memory", "the kernel has no such limit any more; --memory covers it"),
     value("link", LINK),
     value("link-local-ip", LINK_LOCAL),
-    // There are no health checks that could be turned off.
-    Refused { flag: "no-healthcheck", has_value: false, harmless: Some("true"), why: HEALTH },
     Refused {
         flag: "runtime",
         has_value: true,

@@ -1,8 +1,8 @@
 //! What an image says of its containers: between the image's own configuration and what a plan is made from.
 
-use cofferdam_image::ImageConfigFile;
+use cofferdam_image::{Healthcheck, ImageConfigFile};
 use cofferdam_names::Timestamp;
-use cofferdam_policy::ImageConfig;
+use cofferdam_policy::{HealthWords, ImageConfig};
 
 /// The part that a plan is made from.
 pub(crate) fn of_containers(file: &ImageConfigFile) -> ImageConfig {
@@ -16,7 +16,14 @@ pub(crate) fn of_containers(file: &ImageConfigFile) -> ImageConfig {
         stop_signal: file.stop_signal.clone(),
         labels: file.labels.clone(),
         exposed_ports: file.exposed_ports.clone(),
+        healthcheck: file.healthcheck.clone().map(words),
+        shell: file.shell.clone(),
     }
+}
+
+fn words(check: Healthcheck) -> HealthWords {
+    let Healthcheck { test, interval, timeout, start_period, start_interval, retries } = check;
+    HealthWords { test, interval, timeout, start_period, start_interval, retries }
 }
 
 /// The configuration of a new image whose containers are like this.

@@ -17,6 +17,8 @@ pub struct ProcessStat {
     pub state: u8,
     /// The process that started it.
     pub ppid: i32,
+    /// The session that it is in: the number of the process that made it.
+    pub session: i32,
     /// Nice value, -20 to 19.
     pub nice: i32,
     /// When it started, in clock ticks since boot: with the pid, the identity of a process on this boot.
@@ -45,6 +47,7 @@ pub fn parse_stat(bytes: &[u8]) -> Result<ProcessStat, ParseError> {
         system_ticks: decimal("system time", field(15)?)?,
         state: field(3)?.first().copied().unwrap_or(b'?'),
         ppid: decimal("parent pid", field(4)?)?,
+        session: decimal("session", field(6)?)?,
         nice: decimal("nice value", field(19)?)?,
         start_time: decimal("start time", field(22)?)?,
         rt_priority: decimal("real-time priority", field(40)?)?,
@@ -63,7 +66,7 @@ mod tests {
         let rest: Vec<String> = (4..=52).map(|number| number.to_string()).collect();
         let text = format!("7 (x) R 1 1 (y\n) S {}\n", rest.join(" "));
         let stat = parse_stat(text.as_bytes()).unwrap();
-        assert_eq!((stat.state, stat.ppid, stat.nice), (b'S', 4, 19));
+        assert_eq!((stat.state, stat.ppid, stat.session, stat.nice), (b'S', 4, 6, 19));
         assert_eq!((stat.start_time, stat.rt_priority, stat.policy), (22, 40, 41));
         assert_eq!(
             (stat.name.as_str(), stat.terminal, stat.user_ticks, stat.system_ticks),

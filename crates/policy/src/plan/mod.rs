@@ -61,6 +61,10 @@ pub fn plan(zone: &Zone, request: &ContainerRequest, context: &PlanContext) -> R
     let planner = Planner { zone, request, context };
     planner.admit_image()?;
     planner.refuse_unbuilt()?;
+    // Nothing of it is confinement: a probe is one more process of the container. It is refused here so that no container is made.
+    request
+        .health_check(&context.image)
+        .map_err(|error| PolicyError::invalid(format!("{} {:?}", error.what, error.text), error.rule))?;
     let namespaces = planner.namespaces()?;
     let maps = planner.maps_in_force(&namespaces)?;
     let (cgroup, task_limit) = planner.cgroup()?;

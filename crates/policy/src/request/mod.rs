@@ -7,6 +7,7 @@
 mod capability_word;
 mod device;
 mod environment;
+mod health;
 mod mount_option;
 mod namespace_mode;
 mod network;
@@ -23,11 +24,12 @@ use cofferdam_names::{ContainerName, ContainerPath, ZoneName};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::Zone;
+use crate::{ImageConfig, Zone};
 
 pub use capability_word::CapabilityWord;
 pub use device::{DeviceRequest, DeviceRuleRequest};
 pub use environment::EnvEntry;
+pub use health::{HealthWords, Healthcheck};
 pub use namespace_mode::{NamespaceMode, NamespaceRequest};
 pub use network::{NetworkMode, NetworkRequest};
 pub use port::PortRequest;
@@ -127,6 +129,9 @@ pub struct ContainerRequest {
     pub stop_signal: Option<String>,
     /// `--stop-timeout` in seconds; -1 waits for ever.
     pub stop_timeout: Option<i32>,
+    /// `--health-*`; `--no-healthcheck` is the test `NONE`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub health: HealthWords,
     /// `--restart`
     pub restart: RestartPolicy,
     /// `--rm`
@@ -214,6 +219,14 @@ impl ContainerRequest {
         self.devices.iter().map(|device| device.host.as_path()).chain(rates).chain(weights).chain(of_zone)
     }
 
+    /// The container's health check, of an image that says this of its containers; none if it has none.
+    ///
+    /// # Errors
+    /// What is asked for, or what the image says, means nothing.
+    pub fn health_check(&self, image: &ImageConfig) -> Result<Option<Healthcheck>, InvalidOption> {
+        self.health.or(image.healthcheck.as_ref()).check(&image.shell)
+    }
+
     /// How many ports of the host are to be chosen for it; `exposed` are those of its image.
     #[must_use]
     pub fn chosen_ports(&self, exposed: &[String]) -> usize {
@@ -235,6 +248,10 @@ impl ContainerRequest {
         };
         self.namespaces.modes().filter_map(|(_, mode)| mode.container()).chain(network)
     }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// Cuts `key=value`; a missing `=` gives an empty value, as Docker reads labels.

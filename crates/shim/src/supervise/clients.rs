@@ -238,6 +238,9 @@ impl<K: Keeper> Supervisor<'_, K> {
         if self.status.state != from {
             return Err(Failure::plain(format!("cannot {word}: it is {}", self.status.state)));
         }
+        if paused {
+            self.break_probe_off();
+        }
         self.freeze(paused)?;
         self.status.state = to;
         self.write_status().map_err(|error| Failure::during(word, &error))?;

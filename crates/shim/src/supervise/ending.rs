@@ -84,6 +84,7 @@ impl<K: Keeper> Supervisor<'_, K> {
     /// Kills what is left, collects the last output, and decides how to go on. The first process stays a zombie until what is
     /// written down does not name its pid any more: whoever looks it up must not find another process.
     pub(super) fn end(&mut self, ended: Ended) -> io::Result<Next> {
+        self.end_probes();
         // Before the output is read: what is left could go on writing.
         let mut left = self.empty_group();
         let disconnected = self.end_network();

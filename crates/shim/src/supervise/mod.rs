@@ -5,6 +5,7 @@ mod ending;
 mod membership;
 mod output;
 mod outside;
+mod probes;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -30,6 +31,7 @@ use crate::{Listener, Lock};
 pub(crate) use clients::Client;
 use ending::Ended;
 use output::Output;
+pub(crate) use probes::{Probes, ProbesState};
 
 /// What the engine does for a shim, which does not know its store.
 pub trait Keeper {
@@ -122,6 +124,8 @@ pub(crate) struct Supervisor<'k, K> {
     stopping: bool,
     /// When SIGKILL follows.
     kill_at: Option<Instant>,
+    /// The probes of its health, while it runs; none if it has no health check.
+    pub(crate) probes: Option<Probes>,
     /// When it is started again.
     restart_at: Option<Instant>,
     /// It was in such a delay, and a person stopped it.
@@ -193,6 +197,7 @@ impl<'k, K: Keeper> Supervisor<'k, K> {
             input_ends: false,
             stopping: false,
             kill_at: None,
+            probes: None,
             restart_at: None,
             gave_up: false,
             handover_at: None,
@@ -214,6 +219,7 @@ impl<'k, K: Keeper> Supervisor<'k, K> {
         self.status.exit = None;
         self.handover_at = Some(Instant::now() + HANDOVER_AFTER);
         self.watch_firewall();
+        self.begin_probes();
         self.write_status()?;
         self.tell("start", &[]);
         Ok(())
@@ -367,7 +373,7 @@ impl<'k, K: Keeper> Supervisor<'k, K> {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        [self.kill_at, self.restart_at, self.handover_at, self.join_at, self.host_at]
+        [self.kill_at, self.restart_at, self.handover_at, self.join_at, self.host_at, self.probe_at()]
             .into_iter()
             .flatten()
             .min()
@@ -394,6 +400,9 @@ impl<'k, K: Keeper> Supervisor<'k, K> {
         }
         if self.host_at.is_some_and(|at| at <= now) {
             self.look_for_host();
+        }
+        if self.probe_at().is_some_and(|at| at <= now) {
+            self.on_probe_due();
         }
         if self.gave_up {
             self.finish_given_up()?;
@@ -438,7 +447,10 @@ impl<'k, K: Keeper> Supervisor<'k, K> {
                     let status = waitid(WaitId::PidFd(child.pidfd.as_fd()), looking)?;
                     return Ok(status.map(|status| Ended::from_wait(&status)));
                 }
-                None => drop(waitpid(Some(pid), WaitOptions::NOHANG)?),
+                None => {
+                    let reaped = waitpid(Some(pid), WaitOptions::NOHANG)?;
+                    self.on_child_ended(pid, reaped.and_then(|(_, status)| status.exit_status()));
+                }
             }
         }
         Ok(None)

@@ -1,8 +1,8 @@
 //! A container in the shape of Docker's `inspect`, with what only Cofferdam has beside it: `Zone`, `Plan`, `Request`.
 
 use cofferdam_confinement::{Flag, MountKind, Plan};
-use cofferdam_engine::{ContainerDetails, ContainerState, Status};
-use cofferdam_policy::{VolumeKind, VolumeRequest};
+use cofferdam_engine::{ContainerDetails, ContainerState, Health, Probe, Status};
+use cofferdam_policy::{HealthWords, VolumeKind, VolumeRequest};
 use serde_json::{Map, Value, json};
 
 use super::{host_config, network_settings};
@@ -16,6 +16,7 @@ pub(super) const OPTIONAL: Optional = &[
     ("Name", Empty::Text),
     ("Driver", Empty::Text),
     ("Health", Empty::Nothing),
+    ("Healthcheck", Empty::Nothing),
     ("SizeRw", Empty::Nothing),
     ("SizeRootFs", Empty::Nothing),
 ];
@@ -39,7 +40,7 @@ pub(super) fn document(details: &ContainerDetails, sizes: Option<Sizes>) -> Valu
         "Created": summary.created.to_string(),
         "Path": path,
         "Args": args,
-        "State": state(&summary.status),
+        "State": state(&summary.status, summary.health.as_ref()),
         "Image": summary.image_id,
         "Name": format!("/{}", summary.name),
         "RestartCount": summary.status.restarts,
@@ -70,12 +71,12 @@ pub(super) fn document(details: &ContainerDetails, sizes: Option<Sizes>) -> Valu
     document
 }
 
-fn state(status: &Status) -> Value {
+fn state(status: &Status, health: Option<&Health>) -> Value {
     let is = |state| status.state == state;
     let time = |time: Option<cofferdam_names::Timestamp>| {
         time.map_or_else(|| NEVER.to_owned(), |time| time.to_string())
     };
-    json!({
+    let mut shown = json!({
         "Status": status.state.as_str(),
         "Running": matches!(status.state, ContainerState::Running | ContainerState::Paused | ContainerState::Restarting),
         "Paused": is(ContainerState::Paused),
@@ -87,7 +88,24 @@ fn state(status: &Status) -> Value {
         "Error": status.error.clone().unwrap_or_default(),
         "StartedAt": time(status.started),
         "FinishedAt": time(status.finished),
-    })
+    });
+    if let (Some(health), Some(fields)) = (health, shown.as_object_mut()) {
+        let probe = |probe: &Probe| {
+            json!({
+                "Start": probe.start.to_string(),
+                "End": probe.end.to_string(),
+                "ExitCode": probe.exit_code,
+                "Output": probe.output,
+            })
+        };
+        let document = json!({
+            "Status": health.status.as_str(),
+            "FailingStreak": health.failing_streak,
+            "Log": health.log.iter().map(probe).collect::<Vec<_>>(),
+        });
+        fields.insert("Health".to_owned(), document);
+    }
+    shown
 }
 
 /// What the container's first process is, by its image and by what was asked for.
@@ -108,8 +126,9 @@ fn config(details: &ContainerDetails) -> Value {
         (_, Some(_)) => Value::Null,
         _ => list(&image.cmd),
     };
+    let health = request.health.or(image.healthcheck.as_ref());
     let ports = image.exposed_ports.iter().chain(&request.network.expose).map(String::as_str);
-    json!({
+    let mut shown = json!({
         "Hostname": details.plan.hostname.clone().unwrap_or_default(),
         "Domainname": details.plan.domainname.clone().unwrap_or_default(),
         "User": request.user.as_deref().unwrap_or(&image.user),
@@ -130,7 +149,28 @@ fn config(details: &ContainerDetails) -> Value {
         "Labels": details.summary.labels,
         "StopSignal": request.stop_signal.as_ref().or(image.stop_signal.as_ref()).map_or("SIGTERM", |it| it),
         "StopTimeout": request.stop_timeout,
-    })
+    });
+    // As with Docker: what was not said is left out.
+    if let (true, Some(fields)) = (health != HealthWords::default(), shown.as_object_mut()) {
+        fields.insert("Healthcheck".to_owned(), healthcheck(&health));
+    }
+    shown
+}
+
+fn healthcheck(health: &HealthWords) -> Value {
+    let numbers = [
+        ("Interval", health.interval),
+        ("Timeout", health.timeout),
+        ("StartPeriod", health.start_period),
+        ("StartInterval", health.start_interval),
+        ("Retries", health.retries),
+    ];
+    let said = numbers.into_iter().filter(|(_, number)| *number > 0);
+    let mut fields: Map<_, _> = said.map(|(name, number)| (name.to_owned(), number.into())).collect();
+    if !health.test.is_empty() {
+        fields.insert("Test".to_owned(), json!(health.test));
+    }
+    fields.into()
 }
 
 /// The host's file that is mounted there; empty if none is.
