@@ -356,3 +356,65 @@ fn values_that_mean_nothing_are_refused_before_a_container_is_made() {
     }
     leaves_nothing(&home);
 }
+
+/// The processes of this home's programs whose command line begins so.
+fn processes(home: &Home, words: &str) -> Vec<rustix::process::Pid> {
+    let mark = home.path().to_str().unwrap();
+    let numbers = std::fs::read_dir("/proc").unwrap().flatten();
+    let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let is_ours = |number: &i32| {
+        let line = std::fs::read(format!("/proc/{number}/cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        line.starts_with(words) && line.contains(mark)
+    };
+    numbers.filter(is_ours).filter_map(rustix::process::Pid::from_raw).collect()
+}
+
+#[test]
+fn a_probe_does_not_outlive_its_shim() {
+    let Some(home) = busybox_home("a_probe_does_not_outlive_its_shim") else { return };
+    start(&home, "box", &["--health-cmd", "sleep 4242", "--health-interval", "50ms"]);
+    let probing = || home.ok(&["top", "box"]).contains("sleep 4242");
+    assert!(eventually(probing), "a probe is under way");
+    let prober = processes(&home, "cofferdam health-probe")[0];
+    let status = std::fs::read_to_string(format!("/proc/{}/status", prober.as_raw_nonzero())).unwrap();
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap().trim().parse().unwrap();
+    let shim = rustix::process::Pid::from_raw(parent).unwrap();
+    rustix::process::kill_process(shim, rustix::process::Signal::KILL).unwrap();
+    assert!(eventually(|| processes(&home, "cofferdam health-probe").is_empty()));
+    assert_eq!(
+        home.ok(&["inspect", "--format", "{{.State.Status}} {{.State.Health.Status}}", "box"]),
+        "exited unhealthy"
+    );
+    leaves_nothing(&home);
+}
+
+/// One that is kept from its end is ended by the shim, and counts as failed.
+#[test]
+fn a_prober_that_hangs_is_a_failure() {
+    let Some(home) = busybox_home("a_prober_that_hangs_is_a_failure") else { return };
+    let flags = ["--health-cmd", "sleep 4242", "--health-interval", "50ms", "--health-timeout", "5s"];
+    start(&home, "box", &[&flags[..], &["--health-retries", "1"]].concat());
+    assert!(eventually(|| home.ok(&["top", "box"]).contains("sleep 4242")), "a probe is under way");
+    for prober in processes(&home, "cofferdam health-probe") {
+        rustix::process::kill_process(prober, rustix::process::Signal::STOP).unwrap();
+    }
+    // It has its time and twenty seconds more.
+    let failed = || status(&home, "box") == "unhealthy";
+    assert!((0..6).any(|_| eventually(failed)), "{}", health(&home, "box"));
+    leaves_nothing(&home);
+}
+
+#[test]
+fn a_probed_container_verifies_at_any_moment_and_goes_with_its_end() {
+    let test = "a_probed_container_verifies_at_any_moment_and_goes_with_its_end";
+    let Some(home) = busybox_home(test) else { return };
+    start(&home, "box", &["--rm", "--health-cmd", "true", "--health-interval", "1ms"]);
+    becomes(&home, "box", "healthy");
+    for _ in 0..20 {
+        let ran = home.run(&["verify", "box"]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+    }
+    home.ok(&["stop", "-t", "0", "box"]);
+    assert_eq!(home.remains(), NOTHING);
+}
