@@ -42,8 +42,9 @@ impl Remains {
 /// The kernel refuses; calling again goes on from there.
 pub fn disconnect(network: &Network) -> Result<Remains, StepError> {
     let routes = Step::Link.run("remove", RouteSocket::open)?;
-    let link = Step::Link
-        .run(format_args!("cut off {}", network.link.host_name), || link::cut_off(network, &routes))?;
+    let link = Step::Link.run(format_args!("cut off {}", network.link.host_name), || {
+        link::cut_off(&routes, &network.link.host_name)
+    })?;
     let tables = Step::PacketRules.run("open", || Tables::open(TABLE))?;
     // Not the same one: the answer to a socket's first question is short, and the beginning of it is enough.
     let others = Step::PacketRules.run("open", || Tables::open(TABLE))?;

@@ -132,16 +132,12 @@ fn host_route(pair: &Address, link: u32) -> Route {
     Route { to, gateway: None, link, source: Some(pair.gateway), protocol: MAKER }
 }
 
-/// Takes the host's routes to the container away, so that its addresses can be another one's; the link's number, if it is still there.
-pub(crate) fn cut_off(network: &Network, host: &RouteSocket) -> io::Result<Option<u32>> {
-    let Some(link) = host.link(&network.link.host_name)? else { return Ok(None) };
-    for pair in &network.addresses {
-        // It has gone with the link, or was not made yet.
-        but_for(
-            &[Errno::SRCH, Errno::NODEV],
-            host.make(Change::remove_route(&host_route(pair, link.index))),
-        )?;
-    }
+/// Takes the host's end of a link down, so that nothing comes or goes by it and no route leads to it: before any rule is taken away, because
+/// another container may share this one's network. The link's number, if it is still there.
+pub(crate) fn cut_off(host: &RouteSocket, name: &str) -> io::Result<Option<u32>> {
+    let Some(link) = host.link(name)? else { return Ok(None) };
+    // It has gone meanwhile.
+    but_for(&[Errno::NODEV], host.make(Change::link_down(link.index)))?;
     Ok(Some(link.index))
 }
 

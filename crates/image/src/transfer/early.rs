@@ -38,8 +38,10 @@ impl Early {
         Self { orders: Some(orders), ..Self::default() }
     }
 
-    /// Takes Docker's list in. What is wrong with it is told at the archive's end.
+    /// Takes Docker's list in, in place of any that came before it, as at the archive's end. What is wrong with it is told there.
     pub(super) fn list(&mut self, lease: &Lease, bytes: &[u8], files: &BTreeMap<PathBuf, Came>) {
+        self.images.clear();
+        self.layers.clear();
         for image in parse::<Vec<DockerImage>>(bytes).unwrap_or_default() {
             if let Ok(config) = inner_path(Path::new(&image.config)) {
                 self.images.entry(config).or_default().push(image.layers);

@@ -6,8 +6,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use super::{
     ADDRESS_PART, GLOBAL, IFA_FLAGS, IFA_LOCAL, IFA_PROTO, IFF_UP, IFLA_ADDRESS, IFLA_AF_SPEC, IFLA_GROUP,
     IFLA_IFNAME, IFLA_LINKINFO, IFLA_MTU, IFLA_NET_NS_FD, NO_DAD, PERMANENT, RTM_DELADDR, RTM_DELLINK,
-    RTM_DELROUTE, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNEIGH, RTM_NEWROUTE, RTM_SETLINK, bytes_of, family_of,
-    link_part,
+    RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNEIGH, RTM_NEWROUTE, RTM_SETLINK, bytes_of, family_of, link_part,
 };
 use crate::netlink::{CREATE, EXCLUSIVE, REPLACE, Request};
 
@@ -134,6 +133,12 @@ impl Change {
         }))
     }
 
+    /// Takes a link down, and with it all routes by it.
+    #[must_use]
+    pub fn link_down(index: u32) -> Self {
+        Self(Request::new(RTM_SETLINK, 0, &link_part(index, 0, IFF_UP)))
+    }
+
     /// Sets IPv4 for a link, and keeps IPv6 from giving it an address by itself.
     #[must_use]
     pub fn link_settings(index: u32, ipv4: &[(Ipv4Setting, u32)], ipv6: bool) -> Self {
@@ -190,16 +195,6 @@ impl Change {
     /// Adds a route to another table than the main one, where it must not be.
     #[must_use]
     pub fn add_route_in(table: u32, route: &Route) -> Self {
-        Self::route(RTM_NEWROUTE, CREATE | EXCLUSIVE, table, route)
-    }
-
-    /// Takes a route away.
-    #[must_use]
-    pub fn remove_route(route: &Route) -> Self {
-        Self::route(RTM_DELROUTE, 0, u32::from(MAIN), route)
-    }
-
-    fn route(kind: u16, flags: u16, table: u32, route: &Route) -> Self {
         let (first, prefix) = route.to;
         let scope = if route.gateway.is_some() { GLOBAL } else { LINK_SCOPE };
         // A number that the field does not hold is in the attribute alone (`RT_TABLE_UNSPEC`).
@@ -208,7 +203,7 @@ impl Change {
         if route.gateway.is_some() {
             part[8..].copy_from_slice(&ONLINK.to_ne_bytes());
         }
-        Self(Request::new(kind, flags, &part).with(|attributes| {
+        Self(Request::new(RTM_NEWROUTE, CREATE | EXCLUSIVE, &part).with(|attributes| {
             if prefix > 0 {
                 attributes.put(RTA_DST, &bytes_of(first));
             }

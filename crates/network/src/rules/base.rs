@@ -7,7 +7,7 @@ use super::{ranges, set};
 use crate::nft::{Chain, Expr, Hook, Meta, Operation, Register, Rule, Set, SetKind, Verdict};
 
 /// Grows with each change of what this module makes.
-const LAYOUT: u8 = 6;
+const LAYOUT: u8 = 7;
 
 /// Whether the host is a router only for our links, for IPv4 and for IPv6: then packets that are neither from nor to one are
 /// dropped, as they would be without us. Where it was one before they are its owner's.
@@ -135,26 +135,32 @@ fn spoofed(add: &mut impl FnMut(&str, &str, Vec<Expr>)) {
         add("spoofed", "a container's address by another way", dropped(claimed));
     }
     // CVE-2020-8558: services that listen on the loopback address only must not be reached by a link that has a way to it.
-    let loopback = |equal: bool| [byte(16), Expr::Cmp { from: KEY, equal, value: vec![127] }];
+    let loopback = |equal: bool| header(16, equal, vec![127]);
     // No options, so no source routes.
-    let plain = |equal: bool| [byte(0), Expr::Cmp { from: KEY, equal, value: vec![0x45] }];
+    let plain = |equal: bool| header(0, equal, vec![0x45]);
+    // ::1, :: and all that stands for an address of IPv4: who takes such a packet on by a socket of IPv6 (pasta) comes to that one.
+    let low = |equal: bool| header(24, equal, vec![0; 8]);
     // Most packets end here, so it is one rule.
     for v6 in [false, true] {
-        let more = [plain(true), loopback(false)].into_iter().flatten().filter(|_| !v6);
-        let own =
-            more.fold(Conditions::of(v6), Conditions::and).load_in_name(KEY).load_source(v6, Register(4));
+        let more = if v6 { vec![low(false)] } else { vec![plain(true), loopback(false)] };
+        let more = more.into_iter().flatten().fold(Conditions::of(v6), Conditions::and);
+        let own = more.load_in_name(KEY).load_source(v6, Register(4));
         let own = own.in_set(set::SOURCES[usize::from(v6)], true).then(Verdict::Accept);
         add("of_link", "the link's own address", own);
     }
-    let counted = |part: [Expr; 2]| dropped(part.into_iter().fold(Conditions::of(false), Conditions::and));
-    add("of_link", "no loopback address by a link", counted(loopback(true)));
-    add("of_link", "no IP options: no source routes", counted(plain(false)));
+    let counted =
+        |v6: bool, part: [Expr; 2]| dropped(part.into_iter().fold(Conditions::of(v6), Conditions::and));
+    add("of_link", "no loopback address by a link", counted(false, loopback(true)));
+    add("of_link", "no loopback address and none of IPv4 by a link", counted(true, low(true)));
+    add("of_link", "no IP options: no source routes", counted(false, plain(false)));
     add("of_link", "any other source", dropped(Conditions::new()));
 }
 
-/// One byte of an IPv4 header.
-fn byte(offset: u32) -> Expr {
-    Expr::Payload { header: crate::nft::Header::Network, offset, len: 1, to: KEY }
+/// Whether a part of a packet's network header is this.
+fn header(offset: u32, equal: bool, value: Vec<u8>) -> [Expr; 2] {
+    let len = u32::try_from(value.len()).unwrap_or(0);
+    let load = Expr::Payload { header: crate::nft::Header::Network, offset, len, to: KEY };
+    [load, Expr::Cmp { from: KEY, equal, value }]
 }
 
 fn input(add: &mut impl FnMut(&str, Vec<Expr>)) {

@@ -27,7 +27,7 @@ pub(crate) struct ZoneObjects {
 }
 
 /// Grows with each change of what this module makes.
-const LAYOUT: u8 = 3;
+const LAYOUT: u8 = 4;
 
 /// The objects of a zone.
 pub(crate) fn zone(realm: &str, name: &ZoneName, rules: &ZoneRules) -> ZoneObjects {
@@ -187,11 +187,13 @@ impl Maker<'_> {
     }
 
     /// Containers of the zone that share a segment, on both halves of a packet's way: each segment has a chain, and a segment that comes
-    /// changes no rule here. A segment's chain asks for addresses alone, which only a link of the zone's own cannot make up.
+    /// changes no rule here. A segment's chain asks for addresses alone: a source could be made up
+    /// by what is no link, and a destination that has just gone be looked for outside.
     fn trust(&mut self, chain: usize) {
         if self.rules.trust {
             let way = Verdict::Jump(trust_chain(self.realm, self.name));
-            self.add(chain, "trust within segments", Conditions::new().by_zone(self.tag).then(way));
+            let between = Conditions::new().by_zone(self.tag).leaving_to_zone(self.tag);
+            self.add(chain, "trust within segments", between.then(way));
         }
     }
 

@@ -5,7 +5,8 @@ mod place;
 mod world;
 
 use cofferdam_confinement::network::{Network, Protocol, PublishedPort, Segment};
-use cofferdam_network::{ConnectError, Connected, Remains, connect, disconnect, observe};
+use cofferdam_kernel::rtnetlink::{Change, RouteSocket};
+use cofferdam_network::{ConnectError, Connected, Remains, connect, disconnect, is_in_place, observe};
 use place::{NEVER, Place, SOON};
 use world::{network, rules};
 
@@ -57,7 +58,7 @@ impl Host {
     /// Links, routes, addresses and tables of ours; nft(8) is not needed for them.
     fn left(&self) -> Vec<String> {
         self.place.inside(|| {
-            let routes = cofferdam_kernel::rtnetlink::RouteSocket::open().unwrap();
+            let routes = RouteSocket::open().unwrap();
             let mut left: Vec<String> = routes.links().unwrap().into_iter().map(|link| link.name).collect();
             left.retain(|name| name.starts_with("cfd"));
             left.extend(routes.routes().unwrap().iter().map(|route| format!("{route:?}")));
@@ -313,6 +314,36 @@ fn a_container_that_is_gone_leaves_nothing_twice() {
         host.place.inside(|| disconnect(&plan).and_then(Remains::clear)).unwrap();
         assert_eq!(host.left(), Vec::<String>::new());
     }
+}
+
+/// Another container may share its network and go on: the table, which goes with the last container, and the link, which the kernel
+/// gives back later, leave no moment without rules.
+#[test]
+fn nothing_comes_by_the_link_of_a_container_that_has_ended() {
+    if !is_root("nothing_comes_by_the_link_of_a_container_that_has_ended") {
+        return;
+    }
+    let host = Host::new();
+    host.place.serve("[::]:7777");
+    let plan = network("web", 16, rules(true, &[], &[]));
+    let place = Place::new();
+    host.connect(&plan, &place).unwrap().keep();
+    let gateways =
+        plan.addresses.iter().map(|pair| std::net::SocketAddr::new(pair.gateway, 7777).to_string());
+    let gateways: Vec<String> = gateways.collect();
+    assert!(gateways.iter().all(|gateway| place.is_kept_from(gateway)), "while it runs");
+    let remains = host.place.inside(|| disconnect(&plan)).unwrap();
+    assert!(!host.place.inside(|| is_in_place().unwrap()), "it was the last");
+    // The host's addresses, which went with the table, by hand again.
+    host.place.inside(|| {
+        let routes = RouteSocket::open().unwrap();
+        for gateway in plan.addresses.iter().map(|pair| pair.gateway) {
+            let bits = if gateway.is_ipv4() { 32 } else { 128 };
+            routes.make(Change::add_address(1, gateway, bits, 0)).unwrap();
+        }
+    });
+    assert!(gateways.iter().all(|gateway| place.is_kept_from(gateway)), "after its end");
+    host.place.inside(|| remains.clear()).unwrap();
 }
 
 /// Connections that the kernel knows of an address, by the dump that a person would look at.
