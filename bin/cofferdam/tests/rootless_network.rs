@@ -359,6 +359,70 @@ fn a_users_network_whose_holder_is_killed_is_taken_over_by_the_next_start() {
     assert!(eventually(|| processes(&home).is_empty()), "{:?}", processes(&home));
 }
 
+/// The shim of a running container.
+fn shim_of(home: &Home, id: &str) -> i32 {
+    let first = home.ok(&["inspect", "--format", "{{.State.Pid}}", id]);
+    let status = std::fs::read_to_string(format!("/proc/{first}/status")).unwrap();
+    status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap().trim().parse().unwrap()
+}
+
+#[test]
+fn without_the_holder_of_a_users_network_a_zone_still_changes_what_runs() {
+    let test = "without_the_holder_of_a_users_network_a_zone_still_changes_what_runs";
+    let Some((home, _hosts)) = home(test) else { return };
+    zone(&home, "web", "egress = [\"any\", \"zone:db tcp/80\"]");
+    zone(&home, "db", "ingress = [\"zone:web tcp/80\"]");
+    let (web, db) = (Node::start(&home, &["--zone", "web"]), server(&home, &["--zone", "db"]));
+    assert!(says_hello(&web, &db.at(0, 80)) && web.place.reaches(&at(INTERNET[0], 80)));
+    kill(pid_of(&home, "host"));
+    assert!(eventually(|| processes(&home).is_empty()));
+    for family in [0, 1] {
+        assert!(says_hello(&web, &db.at(family, 80)), "among themselves they go on");
+    }
+    zone(&home, "web", "egress = []");
+    for family in [0, 1] {
+        assert!(web.place.tcp(&db.at(family, 80), NEVER).is_err(), "at once, family {family}");
+    }
+    let verified = home.run(&["verify", &web.id]);
+    assert_eq!(verified.code, 0, "{verified:?}");
+    // With the way outside, which the next start brings back, the zone's old rules do not come back.
+    let later = Node::start(&home, &[]);
+    assert!(eventually(|| later.place.reaches(&at(INTERNET[0], 80))));
+    for family in [0, 1] {
+        assert!(web.place.is_kept_from(&at(INTERNET[family], 80)), "family {family}");
+        assert!(web.place.tcp(&db.at(family, 80), NEVER).is_err());
+    }
+    let verified = home.run(&["verify", &web.id]);
+    assert_eq!(verified.code, 0, "{verified:?}");
+    home.ok(&["rm", "-f", &web.id, &db.id, &later.id]);
+    assert_eq!(home.remains(), NOTHING);
+}
+
+#[test]
+fn what_a_lost_container_was_allowed_is_not_the_next_ones_with_its_address() {
+    let test = "what_a_lost_container_was_allowed_is_not_the_next_ones_with_its_address";
+    let Some((home, _hosts)) = home(test) else { return };
+    zone(&home, "web", "egress = [\"zone:db tcp/80\"]");
+    zone(&home, "db", "ingress = [\"zone:web label:role=client tcp/80\"]");
+    let db = server(&home, &["--zone", "db"]);
+    let client = Node::start(&home, &["--zone", "web", "--label", "role=client"]);
+    assert!(says_hello(&client, &db.at(0, 80)));
+    let shim = shim_of(&home, &client.id);
+    kill(pid_of(&home, "host"));
+    assert!(eventually(|| processes(&home).is_empty()));
+    kill(shim);
+    home.ok(&["rm", "-f", &client.id]);
+    let next = Node::start(&home, &["--zone", "web"]);
+    assert_eq!(next.addresses, client.addresses, "the lowest that is free");
+    for family in [0, 1] {
+        assert!(next.place.tcp(&db.at(family, 80), NEVER).is_err(), "family {family}");
+    }
+    let labelled = Node::start(&home, &["--zone", "web", "--label", "role=client"]);
+    assert!(says_hello(&labelled, &db.at(0, 80)));
+    home.ok(&["rm", "-f", &db.id, &next.id, &labelled.id]);
+    assert_eq!(home.remains(), NOTHING);
+}
+
 #[test]
 fn without_pasta_or_the_device_a_network_is_refused_and_none_is_the_default() {
     let test = "without_pasta_or_the_device_a_network_is_refused_and_none_is_the_default";

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
-use std::path::Path;
 
 use cofferdam_confinement::network::{Network, Protocol, PublishedPort};
 use cofferdam_names::{ContainerId, ContainerName};
 use cofferdam_network::HostNetwork;
 use cofferdam_policy::{ContainerRequest, NetworkAccess, NetworkContext, NetworkMode, PortRequest};
 use cofferdam_runtime::step::StepError;
-use cofferdam_shim::{ContainerDir, Event};
+use cofferdam_shim::Event;
 
 use crate::Engine;
 use crate::create::Parts;
@@ -81,14 +80,14 @@ impl Engine {
     /// The kernel refuses; then all is as it was.
     pub fn repair_network(&self) -> Result<()> {
         let repair = || cofferdam_network::repair(|| self.networks_now()).map_err(not_repaired);
-        in_network(self.paths.state(), repair)?;
+        in_network(&self.paths, repair)?;
         self.forget_names()
     }
 
     /// Makes our table again if somebody has flushed the host's rules while containers run: the start of another one must not
     /// leave them without.
     pub(crate) fn restore_network(&self) -> Result<()> {
-        in_network(self.paths.state(), || self.restore_network_here()).map(drop)
+        in_network(&self.paths, || self.restore_network_here()).map(drop)
     }
 
     fn restore_network_here(&self) -> Result<()> {
@@ -192,8 +191,8 @@ fn free_ports(count: usize) -> Result<Vec<u16>> {
 }
 
 /// Takes away what an ended container has left of its link and rules, if it had any.
-pub(crate) fn end_network(dir: &ContainerDir, id: &ContainerId) -> Result<()> {
-    let plan = match read_plan(dir) {
+pub(crate) fn end_network(paths: &Paths, id: &ContainerId) -> Result<()> {
+    let plan = match read_plan(&paths.container(id)) {
         Ok(plan) => plan,
         // Without a plan it was never started.
         Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(()),
@@ -205,6 +204,7 @@ pub(crate) fn end_network(dir: &ContainerDir, id: &ContainerId) -> Result<()> {
             .and_then(cofferdam_network::Remains::clear)
             .map_err(|source| Error::Network { id: id.clone(), source: source.into() })
     };
-    // An ordinary user's network that is not there has nothing left in it.
-    in_network(Path::new(&network.realm), disconnect).map(drop)
+    // An ordinary user's network that no shim is in is gone, with all that was in it. While one is, what is left would be its next
+    // container's that gets the same address.
+    in_network(paths, disconnect).map(drop)
 }

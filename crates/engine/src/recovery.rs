@@ -46,7 +46,7 @@ impl Engine {
         }
         if socket.exists() {
             // Lost in the middle of a start, before it could write that the container runs.
-            end_group(&dir, id)?;
+            end_group(&self.paths, id)?;
             let _ = std::fs::remove_file(socket);
         }
         Ok(status)
@@ -57,7 +57,7 @@ impl Engine {
     fn bury(&self, id: &ContainerId, mut status: Status, lock: Lock) -> Result<Status> {
         let dir = self.paths.container(id);
         let definition = self.definition(id)?;
-        let ended = end_group(&dir, id);
+        let ended = end_group(&self.paths, id);
         let told = [("exitCode", "137".to_owned())];
         if definition.request.rm && ended.is_ok() {
             remove_files(&self.paths, id)?;
@@ -162,7 +162,7 @@ impl Engine {
         if self.store.container(&id)?.is_some() {
             return Ok(());
         }
-        end_group(&self.paths.container(&id), &id)?;
+        end_group(&self.paths, &id)?;
         remove_files(&self.paths, &id)
     }
 

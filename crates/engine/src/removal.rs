@@ -53,7 +53,7 @@ impl Engine {
                 other => break other?,
             }
         };
-        end_group(&self.paths.container(id), id)?;
+        end_group(&self.paths, id)?;
         remove_files(&self.paths, id)?;
         self.store.delete(id)?;
         drop(lock);
@@ -102,7 +102,7 @@ impl Engine {
 /// Removes what is left of a container that has ended: its cgroup, if there is one, its folders, its definition. The caller
 /// holds its lock, or nobody can have it.
 pub(crate) fn remove_ended(paths: &Paths, id: &ContainerId) -> Result<()> {
-    end_group(&paths.container(id), id)?;
+    end_group(paths, id)?;
     remove_files(paths, id)?;
     Store::new(paths.definitions()).delete(id)?;
     Ok(())
@@ -173,20 +173,20 @@ pub(crate) fn remove_tree(folder: &Path) -> Result<()> {
 
 /// Kills what is left in a container's cgroup and removes the cgroup, link and packet rules, where the end of its shim has left
 /// any.
-pub(crate) fn end_group(dir: &ContainerDir, id: &ContainerId) -> Result<()> {
+pub(crate) fn end_group(paths: &Paths, id: &ContainerId) -> Result<()> {
     let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Cgroup { id: id.clone(), source };
-    let plan = match live::read_plan(dir) {
+    let plan = match live::read_plan(&paths.container(id)) {
         Ok(plan) => plan,
         // Without a plan it was never started.
         Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
-    let Some(path) = &plan.cgroup.path else { return end_network(dir, id) };
+    let Some(path) = &plan.cgroup.path else { return end_network(paths, id) };
     let layout = Layout::detect().map_err(|error| failed(error.into()))?;
-    let Some(group) = Group::open_remains(&layout, path) else { return end_network(dir, id) };
+    let Some(group) = Group::open_remains(&layout, path) else { return end_network(paths, id) };
     group.kill_all().map_err(|error| failed(error.into()))?;
     group.destroy().map_err(|error| failed(error.into()))?;
-    end_network(dir, id)
+    end_network(paths, id)
 }
 
 #[cfg(test)]

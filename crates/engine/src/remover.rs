@@ -58,7 +58,7 @@ impl Keeper for ShimKeeper {
     fn forget(&self, spec: &ShimSpec, group_empty: bool) -> Result<(), Box<dyn std::error::Error>> {
         let paths = Self::paths(spec)?;
         if !group_empty {
-            end_group(&paths.container(&spec.id), &spec.id)?;
+            end_group(&paths, &spec.id)?;
         }
         forget(&paths, &spec.id)?;
         volume::remove_unused(&paths, spec.volumes.iter().map(String::as_str))?;

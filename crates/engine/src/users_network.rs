@@ -8,21 +8,23 @@ use std::path::{Path, PathBuf};
 use cofferdam_confinement::network::{AddressRange, Network};
 use cofferdam_confinement::{IdMapping, IdMaps, MapWriter, Setgroups};
 use cofferdam_kernel::clone::{CloneRequest, Cloned, clone3, exit_now};
-use cofferdam_kernel::proc::ProcFs;
 use cofferdam_network::{HostNetwork, OUTLET_MTU, pool_of};
 use cofferdam_policy::{HostFacts, IdAllocation, IdRange, common_outlet};
-use cofferdam_rootless::{Host, Orders, OutletEvent, Shown, must_enter};
-use cofferdam_shim::{Event, UsersNetwork};
+use cofferdam_rootless::{Host, Namespaces, Orders, OutletEvent, Shown, must_enter};
+use cofferdam_shim::{Connection, Event, UsersNetwork};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::sockopt::socket_peercred;
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{WaitId, WaitIdOptions, waitid};
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::engine::make_private_folder;
 use crate::error::{Error, Result};
-use crate::live::Live;
+use crate::live::read_plan;
 use crate::name_service::raise_open_files;
-use crate::paths::users_network_of;
+use crate::paths::Paths;
+use crate::store::Store;
 use crate::told::{read_answer, write_answer};
 use crate::{Engine, facts};
 
@@ -47,7 +49,7 @@ impl Engine {
             outlet,
             pool4,
             pool6,
-            adopt: self.process_in_network(),
+            adopt: shim_in_network(&self.paths)?.map(|(pid, _)| pid.as_raw_nonzero().get()),
             events: self.paths.events(),
         };
         Ok(UsersNetwork { socket, orders })
@@ -77,16 +79,6 @@ impl Engine {
         shown(&self.paths.users_network())
     }
 
-    /// A shim that is in the network, by its number.
-    fn process_in_network(&self) -> Option<i32> {
-        let proc = ProcFs::open().ok()?;
-        let linked = self.linked().ok()?;
-        linked.iter().find_map(|one| {
-            let live = Live::find(&self.paths, one.id()).ok()?;
-            Some(proc.process(live.pid).ok()?.stat().ok()?.ppid)
-        })
-    }
-
     /// Moves this process into the network, for good: for a command that does nothing else.
     ///
     /// # Errors
@@ -95,9 +87,8 @@ impl Engine {
         if !must_enter() {
             return Ok(());
         }
-        let host = Host::open(&self.paths.users_network()).map_err(|error| failed("reach", error))?;
-        let host = host.ok_or_else(|| failed("enter", io::Error::other("no container with a link runs")))?;
-        let namespaces = host.namespaces().map_err(|error| failed("enter", io::Error::other(error)))?;
+        let namespaces = namespaces(&self.paths)?
+            .ok_or_else(|| failed("enter", io::Error::other("no container with a link runs")))?;
         namespaces.enter().map_err(|error| failed("enter", error))
     }
 }
@@ -116,19 +107,63 @@ fn pools_of(network: &Network) -> Option<(AddressRange, Option<AddressRange>)> {
     Some((pool(false)?, pool(true)))
 }
 
+/// The namespaces of a user's containers with links; none where no such container runs. The process that holds them may have been
+/// killed: what containers have in there stays, and has to be changed and taken away all the same.
+fn namespaces(paths: &Paths) -> Result<Option<Namespaces>> {
+    match Host::open(&paths.users_network()).map_err(|error| failed("reach", error))? {
+        Some(host) => host.namespaces().map(Some).map_err(|error| failed("enter", io::Error::other(error))),
+        None => Ok(shim_in_network(paths)?.map(|(_, namespaces)| namespaces)),
+    }
+}
+
+/// A shim that is in the network, by its number. No container is looked after on the way: the clean-up of one that was lost asks
+/// for this.
+fn shim_in_network(paths: &Paths) -> Result<Option<(Pid, Namespaces)>> {
+    for id in Store::new(paths.definitions()).container_ids()? {
+        match read_plan(&paths.container(&id)) {
+            Ok(plan) if plan.network.is_some() => {}
+            Ok(_) => continue,
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        }
+        let found = shim_at(&paths.run_dir(&id).socket());
+        if let Some(found) = found.map_err(|error| Error::io("find the network of", id.short(), error))? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// The shim that listens at a socket, and the network that it is in; none where nobody listens.
+fn shim_at(socket: &Path) -> io::Result<Option<(Pid, Namespaces)>> {
+    let connection = match Connection::open(socket) {
+        Ok(connection) => connection,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    let pid = socket_peercred(&connection)?.pid;
+    let namespaces = Namespaces::of_process(pid);
+    // Asked only now: as long as the shim has its end of the connection, the number is the shim's.
+    let mut ends = [PollFd::new(&connection, PollFlags::empty())];
+    rustix::io::retry_on_intr(|| poll(&mut ends, Some(&Timespec::default())))?;
+    if !ends[0].revents().is_empty() {
+        return Ok(None);
+    }
+    namespaces.map(|namespaces| Some((pid, namespaces)))
+}
+
 /// Runs work where the links of containers are: here, or for an ordinary user in a process of its own in that user's network. None where
-/// there is no such network.
+/// there is no such network: no container with a link runs.
 pub(crate) fn in_network<T: Serialize + DeserializeOwned>(
-    state: &Path,
+    paths: &Paths,
     work: impl FnOnce() -> Result<T>,
 ) -> Result<Option<T>> {
     if !must_enter() {
         return work().map(Some);
     }
-    let Some(host) = Host::open(&users_network_of(state)).map_err(|error| failed("reach", error))? else {
-        return Ok(None);
-    };
-    let namespaces = host.namespaces().map_err(|error| failed("enter", io::Error::other(error)))?;
+    let Some(namespaces) = namespaces(paths)? else { return Ok(None) };
     let (answer, say) = pipe_with(PipeFlags::CLOEXEC).map_err(|error| failed("enter", error.into()))?;
     match clone3(&CloneRequest { silent: true, ..CloneRequest::default() })
         .map_err(|error| failed("enter", error))?

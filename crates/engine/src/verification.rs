@@ -25,9 +25,9 @@ impl Engine {
             return self.verify_here(id);
         }
         // Its links and rules can be read only where they are.
-        let found = in_network(self.paths.state(), || self.verify_here(id))?;
+        let found = in_network(&self.paths, || self.verify_here(id))?;
         found.ok_or_else(|| {
-            let why = "the process that holds it has ended: start a container with a link to have it again";
+            let why = "no shim of a container with a link is in it";
             Error::io("look at", "this user's network", std::io::Error::other(why))
         })
     }

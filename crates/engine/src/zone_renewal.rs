@@ -37,10 +37,6 @@ pub(crate) struct Linked {
 }
 
 impl Linked {
-    pub(crate) fn id(&self) -> &ContainerId {
-        &self.id
-    }
-
     pub(crate) fn network(&self) -> Option<&Network> {
         self.plan.network.as_ref()
     }
@@ -52,8 +48,8 @@ impl Engine {
     /// # Errors
     /// The kernel refuses: then the old rules are in force and planned. Or a plan cannot be read or written.
     pub fn renew_zone(&self, name: &ZoneName) -> Result<Renewed> {
-        // Where an ordinary user has no network, there is nothing to be changed.
-        Ok(in_network(self.paths.state(), || self.renew_zone_here(name))?.unwrap_or_default())
+        // Where no container of an ordinary user's has a link, there is nothing to be changed.
+        Ok(in_network(&self.paths, || self.renew_zone_here(name))?.unwrap_or_default())
     }
 
     fn renew_zone_here(&self, name: &ZoneName) -> Result<Renewed> {

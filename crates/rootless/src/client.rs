@@ -1,5 +1,6 @@
 //! The side of shims, keepers and commands.
 
+use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -11,6 +12,7 @@ use cofferdam_kernel::credentials::{ThreadSets, set_ambient, set_capabilities};
 use cofferdam_kernel::namespace::{Namespace, join};
 use cofferdam_resolver::control::Control;
 use cofferdam_resolver::keeper::{is_gone, open, reach};
+use rustix::process::Pid;
 use thiserror::Error;
 
 use crate::wire::{Answer, Request, Shown, Way};
@@ -29,13 +31,22 @@ pub enum ReachError {
     Refused(String),
 }
 
+/// The inode of the user namespace that the kernel begins with (`USER_NS_INIT_INO`).
+const INITIAL: u64 = 0xEFFF_FFFD;
+
 /// Whether this process would have to enter the network of an ordinary user's containers before it could change it: it is such a
 /// user's, and is not in it.
 #[must_use]
 pub fn must_enter() -> bool {
     let admin = 1 << Capability::NET_ADMIN.number();
     let may = rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.bits() & admin != 0);
-    !rustix::process::geteuid().is_root() && !may
+    let initial = rustix::fs::stat("/proc/self/ns/user").is_ok_and(|it| it.st_ino == INITIAL);
+    !rustix::process::geteuid().is_root() && is_outside(may, initial)
+}
+
+/// The right alone says nothing: in the host's own user namespace a user may have it too (PAM, setpriv), over the host's network.
+fn is_outside(may: bool, initial: bool) -> bool {
+    initial || !may
 }
 
 /// A connection to the process that holds the network, which lives at least as long.
@@ -154,11 +165,27 @@ pub struct Namespaces {
 }
 
 impl Namespaces {
+    /// Those of a process that is in them. The caller makes sure that the number is still that process's.
+    ///
+    /// # Errors
+    /// They cannot be opened, or are this process's own: such a one is no container's.
+    pub fn of_process(pid: Pid) -> io::Result<Self> {
+        let file = |kind: Namespace| {
+            let path = format!("/proc/{}/ns/{}", pid.as_raw_nonzero(), kind.link_name());
+            File::open(path).map(OwnedFd::from)
+        };
+        let found = Self { user: file(Namespace::User)?, network: file(Namespace::Network)? };
+        if found.are_own() {
+            return Err(io::Error::other("the process is not in a network of its own"));
+        }
+        Ok(found)
+    }
+
     /// Whether this process is in them.
     #[must_use]
     pub fn are_own(&self) -> bool {
         let stat = |fd: BorrowedFd<'_>| rustix::fs::fstat(fd).map(|it| (it.st_dev, it.st_ino)).ok();
-        let own = std::fs::File::open("/proc/self/ns/net").ok();
+        let own = File::open("/proc/self/ns/net").ok();
         own.and_then(|own| stat(own.as_fd())).is_some_and(|own| Some(own) == stat(self.network.as_fd()))
     }
 
@@ -173,5 +200,22 @@ impl Namespaces {
         let permitted = CapSet::from_bits(rustix::thread::capabilities(None)?.permitted.bits());
         set_capabilities(ThreadSets { effective: permitted, permitted, inheritable: permitted })?;
         set_ambient(permitted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_right_over_the_hosts_network_makes_nobody_one_who_is_inside() {
+        assert!(is_outside(false, true) && is_outside(true, true), "in the host's user namespace");
+        assert!(is_outside(false, false), "in another one, without rights in it");
+        assert!(!is_outside(true, false));
+    }
+
+    #[test]
+    fn the_namespaces_of_the_host_are_nobodys_network() {
+        assert!(Namespaces::of_process(rustix::process::getpid()).is_err());
     }
 }

@@ -132,7 +132,7 @@ impl Engine {
                 cofferdam_network::change_segments(from, to, &all)
                     .map_err(|source| Error::Network { id: id.clone(), source: source.into() })
             };
-            in_network(self.paths.state(), change).map(drop)
+            in_network(&self.paths, change).map(drop)
         };
         if let Some((old, new)) = live {
             change(old, new)?;
