@@ -13,8 +13,8 @@ use cofferdam_kernel::rtnetlink::RouteSocket;
 use cofferdam_resolver::control::Control;
 use cofferdam_runtime::start::write_id_maps;
 use rustix::process::{
-    DumpableBehavior, Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, set_dumpable_behavior,
-    set_parent_process_death_signal, waitid,
+    DumpableBehavior, Pid, Signal, WaitId, WaitIdOptions, getpid, getppid, pidfd_send_signal,
+    set_dumpable_behavior, set_parent_process_death_signal, waitid,
 };
 
 /// The namespaces, as long as this lives; processes and sockets in them keep them longer.
@@ -34,12 +34,13 @@ impl Anchor {
     /// Makes new namespaces with these ids, or enters those of a process.
     pub(super) fn new(maps: &IdMaps, adopt: Option<i32>) -> io::Result<Self> {
         let (ours, theirs) = Control::pair()?;
+        let parent = getpid();
         let namespaces = match adopt {
             Some(_) => 0,
             None => Namespace::User.clone_flag() | Namespace::Network.clone_flag(),
         };
         match clone3(&CloneRequest { namespaces, ..CloneRequest::default() })? {
-            Cloned::Child => exit_now(i32::from(wait(&theirs, adopt).is_err())),
+            Cloned::Child => exit_now(i32::from(wait(&theirs, adopt, parent).is_err())),
             Cloned::Parent { pid, pidfd } => {
                 drop(theirs);
                 // Dropped if anything fails: then the anchor ends, by the end of its socket.
@@ -80,9 +81,15 @@ impl Drop for Anchor {
     }
 }
 
-/// The anchor's life.
-fn wait(control: &Control, adopt: Option<i32>) -> io::Result<()> {
+/// In a child: its parent's death is its own from here on, also one that came before this.
+pub(super) fn end_with(parent: Pid) -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
+    if getppid() == Some(parent) { Ok(()) } else { Err(io::Error::other("its parent has ended")) }
+}
+
+/// The anchor's life.
+fn wait(control: &Control, adopt: Option<i32>, parent: Pid) -> io::Result<()> {
+    end_with(parent)?;
     close_all_but(&[control.as_fd().as_raw_fd()])?;
     if let Some(pid) = adopt {
         let file = |kind: Namespace| File::open(format!("/proc/{pid}/ns/{}", kind.link_name()));

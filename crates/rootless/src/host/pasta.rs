@@ -18,9 +18,9 @@ use cofferdam_network::{OUTLET_MAC, OUTLET_MTU, OUTLET_OTHER_MAC};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, set_parent_process_death_signal, waitid,
-};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpid, pidfd_send_signal, waitid};
+
+use super::anchor::end_with;
 
 /// How long it may take to begin.
 const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
@@ -48,8 +48,9 @@ impl Pasta {
         let env = CStringArray::new(Vec::<String>::new()).map_err(failed)?;
         let (ready, says_ready) = pipe_with(PipeFlags::CLOEXEC).map_err(|error| failed(error.into()))?;
         let said = memfd_create(c"pasta", MemfdFlags::CLOEXEC).map_err(|error| failed(error.into()))?;
+        let parent = getpid();
         match clone3(&CloneRequest::default()).map_err(failed)? {
-            Cloned::Child => exit_now(become_pasta(&path, &args, &env, &says_ready, &said)),
+            Cloned::Child => exit_now(become_pasta(parent, &path, &args, &env, &says_ready, &said)),
             Cloned::Parent { pidfd, .. } => {
                 drop(says_ready);
                 let pasta = Self { pidfd };
@@ -93,6 +94,7 @@ impl Drop for Pasta {
 
 /// In the child. Everything that pasta says goes to a file in memory.
 fn become_pasta(
+    parent: Pid,
     path: &CString,
     args: &CStringArray,
     env: &CStringArray,
@@ -100,7 +102,7 @@ fn become_pasta(
     said: &OwnedFd,
 ) -> i32 {
     let begun = || -> io::Result<()> {
-        set_parent_process_death_signal(Some(Signal::KILL))?;
+        end_with(parent)?;
         set_mask(SignalSet::EMPTY)?;
         // This program's own runtime ignores it; pasta refuses to begin then.
         signal::restore_default(signal::Signal::PIPE)?;
