@@ -423,6 +423,59 @@ fn what_a_lost_container_was_allowed_is_not_the_next_ones_with_its_address() {
     assert_eq!(home.remains(), NOTHING);
 }
 
+/// What root's Cofferdam marks its gateways' addresses with.
+const OF_ROOT: u8 = 0xcf;
+
+#[test]
+fn roots_gateway_comes_and_goes_and_users_containers_keep_theirs() {
+    let test = "roots_gateway_comes_and_goes_and_users_containers_keep_theirs";
+    let Some((home, hosts)) = home(test) else { return };
+    let here = RouteSocket::open().unwrap();
+    let add = |address: IpAddr| {
+        let bits = if address.is_ipv4() { 32 } else { 128 };
+        here.make(Change::add_address(1, address, bits, OF_ROOT)).unwrap();
+    };
+    let remove = |address: IpAddr| {
+        let bits = if address.is_ipv4() { 32 } else { 128 };
+        here.make(Change::remove_address(1, address, bits)).unwrap();
+    };
+    here.make(Change::link_up(1)).unwrap();
+    hosts.host.serve("[::]:81");
+    // Root begins first: a user's pool is another one.
+    let roots: IpAddr = "10.207.0.1".parse().unwrap();
+    add(roots);
+    let node = Node::start(&home, &["--name", "first"]);
+    assert_ne!(node.gateways[0], roots);
+    assert!(node.place.is_kept_from(&at("10.207.0.1", 81)));
+    remove(roots);
+    // Root begins later, and does not see what a user has.
+    let other = server(&home, &["--name", "other"]);
+    let aside = Place::of_process(shim_of(&home, &node.id));
+    let has = |address: IpAddr| {
+        aside.inside(|| {
+            RouteSocket::open().unwrap().addresses().unwrap().iter().any(|it| it.address == address)
+        })
+    };
+    let sign: IpAddr = "198.18.0.77".parse().unwrap();
+    node.gateways.iter().for_each(|gateway| add(*gateway));
+    add(sign);
+    assert!(eventually(|| has(sign)), "the host's addresses are followed");
+    node.gateways.iter().for_each(|gateway| remove(*gateway));
+    remove(sign);
+    assert!(eventually(|| !has(sign)));
+    for family in [0, 1] {
+        assert!(has(node.gateways[family]), "family {family}");
+        assert!(says_hello(&node, &other.at(family, 80)), "routes, family {family}");
+        assert!(node.place.reaches(&at(INTERNET[family], 80)));
+    }
+    let named = home.run(&["exec", "first", "sh", "-c", "busybox nc -w 2 other 80 </dev/null"]);
+    assert!(named.out.contains("hello"), "names: {named:?}");
+    let verified = home.run(&["verify", &node.id]);
+    assert_eq!(verified.code, 0, "{verified:?}");
+    home.ok(&["rm", "-f", &node.id, &other.id]);
+    assert_eq!(home.remains(), NOTHING);
+}
+
 #[test]
 fn without_pasta_or_the_device_a_network_is_refused_and_none_is_the_default() {
     let test = "without_pasta_or_the_device_a_network_is_refused_and_none_is_the_default";

@@ -57,10 +57,9 @@ impl Engine {
 
     /// What the network has for containers' links: the host's, or what stands in for it.
     pub(crate) fn host_network(&self) -> Result<HostNetwork> {
-        let looked =
-            || HostNetwork::look().map_err(|error| Error::io("look at", "the host's network", error));
+        let failure = |error| Error::io("look at", "the host's network", error);
         if rustix::process::geteuid().is_root() {
-            return looked();
+            return HostNetwork::look().map_err(failure);
         }
         let known = self.shown_network().map_err(|error| failed("look at", error))?;
         let (pool4, pool6) = match known {
@@ -68,7 +67,10 @@ impl Engine {
             // It may have been killed while containers run: another one takes over what they have.
             None => match self.linked()?.iter().find_map(|one| one.network().and_then(pools_of)) {
                 Some(pools) => pools,
-                None => looked().map(|host| (host.pool4, host.pool6))?,
+                None => {
+                    let host = HostNetwork::look_from_aside().map_err(failure)?;
+                    (host.pool4, host.pool6)
+                }
             },
         };
         Ok(HostNetwork { pool4, pool6, mtu: OUTLET_MTU })

@@ -8,6 +8,7 @@ use std::path::Path;
 use cofferdam_confinement::network::AddressRange;
 use cofferdam_kernel::rtnetlink::{Change, LinkAddress, RouteSocket};
 use rustix::io::Errno;
+use rustix::process::geteuid;
 use sha2::{Digest, Sha256};
 
 use crate::changes::{bits, but_for, make_all};
@@ -45,6 +46,19 @@ impl HostNetwork {
     /// # Errors
     /// The kernel does not answer, or the host uses every pool that there is.
     pub fn look() -> io::Result<Self> {
+        Self::of(gateways)
+    }
+
+    /// Looks at a host that another network is to stand in for. The gateways that it has are others' containers': that network must
+    /// not take them for its own, because the host's addresses are kept from its containers.
+    ///
+    /// # Errors
+    /// The kernel does not answer, or the host uses every pool that there is.
+    pub fn look_from_aside() -> io::Result<Self> {
+        Self::of(|_| Ok(Vec::new()))
+    }
+
+    fn of(gateways: impl FnOnce(&RouteSocket) -> io::Result<Vec<LinkAddress>>) -> io::Result<Self> {
         let routes = RouteSocket::open()?;
         let gateways = gateways(&routes)?;
         let ours = |v6: bool| gateways.iter().find(|it| it.address.is_ipv6() == v6).map(|it| it.address);
@@ -52,7 +66,11 @@ impl HostNetwork {
             Some(gateway) => pool_of(gateway),
             None => free_pool(&routes)?,
         };
-        let pool6 = if has_ipv6() { Some(ours(true).map_or_else(own_pool6, pool_of)) } else { None };
+        let pool6 = if has_ipv6() {
+            Some(ours(true).map_or_else(|| own_pool6(geteuid().as_raw()), pool_of))
+        } else {
+            None
+        };
         Ok(Self { pool4, pool6, mtu: uplink_mtu(&routes)? })
     }
 }
@@ -86,12 +104,20 @@ pub(crate) fn is_mirrored(address: &LinkAddress) -> bool {
 /// Gives the loopback link just these of others' addresses.
 pub(crate) fn mirror(routes: &RouteSocket, wanted: &[IpAddr]) -> io::Result<()> {
     let all = routes.addresses()?;
-    let there: Vec<IpAddr> = all.iter().filter(|it| is_mirrored(it)).map(|it| it.address).collect();
-    let come = wanted.iter().filter(|address| !there.contains(address));
-    let gone = there.iter().filter(|address| !wanted.contains(address));
-    let come = come.map(|address| Change::add_address(LOOPBACK, *address, bits(*address), MAKER_OF_MIRROR));
-    let gone = gone.map(|address| Change::remove_address(LOOPBACK, *address, bits(*address)));
+    let (come, gone) = mirror_changes(&all, wanted);
+    let come =
+        come.iter().map(|address| Change::add_address(LOOPBACK, *address, bits(*address), MAKER_OF_MIRROR));
+    let gone = gone.iter().map(|address| Change::remove_address(LOOPBACK, *address, bits(*address)));
     make_all(routes, come.chain(gone).collect())
+}
+
+/// Which addresses are to be given to the loopback link, and which taken from it. What is there with another maker is the namespace's
+/// own: it is kept from the host as it is, and would lose its meaning with its maker.
+fn mirror_changes(there: &[LinkAddress], wanted: &[IpAddr]) -> (Vec<IpAddr>, Vec<IpAddr>) {
+    let is_there = |address: &&IpAddr| there.iter().any(|it| it.link == LOOPBACK && it.address == **address);
+    let come = wanted.iter().filter(|address| !is_there(address)).copied().collect();
+    let mirrored = there.iter().filter(|it| is_mirrored(it)).map(|it| it.address);
+    (come, mirrored.filter(|address| !wanted.contains(address)).collect())
 }
 
 /// For which families there is a way to the internet.
@@ -142,10 +168,11 @@ fn free_pool(routes: &RouteSocket) -> io::Result<AddressRange> {
         })
 }
 
-/// A range of the machine's own below fd00::/8 (RFC 4193).
-fn own_pool6() -> AddressRange {
+/// A range below fd00::/8 (RFC 4193) of the machine's own, and of its user's.
+fn own_pool6(uid: u32) -> AddressRange {
     let machine = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
-    let digest = Sha256::digest(format!("cofferdam {}", machine.trim()));
+    let user = if uid == 0 { String::new() } else { format!(" {uid}") };
+    let digest = Sha256::digest(format!("cofferdam {}{user}", machine.trim()));
     let mut bytes = [0; 16];
     bytes[0] = 0xfd;
     bytes[1..8].copy_from_slice(&digest[..7]);
@@ -251,8 +278,29 @@ mod tests {
     #[test]
     fn a_pool_is_known_by_its_gateway() {
         assert_eq!(pool_of("10.207.0.1".parse().unwrap()).to_string(), "10.207.0.0/16");
-        let pool = own_pool6();
+        let pool = own_pool6(0);
         assert_eq!(pool.prefix(), 64);
         assert_eq!(pool_of(pool.nth(1).unwrap()), pool);
+        assert!(!own_pool6(1000).overlaps(pool) && !own_pool6(1000).overlaps(own_pool6(1001)));
+    }
+
+    #[test]
+    fn what_a_namespace_has_itself_is_neither_mirrored_nor_taken_away() {
+        let address = |text: &str, maker| LinkAddress {
+            link: LOOPBACK,
+            address: text.parse().unwrap(),
+            prefix: 32,
+            maker,
+        };
+        let there = [
+            address("127.0.0.1", 0),
+            address("10.207.0.1", MAKER_OF_ROUTER),
+            address("192.0.2.1", MAKER_OF_MIRROR),
+            address("192.0.2.2", MAKER_OF_MIRROR),
+        ];
+        let all = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<IpAddr>>();
+        let wanted = all(&["10.207.0.1", "192.0.2.2", "192.0.2.3"]);
+        assert_eq!(mirror_changes(&there, &wanted), (all(&["192.0.2.3"]), all(&["192.0.2.1"])));
+        assert_eq!(mirror_changes(&there, &[]), (Vec::new(), all(&["192.0.2.1", "192.0.2.2"])));
     }
 }
