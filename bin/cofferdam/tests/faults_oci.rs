@@ -50,8 +50,6 @@ fn learn(bundle: &Bundle, args: &[&str], id: &str) -> Vec<Recorded> {
     assert_eq!(ran.code, 0, "{args:?}: {ran:?}");
     let mut steps = recorded(&file, &[id]);
     // How many calls a tracer sees, and is woken for, differs from run to run: the first of each stands for all.
-    // A start that is fast enough has no pause in which to attend to init.
-    steps.retain(|step| !step.fail_at.contains("attend to init"));
     let varies = |step: &Recorded| {
         step.name == "hold at the gate" || step.fail_at.starts_with("wait for the other side @")
     };

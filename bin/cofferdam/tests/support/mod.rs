@@ -6,6 +6,7 @@ pub mod archive;
 pub mod debian;
 pub mod dice;
 pub mod faulty;
+pub mod field;
 pub mod hosts;
 pub mod internet;
 pub mod layers;
