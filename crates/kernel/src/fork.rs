@@ -36,6 +36,20 @@ pub fn child(keep: &[RawFd], child: impl FnOnce(io::Result<()>) -> i32) -> io::R
     }
 }
 
+/// In a child: the end of its parent, whose number this is, is its own from here on (`PR_SET_PDEATHSIG`), also one that came before this.
+/// It does not last when the child comes to rights that it had not.
+///
+/// # Errors
+/// The parent has ended, or the system call's.
+pub fn end_with(parent: rustix::process::Pid) -> io::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    if rustix::process::getppid() == Some(parent) {
+        Ok(())
+    } else {
+        Err(io::Error::other("its parent has ended"))
+    }
+}
+
 /// Copies the calling process, which must have one thread only, with fork(2): for a process whose system call filter knows
 /// neither clone3(2) nor [`crate::clone`]'s way to count threads. The child's process id, and none in the child.
 ///

@@ -23,6 +23,7 @@ mod objects;
 pub mod own_image;
 pub mod proc;
 pub mod ptrace;
+pub mod readiness;
 pub mod rlimit;
 pub mod rtnetlink;
 pub mod seccomp;

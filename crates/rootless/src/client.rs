@@ -10,6 +10,7 @@ use std::time::Duration;
 use cofferdam_kernel::capability::{CapSet, Capability};
 use cofferdam_kernel::credentials::{ThreadSets, set_ambient, set_capabilities};
 use cofferdam_kernel::namespace::{Namespace, join};
+use cofferdam_kernel::proc::ProcFs;
 use cofferdam_resolver::control::Control;
 use cofferdam_resolver::keeper::{is_gone, open, reach};
 use rustix::process::Pid;
@@ -170,11 +171,8 @@ impl Namespaces {
     /// # Errors
     /// They cannot be opened, or are this process's own: such a one is no container's.
     pub fn of_process(pid: Pid) -> io::Result<Self> {
-        let file = |kind: Namespace| {
-            let path = format!("/proc/{}/ns/{}", pid.as_raw_nonzero(), kind.link_name());
-            File::open(path).map(OwnedFd::from)
-        };
-        let found = Self { user: file(Namespace::User)?, network: file(Namespace::Network)? };
+        let [user, network] = namespaces_of(pid)?;
+        let found = Self { user, network };
         if found.are_own() {
             return Err(io::Error::other("the process is not in a network of its own"));
         }
@@ -201,6 +199,13 @@ impl Namespaces {
         set_capabilities(ThreadSets { effective: permitted, permitted, inheritable: permitted })?;
         set_ambient(permitted)
     }
+}
+
+/// A process's user namespace and its network namespace.
+pub(crate) fn namespaces_of(pid: Pid) -> io::Result<[OwnedFd; 2]> {
+    let process = ProcFs::open().and_then(|proc| proc.process(pid)).map_err(io::Error::other)?;
+    let open = |kind| process.open_namespace(kind).map_err(io::Error::other);
+    Ok([open(Namespace::User)?, open(Namespace::Network)?])
 }
 
 #[cfg(test)]

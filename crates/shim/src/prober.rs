@@ -10,7 +10,7 @@ use cofferdam_kernel::fork;
 use cofferdam_kernel::signal::{SignalSet, set_mask};
 use cofferdam_names::ContainerId;
 use rustix::fs::{Mode, OFlags};
-use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_signal};
+use rustix::process::{Pid, getpid};
 use serde::{Deserialize, Serialize};
 
 use crate::spec::ShimSpec;
@@ -45,11 +45,7 @@ pub(crate) fn start(spec: &ShimSpec, overdue: bool) -> io::Result<Pid> {
     let env = CStringArray::new(Vec::<String>::new())?;
     let shim = getpid();
     fork::child(&[program.as_raw_fd()], move |prepared| {
-        let ready = prepared.is_ok()
-            && set_mask(SignalSet::EMPTY).is_ok()
-            && set_parent_process_death_signal(Some(Signal::KILL)).is_ok()
-            // A shim that ended before that.
-            && getppid() == Some(shim);
+        let ready = prepared.is_ok() && set_mask(SignalSet::EMPTY).is_ok() && fork::end_with(shim).is_ok();
         if ready {
             let _error = fexecve(program.as_fd(), &args, &env);
         }

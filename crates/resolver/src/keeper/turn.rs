@@ -4,9 +4,9 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use cofferdam_kernel::readiness::ready;
 use cofferdam_names::ZoneName;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use rustix::event::{PollFd, PollFlags};
 
 use super::membership::{Answer, Request, Shown, member_of};
 use super::{Denial, Keeper, LINGER, Peer, World, chain};
@@ -87,14 +87,7 @@ impl<W: World> Keeper<'_, W> {
         deadline = self.empty_since.map_or(deadline, |since| deadline.min(since + LINGER));
         deadline = self.deaf_until.filter(|_| !hears).map_or(deadline, |until| deadline.min(until));
         let timeout = deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
-        let timeout = Timespec::try_from(timeout).map_err(io::Error::other)?;
-        match poll(&mut fds, Some(&timeout)) {
-            Ok(_) => {}
-            Err(Errno::INTR) => return Ok(Vec::new()),
-            Err(error) => return Err(error.into()),
-        }
-        let ready = sources.into_iter().zip(fds).filter(|(_, fd)| !fd.revents().is_empty());
-        Ok(ready.map(|(source, _)| source).collect())
+        ready(sources.into_iter().zip(fds), Some(timeout))
     }
 
     fn on_connect(&mut self) {

@@ -1,20 +1,20 @@
 //! The first process of the namespaces: it makes or enters them, opens a socket there, and waits for its end.
 
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
+use crate::client::namespaces_of;
 use cofferdam_confinement::IdMaps;
 use cofferdam_kernel::clone::{CloneRequest, Cloned, clone3, exit_now};
-use cofferdam_kernel::fork::close_all_but;
+use cofferdam_kernel::fork::{close_all_but, end_with};
 use cofferdam_kernel::link::make_lasting_tap;
 use cofferdam_kernel::namespace::{Namespace, join};
 use cofferdam_kernel::rtnetlink::RouteSocket;
 use cofferdam_resolver::control::Control;
 use cofferdam_runtime::start::write_id_maps;
 use rustix::process::{
-    DumpableBehavior, Pid, Signal, WaitId, WaitIdOptions, getpid, getppid, pidfd_send_signal,
-    set_dumpable_behavior, set_parent_process_death_signal, waitid,
+    DumpableBehavior, Pid, Signal, WaitId, WaitIdOptions, getpid, pidfd_send_signal, set_dumpable_behavior,
+    waitid,
 };
 
 /// The namespaces, as long as this lives; processes and sockets in them keep them longer.
@@ -51,11 +51,7 @@ impl Anchor {
                 if adopt.is_none() {
                     write_id_maps(pid, maps).map_err(io::Error::other)?;
                 }
-                let file = |kind: Namespace| {
-                    let path = format!("/proc/{}/ns/{}", pid.as_raw_nonzero(), kind.link_name());
-                    File::open(path).map(OwnedFd::from)
-                };
-                let (user, network) = (file(Namespace::User)?, file(Namespace::Network)?);
+                let [user, network] = namespaces_of(pid)?;
                 let routes = RouteSocket::from_socket(socket);
                 Ok(Self { pid, pidfd, control: ours, user, network, routes })
             }
@@ -81,19 +77,12 @@ impl Drop for Anchor {
     }
 }
 
-/// In a child: its parent's death is its own from here on, also one that came before this.
-pub(super) fn end_with(parent: Pid) -> io::Result<()> {
-    set_parent_process_death_signal(Some(Signal::KILL))?;
-    if getppid() == Some(parent) { Ok(()) } else { Err(io::Error::other("its parent has ended")) }
-}
-
 /// The anchor's life.
 fn wait(control: &Control, adopt: Option<i32>, parent: Pid) -> io::Result<()> {
     end_with(parent)?;
     close_all_but(&[control.as_fd().as_raw_fd()])?;
     if let Some(pid) = adopt {
-        let file = |kind: Namespace| File::open(format!("/proc/{pid}/ns/{}", kind.link_name()));
-        let (user, network) = (file(Namespace::User)?, file(Namespace::Network)?);
+        let [user, network] = namespaces_of(Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidInput)?)?;
         join(Namespace::User, user.as_fd())?;
         join(Namespace::Network, network.as_fd())?;
     }

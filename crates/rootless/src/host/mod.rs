@@ -11,10 +11,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use cofferdam_kernel::netlink::{Family, Listener};
+use cofferdam_kernel::readiness::ready;
 use cofferdam_resolver::control::Control;
 use cofferdam_resolver::keeper::connect_to;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use rustix::event::{PollFd, PollFlags};
 
 use crate::wire::{Answer, Orders, Request, Shown, Way};
 use net::{Net, host_networks};
@@ -137,14 +137,7 @@ impl Machine<'_> {
         let deadline = [deadline, deaf_until].into_iter().flatten().min();
         let timeout =
             deadline.map(|at| at.saturating_duration_since(Instant::now()) + Duration::from_millis(1));
-        let timeout = timeout.map(Timespec::try_from).transpose().map_err(io::Error::other)?;
-        match poll(&mut fds, timeout.as_ref()) {
-            Ok(_) => {}
-            Err(Errno::INTR) => return Ok(Vec::new()),
-            Err(error) => return Err(error.into()),
-        }
-        let ready = sources.into_iter().zip(fds).filter(|(_, fd)| !fd.revents().is_empty());
-        Ok(ready.map(|(source, _)| source).collect())
+        ready(sources.into_iter().zip(fds), timeout)
     }
 
     fn on_connect(&mut self) {

@@ -12,15 +12,13 @@ use std::time::Duration;
 use cofferdam_confinement::network::{Outlet, Protocol, PublishedPort};
 use cofferdam_kernel::clone::{CloneRequest, Cloned, clone3, exit_now};
 use cofferdam_kernel::exec::{CStringArray, execve};
-use cofferdam_kernel::fork::close_all_but;
+use cofferdam_kernel::fork::{close_all_but, end_with};
 use cofferdam_kernel::signal::{self, SignalSet, set_mask};
 use cofferdam_network::{OUTLET_MAC, OUTLET_MTU, OUTLET_OTHER_MAC};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpid, pidfd_send_signal, waitid};
-
-use super::anchor::end_with;
 
 /// How long it may take to begin.
 const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };

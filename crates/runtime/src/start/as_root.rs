@@ -5,10 +5,9 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use cofferdam_confinement::IdMaps;
 use cofferdam_kernel::clone::{CloneRequest, Cloned, clone3, exit_now};
+use cofferdam_kernel::fork::end_with;
 use cofferdam_kernel::namespace::{Namespace, unshare};
-use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, getppid, pidfd_send_signal, set_parent_process_death_signal, waitid,
-};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
 use super::id_map::enter_user_namespace;
 use crate::step::{Step, StepError};
@@ -77,10 +76,7 @@ fn enter(maps: &IdMaps, parent: Pid) -> io::Result<()> {
     enter_user_namespace(maps).map_err(|error| error.source)?;
     // What it works on is half done if its parent is not there any more: the next command does it anew. Only now, because new
     // rights take the signal away (prctl(2)).
-    set_parent_process_death_signal(Some(Signal::KILL))?;
-    if getppid() != Some(parent) {
-        return Err(io::Error::other("its parent has ended"));
-    }
+    end_with(parent)?;
     unshare(Namespace::Mount)
 }
 

@@ -13,12 +13,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use cofferdam_confinement::network::{Network, ZoneRules};
 use cofferdam_kernel::children;
+use cofferdam_kernel::readiness::ready;
 use cofferdam_kernel::signal::{self, Signal, SignalFd, SignalSet};
 use cofferdam_names::Timestamp;
 use cofferdam_network::{Remains, RulesWatcher};
 use cofferdam_rootless::Host;
 use cofferdam_runtime::start::OwnedGroup;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags};
 use rustix::process::Pid;
 
 use crate::event::Event;
@@ -269,16 +270,8 @@ impl<'k, K: Keeper> Supervisor<'k, K> {
     /// Waits for something to do. What is waited for depends on what is under way: output that a client has not taken
     /// stops the reading of more, and input that the container has not taken stops the reading of clients.
     fn wait(&self) -> io::Result<Vec<Source>> {
-        let (sources, mut fds): (Vec<Source>, Vec<PollFd<'_>>) = self.watched_sources().into_iter().unzip();
         let timeout = self.next_deadline().map(|at| at.saturating_duration_since(Instant::now()));
-        let timeout = timeout.map(Timespec::try_from).transpose().map_err(io::Error::other)?;
-        match poll(&mut fds, timeout.as_ref()) {
-            Ok(_) => {}
-            Err(rustix::io::Errno::INTR) => return Ok(Vec::new()),
-            Err(error) => return Err(error.into()),
-        }
-        let ready = sources.into_iter().zip(fds).filter(|(_, fd)| !fd.revents().is_empty());
-        Ok(ready.map(|(source, _)| source).collect())
+        ready(self.watched_sources(), timeout)
     }
 
     fn watched_sources(&self) -> Vec<(Source, PollFd<'_>)> {
