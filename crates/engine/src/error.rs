@@ -1,6 +1,7 @@
 //! What can go wrong, and which of Docker's exit codes it means.
 
 use std::io;
+use std::iter::successors;
 
 use cofferdam_confinement::network::PublishedPort;
 use cofferdam_names::{ContainerId, ContainerName, ZoneName};
@@ -364,6 +365,12 @@ impl Error {
             Self::Start { source, .. } => source.class,
             _ => ExitClass::Engine,
         }
+    }
+
+    /// It and its causes in one line.
+    pub(crate) fn with_causes(&self) -> String {
+        let causes = successors(std::error::Error::source(self), |cause| (*cause).source());
+        causes.fold(self.to_string(), |text, cause| format!("{text}: {cause}"))
     }
 
     pub(crate) fn io(operation: &'static str, subject: impl std::fmt::Display, source: io::Error) -> Self {

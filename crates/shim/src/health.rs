@@ -7,7 +7,7 @@ use cofferdam_names::Timestamp;
 use cofferdam_policy::Healthcheck;
 use serde::{Deserialize, Serialize};
 
-use crate::status::StatusError;
+use crate::status::{StatusError, read_record, write_record};
 
 /// What is known of a container's health.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,13 +111,7 @@ impl Health {
     /// # Errors
     /// [`StatusError`]; a missing file is an I/O error of kind `NotFound`.
     pub fn read(path: &Path) -> Result<Self, StatusError> {
-        let text = std::fs::read(path).map_err(|source| StatusError::Io {
-            operation: "read",
-            path: path.to_owned(),
-            source,
-        })?;
-        serde_json::from_slice(&text)
-            .map_err(|source| StatusError::Malformed { path: path.to_owned(), source })
+        read_record(path)
     }
 
     /// Replaces the file: a reader sees the old or the new one, never a part.
@@ -125,12 +119,7 @@ impl Health {
     /// # Errors
     /// [`StatusError::Io`]
     pub fn write(&self, path: &Path) -> Result<(), StatusError> {
-        let fail = |source| StatusError::Io { operation: "write", path: path.to_owned(), source };
-        let text = serde_json::to_vec(self)
-            .map_err(|source| StatusError::Malformed { path: path.to_owned(), source })?;
-        let next = path.with_extension("next");
-        std::fs::write(&next, text).map_err(fail)?;
-        std::fs::rename(&next, path).map_err(fail)
+        write_record(self, path)
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use cofferdam_kernel::signal::Signal;
 use cofferdam_names::Timestamp;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -157,13 +158,7 @@ impl Status {
     /// # Errors
     /// [`StatusError`]; a missing file is an I/O error of kind `NotFound`.
     pub fn read(path: &Path) -> Result<Self, StatusError> {
-        let text = std::fs::read(path).map_err(|source| StatusError::Io {
-            operation: "read",
-            path: path.to_owned(),
-            source,
-        })?;
-        serde_json::from_slice(&text)
-            .map_err(|source| StatusError::Malformed { path: path.to_owned(), source })
+        read_record(path)
     }
 
     /// Replaces the file: a reader sees the old or the new one, never a part. Not synced: after a power cut the old
@@ -172,13 +167,28 @@ impl Status {
     /// # Errors
     /// [`StatusError::Io`]
     pub fn write(&self, path: &Path) -> Result<(), StatusError> {
-        let fail = |source| StatusError::Io { operation: "write", path: path.to_owned(), source };
-        let text = serde_json::to_vec(self)
-            .map_err(|source| StatusError::Malformed { path: path.to_owned(), source })?;
-        let next = path.with_extension("next");
-        std::fs::write(&next, text).map_err(fail)?;
-        std::fs::rename(&next, path).map_err(fail)
+        write_record(self, path)
     }
+}
+
+/// Reads what is known of a container from its file.
+pub(crate) fn read_record<T: DeserializeOwned>(path: &Path) -> Result<T, StatusError> {
+    let text = std::fs::read(path).map_err(|source| StatusError::Io {
+        operation: "read",
+        path: path.to_owned(),
+        source,
+    })?;
+    serde_json::from_slice(&text).map_err(|source| StatusError::Malformed { path: path.to_owned(), source })
+}
+
+/// Replaces such a file in one step.
+pub(crate) fn write_record(record: &impl Serialize, path: &Path) -> Result<(), StatusError> {
+    let fail = |source| StatusError::Io { operation: "write", path: path.to_owned(), source };
+    let text = serde_json::to_vec(record)
+        .map_err(|source| StatusError::Malformed { path: path.to_owned(), source })?;
+    let next = path.with_extension("next");
+    std::fs::write(&next, text).map_err(fail)?;
+    std::fs::rename(&next, path).map_err(fail)
 }
 
 #[cfg(test)]

@@ -87,7 +87,7 @@ pub(super) fn import(
     };
     match taken {
         Ok(count) => progress.note(&format!("{count} results of steps came from {place}")),
-        Err(error) => progress.note(&format!("the cache {place} is not used: {}", chain(&error))),
+        Err(error) => progress.note(&format!("the cache {place} is not used: {}", error.with_causes())),
     }
     Ok(())
 }
@@ -104,17 +104,6 @@ fn check(place: &CachePlace, zone: &Zone) -> Result<()> {
         CachePlace::Local(_) => Ok(()),
         CachePlace::Registry(name) => Ok(check_pull(zone, name, &name.familiar())?),
     }
-}
-
-/// An error with its causes in one line.
-fn chain(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(next) = cause {
-        text += &format!(": {next}");
-        cause = next.source();
-    }
-    text
 }
 
 fn from_registry(
@@ -217,7 +206,7 @@ pub(super) fn export(
 ) -> Result<()> {
     match write(place, entries, lease, reach) {
         Err(error) if place.optional => {
-            progress.note(&format!("the cache {} is not written: {}", place.place, chain(&error)));
+            progress.note(&format!("the cache {} is not written: {}", place.place, error.with_causes()));
             Ok(())
         }
         written => written,

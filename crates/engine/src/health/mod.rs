@@ -142,7 +142,7 @@ fn carry_out(paths: &Paths, id: &ContainerId, check: &Healthcheck) -> Result<(i3
             return Err(error);
         }
         // As with Docker: a program that is not there is a probe that failed.
-        Err(error) => return Ok((-1, probing::cut(&chain(&error)))),
+        Err(error) => return Ok((-1, probing::cut(&error.with_causes()))),
     };
     let ended = probing::follow(session, deadline)
         .map_err(|source| Error::io("follow the probe of", id.short(), source))?;
@@ -178,16 +178,6 @@ fn go_duration(nanoseconds: u64) -> String {
         (0, minutes) => format!("{minutes}m{seconds}"),
         (hours, minutes) => format!("{hours}h{minutes}m{seconds}"),
     }
-}
-
-fn chain(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut next = std::error::Error::source(error);
-    while let Some(source) = next {
-        text = format!("{text}: {source}");
-        next = source.source();
-    }
-    text
 }
 
 #[cfg(test)]
