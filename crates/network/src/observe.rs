@@ -192,8 +192,9 @@ fn sorted(lines: impl Iterator<Item = String>) -> String {
 
 fn inside(network: &Network, socket: &RouteSocket) -> Vec<Part> {
     let name = &network.link.name;
-    let index = || Ok(socket.link(name)?.map_or(0, |link| link.index));
-    let found = |read: &dyn Fn(u32) -> io::Result<String>| index().and_then(read);
+    let index = index_of(socket, name);
+    let found =
+        |read: &dyn Fn(u32) -> io::Result<String>| index.clone().map_err(io::Error::other).and_then(read);
     let addresses = found(&|link| {
         let all = socket.addresses()?.into_iter().filter(|address| address.link == link);
         Ok(sorted(all.map(|it| format!("{}/{}", it.address, it.prefix))))
@@ -239,12 +240,18 @@ fn inside(network: &Network, socket: &RouteSocket) -> Vec<Part> {
     ]
 }
 
+/// A link's number, which no link has where it is not there; or why it could not be asked for.
+fn index_of(socket: &RouteSocket, name: &str) -> Result<u32, String> {
+    socket.link(name).map(|link| link.map_or(0, |link| link.index)).map_err(|error| error.to_string())
+}
+
 fn routes(network: &Network, host: &RouteSocket) -> Vec<Part> {
     let mut parts = Vec::new();
+    let link = index_of(host, &network.link.host_name);
     for pair in &network.addresses {
-        let found = host.link(&network.link.host_name).and_then(|link| {
+        let found = link.clone().map_err(io::Error::other).and_then(|link| {
             Ok(match host.route_to(pair.address)? {
-                Some(route) if route.to.0 == pair.address && route.link == link.map(|link| link.index) => {
+                Some(route) if route.to.0 == pair.address && route.link == Some(link) => {
                     format!("by {}", network.link.host_name)
                 }
                 Some(route) => format!("by {}/{}", route.to.0, route.to.1),

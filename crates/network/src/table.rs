@@ -15,7 +15,7 @@ use crate::listener;
 use crate::lock::Lock;
 use crate::nft::{Data, Element, Operation, Tables};
 use crate::observe::observe_rules;
-use crate::rules::{self, TABLE, ZoneObjects, base, base_note};
+use crate::rules::{self, Forwarding, TABLE, ZoneObjects, base, base_note};
 use crate::{connections, host, link, renewal};
 
 /// Why a container cannot be connected.
@@ -101,7 +101,7 @@ fn set_rules(network: &Network, routes: &RouteSocket, current: Current<'_>) -> R
     if Step::PacketRules.run("as the zone says now", current)?.is_some_and(|rules| rules != network.rules) {
         return Err(ConnectError::ZoneChanged);
     }
-    let mut operations = Step::PacketRules.run("base", || base_operations(&tables, routes))?;
+    let (mut operations, forwarding) = Step::PacketRules.run("base", || base_operations(&tables, routes))?;
     let there = if operations.is_empty() { zone_note(&tables, &zone)? } else { None };
     let gateways: Vec<IpAddr> = network.addresses.iter().map(|pair| pair.gateway).collect();
     if there.as_ref() != Some(&zone.note) {
@@ -125,10 +125,7 @@ fn set_rules(network: &Network, routes: &RouteSocket, current: Current<'_>) -> R
     }
     Step::PacketRules.run(&network.zone, || Ok(()))?;
     tables.transact(&operations).map_err(|(operation, error)| refusal(network, &tables, operation, error))?;
-    Step::HostNetwork.run("gateways", || {
-        let forwarding = host::forwarding(routes)?;
-        host::add_gateways(routes, &gateways, forwarding)
-    })?;
+    Step::HostNetwork.run("gateways", || host::add_gateways(routes, &gateways, forwarding))?;
     for gateway in gateways {
         let family = if gateway.is_ipv6() { "ipv6" } else { "ipv4" };
         Step::HostNetwork
@@ -182,8 +179,11 @@ fn holder_of(
     Ok(None)
 }
 
-/// What makes the table, if it is not there or was made by another version.
-pub(crate) fn base_operations(tables: &Tables, routes: &RouteSocket) -> io::Result<Vec<Operation>> {
+/// What makes the table, if it is not there, and for whom the host is a router with it. One that was made by another version is refused.
+pub(crate) fn base_operations(
+    tables: &Tables,
+    routes: &RouteSocket,
+) -> io::Result<(Vec<Operation>, Forwarding)> {
     let note = tables.note()?;
     let forwarding = match &note {
         // Decided when the table was made: since then the host is a router.
@@ -195,8 +195,8 @@ pub(crate) fn base_operations(tables: &Tables, routes: &RouteSocket) -> io::Resu
         None => host::forwarding(routes)?,
     };
     match note {
-        Some(note) if note == base_note(forwarding) => Ok(Vec::new()),
-        None => Ok(base(forwarding)),
+        Some(note) if note == base_note(forwarding) => Ok((Vec::new(), forwarding)),
+        None => Ok((base(forwarding), forwarding)),
         Some(_) => Err(io::Error::other(
             "table inet cofferdam was made by another version of this program; stop its containers first",
         )),
