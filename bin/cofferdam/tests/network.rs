@@ -12,7 +12,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use cofferdam_kernel::rtnetlink::{Change, NewVeth, Route, RouteSocket};
+use cofferdam_kernel::rtnetlink::{Change, RouteSocket};
 use support::faulty::{self, recorded, steps_file};
 use support::hosts::{plan, zone};
 use support::place::Place;
@@ -200,25 +200,12 @@ fn many_at_once_have_each_their_own_address_and_leave_nothing() {
 fn a_link_has_the_uplinks_largest_packet_and_the_hardware_address_that_was_asked_for() {
     let test = "a_link_has_the_uplinks_largest_packet_and_the_hardware_address_that_was_asked_for";
     let Some(home) = busybox_home(test) else { return };
-    let outside = Place::new();
+    let (host, outside) = (Place::here(), Place::new());
+    host.cable("narrow", &outside, &["192.0.2.1/24"], &["192.0.2.9/24"]);
+    host.default_way("narrow", &["192.0.2.9".parse().unwrap()]);
     let routes = RouteSocket::open().unwrap();
-    let veth = NewVeth {
-        name: "narrow",
-        mac: [2, 0, 0, 0, 0, 1],
-        peer_name: "net0",
-        peer_mac: [2, 0, 0, 0, 0, 2],
-        peer_namespace: outside.fd(),
-        mtu: 1400,
-        group: 0,
-    };
-    routes.make(Change::new_veth(&veth)).unwrap();
     let link = routes.link("narrow").unwrap().unwrap().index;
-    routes.set_up(link).unwrap();
-    let (any, gateway) = ("0.0.0.0".parse().unwrap(), "192.0.2.9".parse().unwrap());
-    let own = "192.0.2.1".parse().unwrap();
-    routes.make(Change::add_address(link, own, 24, 0)).unwrap();
-    let way = Route { to: (any, 0), gateway: Some(gateway), link, source: None, protocol: 4 };
-    routes.make(Change::add_route(&way)).unwrap();
+    routes.make(Change::link_form(link, [2, 0, 0, 0, 0, 1], 1400)).unwrap();
     let script = "cat /sys/class/net/eth0/mtu /sys/class/net/eth0/address";
     let ran = home.run(&["run", "--rm", "--mac-address", "02:11:22:33:44:55", "busybox", "sh", "-c", script]);
     assert_eq!((ran.code, ran.out.as_str()), (0, "1400\n02:11:22:33:44:55\n"), "{ran:?}");

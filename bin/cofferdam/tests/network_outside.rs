@@ -7,10 +7,10 @@
 
 mod support;
 
-use cofferdam_kernel::rtnetlink::{Change, Route, RouteSocket};
+use cofferdam_kernel::rtnetlink::{Change, RouteSocket};
 use support::eventually;
 use support::field::{EVIL, Field, RIGHTS, address, holds};
-use support::hosts::{Hosts, INTERNET, Node, zone_with};
+use support::hosts::{INTERNET, Node, zone_with};
 use support::packets::{self, Sniffer, UDP, frame, ip};
 use support::place::Place;
 
@@ -54,23 +54,10 @@ fn a_host_outside_that_claims_a_containers_address_gets_nowhere() {
     assert!(claimed.is_empty(), "{claimed:02x?}");
 }
 
-/// The host's way to the internet is outside's for everything that it has no other way to.
-fn default_way(hosts: &Hosts) {
-    hosts.host.inside(|| {
-        let routes = RouteSocket::open().unwrap();
-        let link = routes.link("up1").unwrap().unwrap().index;
-        for gateway in INTERNET.map(address) {
-            let any = address(if gateway.is_ipv4() { "0.0.0.0" } else { "::" });
-            let route = Route { to: (any, 0), gateway: Some(gateway), link, source: None, protocol: 4 };
-            routes.make(Change::add_route(&route)).unwrap();
-        }
-    });
-}
-
 #[test]
 fn trust_reaches_no_further_than_links() {
     let Some(field) = Field::new("trust_reaches_no_further_than_links") else { return };
-    default_way(&field.hosts);
+    field.hosts.host.default_way("up1", &INTERNET.map(address));
     let internet = Sniffer::at(&field.hosts.internet);
     // What the zone trusts has just gone, and its addresses lead nowhere but outside.
     field.hosts.host.inside(|| {
@@ -102,7 +89,7 @@ fn trust_reaches_no_further_than_links() {
 #[test]
 fn no_address_of_ipv4_hides_in_one_of_ipv6() {
     let Some(field) = Field::new("no_address_of_ipv4_hides_in_one_of_ipv6") else { return };
-    default_way(&field.hosts);
+    field.hosts.host.default_way("up1", &INTERNET.map(address));
     zone_with(&field.home, "wide", &EVIL.replace("\"internet\", ", "\"::/0\", \"internet\", "));
     let wide = Node::start(&field.home, &[&["--zone", "wide"][..], &RIGHTS].concat());
     let internet = Sniffer::at(&field.hosts.internet);

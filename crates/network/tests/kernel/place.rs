@@ -118,13 +118,18 @@ impl Place {
         });
         other.inside(|| {
             let routes = RouteSocket::open().unwrap();
-            let link = give(&routes, "up0", theirs);
+            give(&routes, "up0", theirs);
             for gateway in ours {
-                let gateway: IpAddr = gateway.split_once('/').unwrap().0.parse().unwrap();
-                let any: IpAddr = if gateway.is_ipv4() { "0.0.0.0" } else { "::" }.parse().unwrap();
-                let route = Route { to: (any, 0), gateway: Some(gateway), link, source: None, protocol: 4 };
-                routes.make(Change::add_route(&route)).unwrap();
+                add_default_way(&routes, "up0", gateway.split_once('/').unwrap().0.parse().unwrap());
             }
+        });
+    }
+
+    /// Its way to everything that it has no other way to.
+    pub fn default_way(&self, link: &str, gateways: &[IpAddr]) {
+        self.inside(|| {
+            let routes = RouteSocket::open().unwrap();
+            gateways.iter().for_each(|gateway| add_default_way(&routes, link, *gateway));
         });
     }
 }
@@ -148,7 +153,14 @@ pub fn udp_from_here(to: SocketAddr, patience: Duration) -> io::Result<()> {
     socket.recv_from(&mut [0; 8]).map(drop)
 }
 
-fn give(routes: &RouteSocket, name: &str, addresses: &[&str]) -> u32 {
+fn add_default_way(routes: &RouteSocket, link: &str, gateway: IpAddr) {
+    let link = routes.link(link).unwrap().unwrap().index;
+    let any: IpAddr = if gateway.is_ipv4() { "0.0.0.0" } else { "::" }.parse().unwrap();
+    let route = Route { to: (any, 0), gateway: Some(gateway), link, source: None, protocol: 4 };
+    routes.make(Change::add_route(&route)).unwrap();
+}
+
+fn give(routes: &RouteSocket, name: &str, addresses: &[&str]) {
     let link = routes.link(name).unwrap().unwrap().index;
     routes.set_up(link).unwrap();
     for address in addresses {
@@ -156,5 +168,4 @@ fn give(routes: &RouteSocket, name: &str, addresses: &[&str]) -> u32 {
         let change = Change::add_address(link, address.parse().unwrap(), bits.parse().unwrap(), 0);
         routes.make(change).unwrap();
     }
-    link
 }
