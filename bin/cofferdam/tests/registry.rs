@@ -100,6 +100,24 @@ fn pull_and_push_say_what_docker_says() {
 }
 
 #[test]
+fn on_a_terminal_each_layer_has_a_bar_that_is_drawn_anew() {
+    let test = "on_a_terminal_each_layer_has_a_bar_that_is_drawn_anew";
+    let Some((home, _registry, name)) = with_busybox(test) else { return };
+    let command = home.command();
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let words: Vec<_> = words.map(|word| format!("'{}'", word.display())).collect();
+    // script(1) is the terminal.
+    let line = format!("stty cols 120 rows 40; exec {} pull {name}", words.join(" "));
+    let ran = Ran::of(Command::new("script").args(["-qec", &line, "/dev/null"]).stdin(Stdio::null()));
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let bars = ran.out.lines().filter(|line| line.contains("Pulling") && line.contains("KiB/"));
+    assert!(bars.count() > 0, "how far it is, of how much: {ran:?}");
+    assert!(ran.out.contains("\u{1b}[2K") && ran.out.contains(": Pull complete"), "{ran:?}");
+    let digest = ran.out.find(": Pull complete").and_then(|at| ran.out.get(at - 12..at)).unwrap();
+    assert!(digest.bytes().all(|byte| byte.is_ascii_hexdigit()), "{digest}");
+}
+
+#[test]
 fn a_login_is_kept_for_the_next_command() {
     let test = "a_login_is_kept_for_the_next_command";
     let home = Home::new();
